@@ -1,0 +1,1 @@
+"""What creators write: characters, greetings, fallback replies, scenes, lorebooks, and the cards they came from."""

@@ -1,0 +1,79 @@
+"""The declarative base of every table: names, keys, times and types that all domains share."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from uuid_utils.compat import uuid7
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Every table of the studio; text is unbounded in its type and bounded by named CHECKs."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: sa.Text(),
+        datetime: sa.DateTime(timezone=True),
+        UUID: sa.Uuid(),
+        bytes: sa.LargeBinary(),
+        dict[str, Any]: JSONB(),
+        list[Any]: JSONB(),
+        list[str]: sa.ARRAY(sa.Text()),
+    }
+
+
+class Identified:
+    """A row known by a UUID of version 7, so that newer rows sort after older ones."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-100)
+
+
+class Timestamped:
+    """A row that knows when it was made and last changed; the database's clock tells both."""
+
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now(), sort_order=900)
+    updated_at: Mapped[datetime] = mapped_column(server_default=sa.func.now(), onupdate=sa.func.now(), sort_order=901)
+
+
+class RowVersioned:
+    """A row that counts its changes, so that a save based on an old reading is refused and not written over."""
+
+    row_version: Mapped[int] = mapped_column(default=1, server_default="1", sort_order=902)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - SQLAlchemy calls it with the class.
+        return {"version_id_col": cls.row_version}
+
+
+def stored(kind: type[StrEnum], name: str) -> sa.Enum:
+    """The column type that keeps `kind` by value, with a CHECK called `ck_<table>_<name>` that knows every value."""
+    return sa.Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        values_callable=lambda members: [member.value for member in members],
+        length=40,
+        name=name,
+    )
+
+
+def at_most(column: str, length: int) -> sa.CheckConstraint:
+    """The CHECK that `column` holds at most `length` characters; forms read the same number."""
+    return sa.CheckConstraint(f"char_length({column}) <= {length}", name=f"{column}_at_most_{length}")
+
+
+def refers_to(target: str, *, ondelete: str = "RESTRICT", index: bool = True, **options: Any) -> Mapped[Any]:
+    """A foreign key to `target` ("users.id"), indexed, so that deleting the target never scans this table."""
+    return mapped_column(sa.ForeignKey(target, ondelete=ondelete), index=index, **options)

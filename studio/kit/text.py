@@ -1,0 +1,58 @@
+"""Text as people write it, Chinese and English alike: cleaning, shortening, and the pieces that search needs."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af\U00020000-\U0003ffff"
+_RUN_OF_CJK = re.compile(f"[{_CJK}]+")
+_WHITE = re.compile(r"\s+")
+# Control characters other than tab and line breaks, and lone surrogates: PostgreSQL or screens refuse them.
+_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+ZERO_WIDTH = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+
+
+def storable(text: str) -> str:
+    """`text` without the characters that PostgreSQL cannot keep; every line break becomes one line feed."""
+    return _UNSTORABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, with single spaces and nothing invisible, as names and titles need it."""
+    return _WHITE.sub(" ", ZERO_WIDTH.sub("", storable(text))).strip()
+
+
+def folded(text: str) -> str:
+    """`text` as search compares it: width and case folded (NFKC), invisible characters gone."""
+    return ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text)).casefold()
+
+
+def excerpt(text: str, length: int) -> str:
+    """The first `length` characters of `text` on one line, with an ellipsis where something is left out."""
+    line = one_line(text)
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def bigrams(parts: Iterable[str]) -> list[str]:
+    """The sorted, distinct pairs of neighbouring Chinese, Japanese or Korean characters in `parts`.
+
+    A trigram index cannot answer a search for two characters; an array of these with a
+    GIN index can. Latin text is left to trigrams.
+    """
+    found: set[str] = set()
+    for part in parts:
+        for run in _RUN_OF_CJK.findall(folded(part)):
+            if len(run) == 1:
+                found.add(run)
+            found.update(run[i : i + 2] for i in range(len(run) - 1))
+    return sorted(found)
+
+
+def escape_like(text: str) -> str:
+    """`text` with LIKE's own signs escaped by a backslash, so that "%" finds a per cent sign."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def is_cjk(text: str) -> bool:
+    """Whether `text` holds a Chinese, Japanese or Korean character."""
+    return _RUN_OF_CJK.search(text) is not None

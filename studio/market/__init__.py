@@ -1,0 +1,1 @@
+"""The market: categories, listings, their screening and their review."""

@@ -1,0 +1,237 @@
+"""Tables of categories, listings, screening and review."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from studio.kit.orm import Base, Identified, RowVersioned, Timestamped, at_most, refers_to, stored
+
+TITLE_LENGTH = 200
+DESCRIPTION_LENGTH = 20_000
+COMMENT_LENGTH = 4_000
+
+
+class PublicationStatus(StrEnum):
+    """Where a listing stands."""
+
+    DRAFT = "draft"
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    UNLISTED = "unlisted"
+    WITHDRAWN = "withdrawn"
+
+
+class LicenseType(StrEnum):
+    """What a person who gets the character may count on."""
+
+    FREE = "free"
+    PREMIUM = "premium"
+    EXCLUSIVE = "exclusive"
+
+
+class CaseState(StrEnum):
+    """Where a review stands."""
+
+    SCREENING = "screening"
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DECIDED = "decided"
+    WITHDRAWN = "withdrawn"
+
+
+class Outcome(StrEnum):
+    """What a moderator decided."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class Severity(StrEnum):
+    """How much a finding of the screening weighs."""
+
+    INFO = "info"
+    WARNING = "warning"
+    SEVERE = "severe"
+
+
+class CharacterCategory(Identified, Timestamped, RowVersioned, Base):
+    """A shelf of the market; shelves stand in shelves, never in a circle (a trigger refuses it)."""
+
+    __tablename__ = "character_categories"
+    __table_args__ = (
+        sa.CheckConstraint("parent_id <> id", name="is_not_its_own_parent"),
+        at_most("name", 100),
+        at_most("description", 2000),
+        sa.Index("ix_character_categories_sort_order_id", "sort_order", "id"),
+    )
+
+    name: Mapped[str] = mapped_column(unique=True)
+    # The name in Chinese where it differs; the screen falls back to `name`.
+    name_zh: Mapped[str] = mapped_column(default="", server_default="")
+    description: Mapped[str] = mapped_column(default="", server_default="")
+    parent_id: Mapped[UUID | None] = refers_to("character_categories.id", ondelete="RESTRICT")
+    icon: Mapped[str] = mapped_column(default="", server_default="")
+    sort_order: Mapped[int] = mapped_column(default=0, server_default="0")
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+
+
+class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
+    """A listing: one version of a character, offered under a title, a price and a licence."""
+
+    __tablename__ = "character_publications"
+    __table_args__ = (
+        sa.CheckConstraint("price_minor >= 0", name="price_is_not_negative"),
+        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),
+        # What is free has no price, and what has a price is not free.
+        sa.CheckConstraint("(license_type = 'free') = (price_minor = 0)", name="free_costs_nothing"),
+        # A live listing went live at some moment.
+        sa.CheckConstraint("status <> 'approved' OR published_at IS NOT NULL", name="approved_has_published_at"),
+        # A character is live once.
+        sa.Index(
+            "uq_character_publications_character_id_live",
+            "character_id",
+            unique=True,
+            postgresql_where=sa.text("status = 'approved'"),
+        ),
+        # And waits for review once.
+        sa.Index(
+            "uq_character_publications_character_id_pending",
+            "character_id",
+            unique=True,
+            postgresql_where=sa.text("status = 'pending'"),
+        ),
+        at_most("title", TITLE_LENGTH),
+        at_most("description", DESCRIPTION_LENGTH),
+        sa.Index("ix_character_publications_publisher_id_created_at_id", "publisher_id", "created_at", "id"),
+        sa.Index("ix_character_publications_status_created_at_id", "status", "created_at", "id"),
+        sa.Index("ix_character_publications_created_at_id", "created_at", "id"),
+        sa.ForeignKeyConstraint(
+            ["character_id", "version_number"],
+            ["character_versions.character_id", "character_versions.version_number"],
+            name="fk_character_publications_version",
+            ondelete="RESTRICT",
+        ),
+    )
+
+    character_id: Mapped[UUID] = refers_to("characters.id", ondelete="RESTRICT")
+    version_number: Mapped[int]
+    publisher_id: Mapped[UUID] = refers_to("users.id", ondelete="RESTRICT", index=False)
+    title: Mapped[str]
+    description: Mapped[str] = mapped_column(default="", server_default="")
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    category_id: Mapped[UUID] = refers_to("character_categories.id", ondelete="RESTRICT")
+    price_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    currency: Mapped[str] = mapped_column(sa.CHAR(3))
+    license_type: Mapped[LicenseType] = mapped_column(stored(LicenseType, "license_type"))
+    status: Mapped[PublicationStatus] = mapped_column(
+        stored(PublicationStatus, "status"), default=PublicationStatus.PENDING
+    )
+    # What the moderator sees is what goes live: the hash of the version and of the listing's own texts.
+    content_hash: Mapped[str]
+    submitted_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    featured_until: Mapped[datetime | None]
+
+
+class ReviewCase(Identified, RowVersioned, Base):
+    """One listing's way over the desk: screened, waiting, claimed, decided."""
+
+    __tablename__ = "review_cases"
+    __table_args__ = (
+        # A claim has a holder and an end; what is not claimed has neither.
+        sa.CheckConstraint(
+            "(state = 'claimed') = (claimed_by_id IS NOT NULL) AND (state = 'claimed') = (claim_expires_at IS NOT NULL)",
+            name="claimed_goes_with_a_holder",
+        ),
+        sa.CheckConstraint(
+            "(state IN ('decided', 'withdrawn')) = (closed_at IS NOT NULL)", name="closed_goes_with_state"
+        ),
+        # A listing is under one review at a time.
+        sa.Index(
+            "uq_review_cases_publication_id_open",
+            "publication_id",
+            unique=True,
+            postgresql_where=sa.text("state IN ('screening', 'waiting', 'claimed')"),
+        ),
+        sa.Index(
+            "ix_review_cases_queue", "opened_at", "id", postgresql_where=sa.text("state IN ('waiting', 'claimed')")
+        ),
+    )
+
+    publication_id: Mapped[UUID] = refers_to("character_publications.id", ondelete="CASCADE")
+    state: Mapped[CaseState] = mapped_column(stored(CaseState, "state"), default=CaseState.SCREENING)
+    opened_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    claimed_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
+    claim_expires_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class ScreeningResult(Identified, Base):
+    """What one check of the screening found in one listing; a check that found nothing has a row too."""
+
+    __tablename__ = "screening_results"
+    __table_args__ = (
+        # Screening twice equals screening once.
+        sa.UniqueConstraint("case_id", "check_name", name="uq_screening_results_case_id_check_name"),
+    )
+
+    case_id: Mapped[UUID] = refers_to("review_cases.id", ondelete="CASCADE", index=False)
+    check_name: Mapped[str]
+    check_version: Mapped[int]
+    severity: Mapped[Severity | None] = mapped_column(stored(Severity, "severity"))
+    # [{"path": "data.description", "start": 3, "end": 9, "excerpt": "…", "message": "…"}], bounded by the screening.
+    evidence: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    checked_at: Mapped[datetime]
+
+
+class ReviewReason(Identified, Base):
+    """A reason that moderators can give, with the sentence that the creator reads."""
+
+    __tablename__ = "review_reasons"
+
+    code: Mapped[str] = mapped_column(unique=True)
+    title: Mapped[str]
+    title_zh: Mapped[str]
+    message: Mapped[str]
+    message_zh: Mapped[str]
+    sort_order: Mapped[int] = mapped_column(default=0, server_default="0")
+    is_severe: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+
+
+class ReviewDecision(Identified, Base):
+    """A decision. PostgreSQL refuses to change it."""
+
+    __tablename__ = "review_decisions"
+    __table_args__ = (
+        # A case is decided once, whoever presses first.
+        sa.UniqueConstraint("case_id", name="uq_review_decisions_case_id"),
+        at_most("note", COMMENT_LENGTH),
+    )
+
+    case_id: Mapped[UUID] = refers_to("review_cases.id", ondelete="RESTRICT", index=False)
+    moderator_id: Mapped[UUID] = refers_to("users.id", ondelete="RESTRICT")
+    outcome: Mapped[Outcome] = mapped_column(stored(Outcome, "outcome"))
+    # What the moderator had before their eyes.
+    content_hash: Mapped[str]
+    note: Mapped[str] = mapped_column(default="", server_default="")
+    decided_at: Mapped[datetime]
+
+
+class FieldComment(Identified, Base):
+    """One reason of one decision, tied to a field where it is about one, with the moderator's own words."""
+
+    __tablename__ = "field_comments"
+    __table_args__ = (at_most("comment", COMMENT_LENGTH),)
+
+    decision_id: Mapped[UUID] = refers_to("review_decisions.id", ondelete="CASCADE")
+    reason_id: Mapped[UUID] = refers_to("review_reasons.id", ondelete="RESTRICT")
+    # A field of the card or of the listing ("description", "title"); empty: the whole.
+    field: Mapped[str] = mapped_column(default="", server_default="")
+    comment: Mapped[str] = mapped_column(default="", server_default="")

@@ -1,0 +1,1 @@
+"""Files: pictures and cards that people bring, their variants, and who may see them."""

@@ -1,0 +1,1 @@
+"""What the studio remembers by meaning: embeddings of characters, and search by words, by meaning or both."""

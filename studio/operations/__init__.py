@@ -1,0 +1,1 @@
+"""Running the studio: the error log, health, and what staff do about both."""

@@ -1,0 +1,66 @@
+"""Everything that can be set from outside, typed, read once from STUDIO_* variables."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: where `wsgi.py`, `templates/` and `migrations/` stand."""
+
+
+class Settings(BaseSettings):
+    """The studio's settings; each field is `STUDIO_` and its name in capitals in the environment or in `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STUDIO_", env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    data: Path = Field(default=ROOT / "var", description="Folder for everything that the studio keeps on this machine.")
+    host: str = Field(default="127.0.0.1", description="Address that the web server listens on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port that the web server listens on.")
+    web_workers: int = Field(default=1, ge=1, le=64, description="Web processes.")
+    web_threads: int = Field(default=8, ge=1, le=256, description="Threads in each web process.")
+    job_workers: int = Field(default=2, ge=1, le=64, description="Worker processes that `up` starts.")
+
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL to use instead of the embedded one: postgresql://user:password@host/name."
+    )
+    database_pool: int = Field(default=10, ge=1, le=200, description="Connections that each process keeps to PostgreSQL.")
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis or Valkey to use instead of the embedded one: redis://host:port/0."
+    )
+
+    secret_key: SecretStr | None = Field(
+        default=None, description="Key that signs sessions; made once under the data folder when not given."
+    )
+    demo: bool = Field(default=False, description="Demo mode: demo accounts exist and the sign-in page shows them.")
+    public_url: str | None = Field(default=None, description="Address that people use, for links in mails and exports.")
+    behind_proxy: int = Field(default=0, ge=0, le=5, description="How many trusted proxies stand in front of the web server.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
+
+    embeddings_provider: Literal["local", "openai"] = Field(
+        default="local", description="`local` needs no key; `openai` is any OpenAI-compatible server."
+    )
+    embeddings_url: str | None = Field(default=None, description="Base address of the embeddings server.")
+    embeddings_key: SecretStr | None = Field(default=None, description="Key of the embeddings server.")
+    embeddings_model: str = Field(default="text-embedding-3-small", description="Model asked of the embeddings server.")
+    embeddings_dimensions: int = Field(default=1536, ge=8, le=4000, description="Dimensions asked of the embeddings server.")
+    embeddings_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for one embeddings request.")
+    embeddings_attempts: int = Field(default=5, ge=1, le=10, description="Attempts at one embeddings request.")
+    embeddings_parallel: int = Field(default=4, ge=1, le=32, description="Embeddings requests under way at once.")
+
+    job_lease: float = Field(default=12.0, gt=1, description="Seconds without a heartbeat after which a job is taken back.")
+    job_sweep: float = Field(default=2.0, gt=0, description="Seconds between two looks of the scheduler at the jobs.")
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @cached_property
+    def media_folder(self) -> Path:
+        """Where the bytes of media files lie."""
+        return self.data / "media"
