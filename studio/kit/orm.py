@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from uuid_utils.compat import uuid7
 
@@ -30,7 +30,7 @@ class Base(DeclarativeBase):
         bytes: sa.LargeBinary(),
         dict[str, Any]: JSONB(),
         list[Any]: JSONB(),
-        list[str]: sa.ARRAY(sa.Text()),
+        list[str]: ARRAY(sa.Text()),
     }
 
 

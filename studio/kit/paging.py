@@ -90,7 +90,9 @@ def _beyond(key: Key, value: Any, *, backwards: bool) -> sa.ColumnElement[bool]:
 
 def capped_count(session: Session, query: sa.Select[Any], *, cap: int = COUNT_CAP) -> tuple[int, bool]:
     """How many rows `query` has, counted up to `cap`, and whether there are more."""
-    limited = query.with_only_columns(sa.literal(1), maintain_column_froms=True).order_by(None).limit(cap + 1).subquery()
+    limited = (
+        query.with_only_columns(sa.literal(1), maintain_column_froms=True).order_by(None).limit(cap + 1).subquery()
+    )
     count = session.scalar(sa.select(sa.func.count()).select_from(limited)) or 0
     return min(count, cap), count > cap
 

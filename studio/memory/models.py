@@ -52,4 +52,6 @@ class CharacterEmbedding(Identified, Timestamped, Base):
     embedding: Mapped[Any] = mapped_column(HALFVEC, deferred=True)
     # Hash of the embedded text and the model: the same text costs no second call.
     content_hash: Mapped[str]
+    # The character's `row_version` whose text was last compared with the hash; another one means: look again.
+    row_version_seen: Mapped[int]
     details: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")

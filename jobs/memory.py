@@ -1,0 +1,65 @@
+"""Jobs of the memory: embedding one character, whatever is missing, and the index of a model's vectors."""
+
+from typing import Any
+from uuid import UUID
+
+from jobs.registry import JobContext, job
+from studio.memory import embeddings, indexes
+from studio.memory.embeddings import Pending
+
+
+@job("memory.embed_character", queue="default")
+def embed_character(run: JobContext, *, character_id: UUID) -> dict[str, Any] | None:
+    """Embed one character's present text; unchanged text costs no call."""
+    provider = run.resources.embeddings
+    with run.transaction() as session:
+        embeddings.use_model(session, provider=provider)
+        pending = embeddings.pending_of(session, provider=provider, character_ids=[character_id])
+    if not pending:
+        return {"embedded": 0}
+    run.progress("Asking the embedding model", 30)
+    vectors = provider.embed([item.text for item in pending])
+    with run.transaction(last=True) as session:
+        kept = embeddings.keep(session, provider=provider, pending=pending, vectors=vectors, now=run.now())
+        run.result = {"embedded": kept, "model": provider.model}
+    return None
+
+
+@job("memory.embed_missing", queue="bulk", timeout=6 * 3600)
+def embed_missing(run: JobContext) -> None:
+    """Embed every character without a vector by the configured model, or changed since; then let that model answer.
+
+    Texts go out in batches, many at once; what arrived is kept at once, so that a crash pays for nothing twice.
+    """
+    provider = run.resources.embeddings
+    embedded = unchanged = 0
+    with run.transaction() as session:
+        embeddings.use_model(session, provider=provider)
+        total = embeddings.count_to_look_at(session, provider=provider)
+    last: UUID | None = None
+    while True:
+        with run.transaction() as session:
+            ids = embeddings.ids_to_look_at(session, provider=provider, after=last)
+            pending = embeddings.pending_of(session, provider=provider, character_ids=ids)
+            waiting = {item.character_id for item in pending}
+            same = [identity for identity in ids if identity not in waiting]
+            embeddings.note_unchanged(session, provider=provider, character_ids=same)
+        if not ids:
+            break
+        unchanged += len(same)
+        for places, vectors in provider.embed_batches([item.text for item in pending]):
+            batch: list[Pending] = [pending[place] for place in places]
+            with run.transaction() as session:
+                embedded += embeddings.keep(session, provider=provider, pending=batch, vectors=vectors, now=run.now())
+            run.progress("Embedding characters", min(99, 100 * (embedded + unchanged) // max(total, 1)))
+        last = ids[-1]
+    with run.transaction(last=True) as session:
+        embeddings.promote(session, provider=provider)
+        run.result = {"embedded": embedded, "unchanged": unchanged, "model": provider.model}
+
+
+@job("memory.ensure_indexes", queue="bulk", timeout=6 * 3600)
+def ensure_indexes(run: JobContext) -> dict[str, Any]:
+    """Make the index of every model that has enough vectors to need one."""
+    run.progress("Looking at the models", 5)
+    return {"made": indexes.ensure(run.resources.engine)}
