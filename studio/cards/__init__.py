@@ -1,0 +1,1 @@
+"""Character cards in and out: pure functions on bytes and JSON, with no database, network or web."""

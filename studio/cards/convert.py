@@ -1,0 +1,102 @@
+"""One card document in another version's form: unknown keys kept, losses named."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from studio.cards import round_trip
+from studio.cards.documents import Json, copy_json, storable
+from studio.cards.errors import ExportError
+from studio.cards.formats import v2
+from studio.cards.formats.base import V1_KEYS, V3_KEYS
+from studio.cards.normalise import Normalised, normalise
+from studio.cards.notes import Note
+
+VERSIONS = ("v1", "v2", "v3")
+_SPECS = {"v2": ("chara_card_v2", "2.0"), "v3": ("chara_card_v3", "3.0")}
+_OWN_KEYS = frozenset({"spec", "spec_version", "data"})
+
+
+def convert(
+    document: Mapping[str, Any], *, to: str, now: datetime, source_url: str | None = None
+) -> tuple[Json, tuple[Note, ...]]:
+    """The document as V1, V2 or V3, and what its new readers will not see.
+
+    Starts from the document as it is: order and unknown keys stay, root mirrors follow `data`. V3 gets `now` as its
+    modification date and `source_url` behind its sources. V2 keeps V3's keys under our own extension, from where
+    reading restores them; V1 loses them. Raises ExportError for another version, or CardError for no card.
+    """
+    if to not in VERSIONS:
+        raise ExportError("Cards are written as v1, v2 or v3, not as %(to)s.", to=to)
+    original: Json = storable(document)
+    normalised = normalise(original)
+    if to == "v1":
+        return _to_v1(original, normalised)
+    data: Json = copy_json(normalised.card["data"])
+    if to == "v3":
+        data["modification_date"] = int(now.timestamp())
+        if source_url and source_url not in data.get("source", []):
+            data["source"] = [*data.get("source", []), source_url]
+        return _wrap(original, normalised, data, to), ()
+    hidden = round_trip.lower(data, notice=False)
+    loss = tuple(
+        Note("hidden_in_v2", path, "V2 cannot say this; it is kept in an extension and comes back on reading here.")
+        for path in hidden
+    )
+    return _wrap(original, normalised, data, to), loss
+
+
+def backfill(document: Json) -> Json:
+    """A V3 document as the V2 copy that older readers find beside it in a picture, with the notice for them."""
+    normalised = normalise(document)
+    data: Json = copy_json(normalised.card["data"])
+    round_trip.lower(data, notice=True)
+    return _wrap(document, normalised, data, "v2")
+
+
+def _wrap(original: Json, normalised: Normalised, data: Json, to: str) -> Json:
+    spec, version = _SPECS[to]
+    root: Json = {"spec": spec, "spec_version": version, "data": data}
+    if normalised.format.key in _SPECS:
+        # Keys keep the places that they had in the original.
+        root = {key: root.get(key, value) for key, value in original.items()} | root
+    elif normalised.format.is_native:
+        root |= _strangers(original)
+    for mirror, key in v2.ROOT_MIRRORS.items():
+        if mirror not in root:
+            continue
+        if key in data:
+            root[mirror] = copy_json(data[key])
+        else:
+            del root[mirror]
+    return root
+
+
+def _to_v1(original: Json, normalised: Normalised) -> tuple[Json, tuple[Note, ...]]:
+    data = normalised.card["data"]
+    if normalised.format.key == "v1":
+        document: Json = {}
+        for key, value in original.items():
+            if key not in V3_KEYS:
+                document[key] = value
+            elif key in data:
+                document[key] = copy_json(data[key])
+        for key in V1_KEYS:
+            document.setdefault(key, data[key])
+        return document, ()
+    document = {key: data[key] for key in V1_KEYS}
+    if normalised.format.is_native:
+        document |= _strangers(original)
+    loss = tuple(
+        Note("lost_in_v1", f"data.{key}", "V1 cannot say this; it is left out.")
+        for key, value in data.items()
+        if key not in V1_KEYS and value not in ("", [], {}, None)
+    )
+    return document, loss
+
+
+def _strangers(original: Json) -> Json:
+    """The root's keys that no version of the format knows."""
+    return {
+        key: copy_json(value) for key, value in original.items() if key not in _OWN_KEYS and key not in v2.ROOT_MIRRORS
+    }

@@ -1,0 +1,65 @@
+"""Macros are rendered for previews without a template engine, and mistakes are found."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.cards.macros import display_name, fix_single_braces, lint, render
+
+
+class TestRender:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("{{char}} greets {{USER}}.", "Su greets Ann."),
+            ("<BOT> greets <user>.", "Su greets Ann."),
+            ("{{ char }}", "Su"),
+            ("a{{// hidden}}b{{comment: x}}c{{hidden_key:k}}d", "abcd"),
+            ("{{reverse:abc}}", "cba"),
+            ("{{newline}}", "\n"),
+            ("{{original}}!", "Be kind.!"),
+            ("{{random:one}} {{pick:one}} {{random::one}}", "one one one"),
+            ("{{roll:1}} {{roll:d1}}", "1 1"),
+            ("{{roll:x}} {{getvar::a}} {{uset}}", "{{roll:x}} {{getvar::a}} {{uset}}"),
+            ("{{random:{{char}}}}", "Su"),
+            ("{% for x in y %} ${x} {{ 7 * 7 }}", "{% for x in y %} ${x} {{ 7 * 7 }}"),
+        ],
+    )
+    def test_resolves_what_chats_resolve(self, text, shown):
+        assert render(text, char="Su", user="Ann", original="Be kind.") == shown
+
+    def test_never_renders_a_name(self):
+        assert render("{{char}}", char="{{user}}{{char}}", user="Ann") == "{{user}}{{char}}"
+
+    def test_chooses_alike_from_an_equal_seed(self):
+        text = "{{random:a,b\\,c,d}} {{roll:d20}}"
+        assert render(text, char="", user="", seed=5) == render(text, char="", user="", seed=5)
+        seen = {render("{{random:a,b\\,c}}", char="", user="", seed=seed) for seed in range(50)}
+        assert seen == {"a", "b,c"}
+
+    @given(text=st.text(alphabet="{}:/ acharusep,\\<>\n", max_size=60))
+    def test_takes_any_text(self, text):
+        assert isinstance(render(text, char="{{char}}", user="}}"), str)
+
+
+class TestDisplayName:
+    def test_prefers_the_nickname(self):
+        assert display_name({"name": "A", "nickname": "B"}) == "B"
+        assert display_name({"name": "A", "nickname": ""}) == "A"
+
+
+class TestLint:
+    def test_finds_single_braces_and_unknown_macros_in_order(self):
+        issues = lint("{{uset}} and {char}, {{user}}, {{getvar::x}}, {{// note}}")
+        assert [(issue.code, issue.found, issue.fix) for issue in issues] == [
+            ("unknown_macro", "{{uset}}", None),
+            ("single_brace", "{char}", "{{char}}"),
+        ]
+        assert [(issue.start, issue.end) for issue in issues] == [(0, 8), (13, 19)]
+
+
+class TestFixSingleBraces:
+    def test_doubles_them_once(self):
+        fixed = fix_single_braces("{character} and {User} and {{char}} and {x}")
+        assert fixed == "{{char}} and {{user}} and {{char}} and {x}"
+        assert fix_single_braces(fixed) == fixed
