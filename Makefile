@@ -1,0 +1,37 @@
+# Two commands are all that most people need: `make run` and `make test`. Both set up what is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := @$(PYTHON) -I studio/bootstrap.py
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench lock format clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what running needs (may be repeated at no cost)
+	$(SETUP) run
+
+run: setup ## Open the studio with demo content: web, workers, scheduler; Ctrl-C stops everything
+	@$(BIN)/python -m studio up --demo
+
+test: ## Run the whole suite
+	$(SETUP) dev
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+check: ## Lint, format, types, import contracts, dependencies
+	$(SETUP) dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/deptry .
+
+bench: ## Measure against stock Flask-Admin, Django and plain RQ; writes var/bench/results.json
+	$(SETUP) bench
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lock: ## Pin what pyproject.toml asks for
+	$(SETUP) lock
+
+format: ## Bring the code into its one format
+	$(SETUP) dev
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+clean: ## Remove what was built (never the data under var/)
+	@rm -rf .venv node_modules studio/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

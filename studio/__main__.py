@@ -1,0 +1,246 @@
+"""The command line: `python -m studio …`; every command says by `--help` what it does, with an example."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studio.commands import Guarded, console, log_to_stderr, settings
+
+if TYPE_CHECKING:
+    from studio.accounts.permissions import RoleName
+
+app = typer.Typer(
+    cls=Guarded,
+    name="studio",
+    help="Greenroom, the studio for AI characters.\n\nExample: python -m studio up --demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+cards = typer.Typer(
+    help="Read and write card files; needs no database.\n\nExample: python -m studio cards inspect luna.png"
+)
+user = typer.Typer(
+    help="Manage the people of the studio.\n\nExample: python -m studio user create ada@example.org --role admin"
+)
+app.add_typer(cards, name="cards")
+app.add_typer(user, name="user")
+
+
+@app.command()
+def up(
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="Bring demo accounts and content.")] = False,
+) -> None:
+    """Start everything: servers, tables, web, workers and scheduler; Ctrl-C stops it all.
+
+    Example: STUDIO_PORT=8080 python -m studio up --demo
+    """
+    from studio.embedded import launcher
+
+    launcher.up(settings(), demo=demo, console=console)
+
+
+@app.command()
+def web() -> None:
+    """Serve the pages, beside a studio that is up or servers of your own.
+
+    Example: STUDIO_WEB_WORKERS=4 python -m studio web
+    """
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    from studio import check
+    from studio.embedded import attach, launcher
+
+    live = attach(settings())
+    launcher.require(check.run(live))
+    log_to_stderr(live.log_level)
+    Server(
+        "wsgi:app",
+        address=live.host,
+        port=live.port,
+        interface=Interfaces.WSGI,
+        workers=live.web_workers,
+        blocking_threads=live.web_threads,
+        websockets=False,
+        respawn_failed_workers=True,
+        # A page that hangs must not keep the whole studio from stopping.
+        workers_kill_timeout=3,
+    ).serve()
+
+
+@app.command()
+def worker() -> None:
+    """Work through jobs until told to stop; start as many as you like.
+
+    Example: python -m studio worker
+    """
+    from jobs import worker as job_worker
+    from studio import check
+    from studio.embedded import attach, launcher
+
+    live = attach(settings())
+    launcher.require(check.run(live))
+    log_to_stderr(live.log_level)
+    job_worker.run(live)
+
+
+@app.command()
+def scheduler() -> None:
+    """Ask for the jobs whose time has come, and take back those whose worker died.
+
+    Example: python -m studio scheduler
+    """
+    from jobs import schedule
+    from studio import check
+    from studio.embedded import attach, launcher
+
+    live = attach(settings())
+    launcher.require(check.run(live))
+    log_to_stderr(live.log_level)
+    schedule.run(live)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the tables that this program expects; may be repeated.
+
+    Example: STUDIO_DATABASE_URL=postgresql://studio@db/studio python -m studio migrate
+    """
+    from studio.embedded import launcher, running
+
+    with running(settings()) as live:
+        count = launcher.prepare(live, console=console)
+    console.print(f"The tables are up to date ({count} step{'' if count == 1 else 's'} taken).", highlight=False)
+
+
+@app.command()
+def demo() -> None:
+    """Put the demo accounts and content in place; may be repeated.
+
+    Example: python -m studio demo
+    """
+    from studio.embedded import launcher, running
+
+    with running(settings()) as live:
+        launcher.prepare(live, console=console)
+        launcher.load_demo(live, console=console)
+    console.print("The demo content is in place. Its accounts sign in only in demo mode: python -m studio up --demo")
+
+
+@app.command()
+def check() -> None:
+    """Say what the studio needs, whether it is there, and how to get what is missing.
+
+    Example: python -m studio check
+    """
+    from rich.table import Table
+
+    from studio import check as checks
+    from studio.embedded import running
+
+    with running(settings()) as live:
+        findings = checks.run(live)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "What", "Found", "To do"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        table.add_row("ok" if finding.is_well else "!!", finding.subject, finding.found, finding.remedy or "")
+    console.print(table, markup=False)
+    if not all(finding.is_well for finding in findings):
+        raise typer.Exit(1)
+
+
+@cards.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="PNG, JSON, CHARX or another card file.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print the normalised card and the report as JSON.")] = False,
+) -> None:
+    """Say what a card file holds, what was repaired and what is kept.
+
+    Example: python -m studio cards inspect luna.png --json
+    """
+    from studio.cards import command
+
+    command.inspect(file, as_json=json, out=sys.stdout)
+
+
+@cards.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="The card to read.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write; one that exists is replaced.")],
+    to: Annotated[str, typer.Option("--to", help="The version to write: v1, v2 or v3.")] = "v3",
+    container: Annotated[str, typer.Option("--as", help="The container to write: png, json or charx.")] = "png",
+    keep_metadata: Annotated[
+        bool, typer.Option("--keep-metadata", help="Keep the picture's other text chunks.")
+    ] = False,
+) -> None:
+    """Write a card in another version and container.
+
+    Example: python -m studio cards export luna.png --to v2 --as json -o luna.json
+    """
+    from studio.cards import command
+
+    command.export(file, to=to, as_=container, output=output, keep_metadata=keep_metadata, out=sys.stdout)
+
+
+@user.command()
+def create(
+    email: Annotated[str, typer.Argument(help="The address that the person signs in with.")],
+    *,
+    role: Annotated[list[str], typer.Option("--role", help="creator, moderator, staff or admin; may be repeated.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="The name that others see; the address's first part if absent.")
+    ] = None,
+) -> None:
+    """Make an account; the password is asked for (or read from the first line of standard input).
+
+    Example: python -m studio user create ada@example.org --name Ada --role creator --role admin
+    """
+    from studio.accounts import people
+    from studio.accounts.permissions import SYSTEM
+    from studio.embedded import attach
+    from studio.kit.db import make_engine, session_scope
+
+    roles = [_role(text) for text in role]
+    live = attach(settings())
+    password = _password()
+    if live.database_url is None:
+        return
+    engine = make_engine(live.database_url.get_secret_value(), pool=1)
+    try:
+        with session_scope(engine) as session:
+            people.create(
+                session, actor=SYSTEM, email=email, name=name or email.split("@")[0], password=password, roles=roles
+            )
+    finally:
+        engine.dispose()
+    console.print(f"{email} can sign in now.", markup=False, highlight=False)
+
+
+def _role(text: str) -> "RoleName":
+    from studio.accounts.permissions import RoleName
+    from studio.kit.errors import InvalidError
+
+    try:
+        return RoleName(text.strip().lower())
+    except ValueError:
+        known = ", ".join(RoleName)
+        raise InvalidError("There is no role %(role)s. Choose from: %(known)s.", role=text, known=known) from None
+
+
+def _password() -> str:
+    """From the terminal without showing it, or from a pipe; never from the command line, which everybody can read."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,109 @@
+"""The command line: every command explains itself, and fails with one sentence."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from studio import __main__ as program
+from studio.settings import ROOT
+
+
+def commands(group=None, words=()):
+    """Every command of the program, as the words by which it is called."""
+    group = group or typer.main.get_command(program.app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*words, name))
+        else:
+            yield (*words, name)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Calls the program as a person does, in a process of its own."""
+
+    def call(*words, **settings):
+        environment = {"PATH": os.defpath, "STUDIO_DATA": str(tmp_path / "var"), **settings}
+        return subprocess.run(
+            [sys.executable, "-m", "studio", *map(str, words)],
+            cwd=ROOT,
+            env=environment,
+            input="a-long-enough-password\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return call
+
+
+class TestEveryCommand:
+    def test_is_there(self):
+        named = {" ".join(words) for words in commands()}
+        assert named >= {
+            *("up", "web", "worker", "scheduler", "migrate", "demo", "check"),
+            *("cards inspect", "cards export", "user create"),
+        }
+
+    @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+    def test_has_help_with_an_example_of_itself(self, words):
+        result = CliRunner().invoke(program.app, [*words, "--help"])
+        assert result.exit_code == 0
+        assert f"python -m studio {' '.join(words)}" in " ".join(result.output.split())
+
+
+class TestFailure:
+    def test_names_the_setting_that_is_wrong(self, run):
+        result = run("check", STUDIO_PORT="abc")
+        assert result.returncode == 1
+        assert result.stderr.startswith("STUDIO_PORT is not right: ")
+
+    @pytest.mark.parametrize("word", ["web", "worker", "scheduler"])
+    def test_says_how_to_start_what_does_not_run(self, run, word):
+        result = run(word)
+        assert result.returncode == 1
+        assert "make run" in result.stderr
+        assert "Traceback" not in result.stderr
+
+    def test_is_one_sentence_for_a_file_that_is_no_card(self, run, tmp_path):
+        (tmp_path / "shopping.json").write_text('{"milk": 2}')
+        result = run("cards", "inspect", tmp_path / "shopping.json")
+        assert result.returncode == 1
+        assert len(result.stderr.strip().splitlines()) == 1
+
+    def test_names_the_roles_that_there_are(self, run):
+        result = run("user", "create", "ada@example.org", "--role", "queen")
+        assert result.returncode == 1
+        assert "creator, moderator, staff, admin" in result.stderr
+
+    def test_keeps_what_nobody_expected_under_a_reference(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("STUDIO_DATA", str(tmp_path))
+
+        text = "the text of somebody's card"
+
+        def broken(*_args, **_kwargs):
+            raise RuntimeError(text)
+
+        monkeypatch.setattr("studio.cards.command.inspect", broken)
+        result = CliRunner().invoke(program.app, ["cards", "inspect", "card.png"])
+        assert result.exit_code == 1
+        reference = result.output.split("reference ")[1].split(".")[0].strip()
+        kept = (tmp_path / "logs" / "errors.log").read_text()
+        assert reference in kept
+        assert "RuntimeError" in kept
+        assert "somebody's card" not in kept
+
+    def test_says_which_port_is_taken(self, run):
+        import socket
+
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            result = run("up", STUDIO_PORT=str(other.getsockname()[1]))
+        assert result.returncode == 1
+        assert "STUDIO_PORT=" in result.stderr
