@@ -10,39 +10,24 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from studio.accounts import people
+from studio.accounts import demo_accounts
 from studio.accounts.models import User
-from studio.accounts.permissions import SYSTEM, RoleName
-from studio.authoring import card_imports, characters, replies
+from studio.authoring import card_imports, characters
 from studio.authoring.models import Character, ContentRating
-from studio.cards import write_card
+from studio.authoring.rules import ReplyDraft
+from studio.cards.writer import write_card
 from studio.demo import portraits
 from studio.kit.money import Money
-from studio.market import listings, review, screening
+from studio.market import listings, queries, review, screening
 from studio.market.models import CharacterCategory, LicenseType
+from studio.market.rules import Reason
 from studio.providers.storage import Storage
-
-PASSWORD = "greenroom-demo"  # noqa: S105 - printed on the sign-in page; such accounts work in demo mode only.
 
 _CARDS = Path(__file__).parent / "cards"
 
 
-@dataclass(frozen=True, slots=True)
-class DemoPerson:
-    """One of the demo's accounts."""
-
-    email: str
-    name: str
-    roles: tuple[RoleName, ...]
-
-
-PEOPLE = (
-    DemoPerson("creator@demo.example", "Mira Song", (RoleName.CREATOR,)),
-    DemoPerson("creator2@demo.example", "阿澈", (RoleName.CREATOR,)),
-    DemoPerson("moderator@demo.example", "Theo Brandt", (RoleName.MODERATOR,)),
-    DemoPerson("staff@demo.example", "Ines Okafor", (RoleName.STAFF,)),
-    DemoPerson("admin@demo.example", "Ada Lindqvist", (RoleName.ADMIN,)),
-)
+_FIRST, _SECOND = "creator@demo.example", "second@demo.example"
+_MODERATOR = "moderator@demo.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +43,14 @@ class DemoListing:
 
 
 LISTINGS = (
-    DemoListing("lan-yue", "creator2@demo.example", "岚月 · 雪夜茶馆", "Fantasy", 0, "approved"),
-    DemoListing(
-        "odile-marchetti", "creator@demo.example", "Odile Marchetti: the Port Carrow case", "Mystery", 499, "approved"
-    ),
-    DemoListing("juniper-vale", "creator@demo.example", "Captain Juniper Vale", "Adventure and games", 0, "rejected"),
-    DemoListing("sable-nine", "creator@demo.example", "Sable Nine", "Science fiction", 299, "approved"),
-    DemoListing("sable-9", "creator2@demo.example", "Sable-9 (noir detective)", "Science fiction", 199),
-    DemoListing("xiao-man", "creator2@demo.example", "小满的馄饨摊", "Everyday life", 0),
-    DemoListing("mo-bai", "creator2@demo.example"),
-    DemoListing("professor-tally", "creator@demo.example", "Professor Tally", "Helpers and teachers", 0),
+    DemoListing("lan-yue", _SECOND, "岚月 · 雪夜茶馆", "Fantasy", 0, "approved"),
+    DemoListing("odile-marchetti", _FIRST, "Odile Marchetti: the Port Carrow case", "Mystery", 499, "approved"),
+    DemoListing("juniper-vale", _FIRST, "Captain Juniper Vale", "Adventure and games", 0, "rejected"),
+    DemoListing("sable-nine", _FIRST, "Sable Nine", "Science fiction", 299, "approved"),
+    DemoListing("sable-9", _SECOND, "Sable-9 (noir detective)", "Science fiction", 199),
+    DemoListing("xiao-man", _SECOND, "小满的馄饨摊", "Everyday life", 0),
+    DemoListing("mo-bai", _SECOND),
+    DemoListing("professor-tally", _FIRST, "Professor Tally", "Helpers and teachers", 0),
 )
 
 _REPLIES = {
@@ -86,22 +69,12 @@ def load(
     Everything goes through the services that the screens use, so that the demo
     holds nothing that a person could not have made.
     """
-    if session.scalar(sa.select(sa.exists().where(User.is_demo))):
+    users = {user.email: user for user in demo_accounts.ensure(session)}
+    owned = sa.select(Character.id).where(Character.owner_id.in_([user.id for user in users.values()]))
+    if session.scalar(sa.select(owned.exists())):
         return False
-    users: dict[str, User] = {}
-    for person in PEOPLE:
-        user = people.create(
-            session,
-            actor=SYSTEM,
-            email=person.email,
-            name=person.name,
-            password=PASSWORD,
-            roles=person.roles,
-            is_demo=True,
-        )
-        users[person.email] = user
     session.flush()
-    moderator = users["moderator@demo.example"]
+    moderator = users[_MODERATOR]
     categories = {c.name: c for c in session.scalars(sa.select(CharacterCategory))}
     for place, listing in enumerate(LISTINGS, 1):
         moment = now - timedelta(hours=30 - 3 * place)
@@ -126,24 +99,15 @@ def _bring(session: Session, *, storage: Storage, owner: User, slug: str, now: d
     character = card_imports.confirm(session, actor=owner.actor, document_id=document.id, now=now)
     chinese = any("\u4e00" <= sign <= "\u9fff" for sign in character.name)
     language = "zh" if chinese else "en"
-    session.flush()
-    characters.update(
+    return characters.update(
         session,
         actor=owner.actor,
         character_id=character.id,
         row_version=character.row_version,
         changes={"language": language, "content_rating": ContentRating.TEEN},
+        replies=[ReplyDraft(content=text, language=language) for text in _REPLIES[language]],
         now=now,
     )
-    replies.replace(
-        session,
-        actor=owner.actor,
-        character_id=character.id,
-        row_version=character.row_version,
-        replies=[{"content": text, "weight": 1, "language": language} for text in _REPLIES[language]],
-        now=now,
-    )
-    return character
 
 
 def _list(
@@ -171,7 +135,9 @@ def _list(
     session.flush()
     if not listing.outcome:
         return
-    case = listings.open_case(session, publication_id=publication.id)
+    case = queries.find_open_case(session, publication_id=publication.id)
+    if case is None:
+        raise LookupError("A listing that was just submitted is under review.")
     screening.run(session, case_id=case.id, storage=storage, now=now + timedelta(minutes=1))
     later = now + timedelta(minutes=40)
     review.claim(session, actor=moderator.actor, case_id=case.id, now=later)
@@ -181,8 +147,8 @@ def _list(
         )
     else:
         reasons = [
-            {"code": "thin_description", "field": "description", "comment": "Who are the crew? One line each would do."},
-            {"code": "broken_greeting", "field": "first_mes", "comment": "The greeting gives {{user}} nothing to answer yet."},
+            Reason("thin_description", "description", "Who are the crew? One line each would do."),
+            Reason("broken_greeting", "first_mes", "The greeting gives {{user}} nothing to answer yet."),
         ]  # fmt: skip
         review.reject(
             session,
