@@ -86,6 +86,8 @@ class JobRun(Identified, Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
+    # The same work was asked for while this ran, and may not have seen what changed: it is done once more afterwards.
+    asked_again_at: Mapped[datetime | None]
 
     claimed_by: Mapped[str | None]
     claim_token: Mapped[UUID | None]

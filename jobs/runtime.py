@@ -1,0 +1,247 @@
+"""One attempt at one job: claim it, run its handler, and write down how it went."""
+
+import logging
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from jobs import registry
+from jobs.context import GivenBackError, JobContext
+from jobs.pulse import Pulse
+from jobs.resources import Resources
+from studio.kit import context, db
+from studio.kit.clock import utc_now
+from studio.kit.errors import StaleError, StudioError, UnavailableError
+from studio.operations import error_log
+from studio.operations.models import ErrorSource
+from studio.work import claiming
+from studio.work.errors import CancelRequestedError, ClaimLostError, JobInterruptedError
+from studio.work.models import JobRun, JobState
+from studio.work.rules import Failure
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_UNEXPECTED = "Something went wrong. The error log knows more."
+_WAITS = (0.1, 0.3, 0.6, 1.0, 1.5, 2.0, 2.5)
+"""Seconds between the attempts to write down how a job went: eight of them, so as to outlast a restart of the database."""
+
+
+class JobTimeoutError(Exception):
+    """The job took longer than it may."""
+
+
+class UnknownJobError(StudioError):
+    """The row asks for a job that this program does not have."""
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__("This program has no job called %(name)s.", name=name)
+
+
+class Runtime:
+    """What a process needs to do jobs; one per process, made by `jobs.worker`."""
+
+    def __init__(self, resources: Resources, pulse: Pulse, jobs: Mapping[str, registry.Registered]) -> None:
+        self.resources = resources
+        self.pulse = pulse
+        self._jobs = jobs
+
+    def perform(self, job_id: UUID) -> bool:
+        """Do the job if it is due and nobody else does it; returns whether this process did it.
+
+        May be told of the same job any number of times. Raises SQLAlchemyError only where the job could not be claimed.
+        """
+        self.pulse.expect()
+        try:
+            return not self.pulse.is_stop_requested and self._perform(job_id)
+        finally:
+            self.pulse.finish()
+
+    def _perform(self, job_id: UUID) -> bool:
+        with db.session_scope(self.resources.engine) as session:
+            job = claiming.claim(session, job_id=job_id, worker=self.pulse.name, now=utc_now())
+        if job is None or job.claim_token is None:
+            return False
+        began = time.monotonic()
+        entry = self._jobs.get(job.name)
+        run = JobContext(
+            job_id=job.id,
+            name=job.name,
+            attempt=job.attempts,
+            resources=self.resources,
+            token=job.claim_token,
+            signals=self.pulse,
+        )
+        limit = entry.timeout if entry is not None else 60.0
+        self.pulse.begin(job_id=job.id, name=job.name, token=job.claim_token, timeout=limit)
+        reference = context.request_id.set(f"job-{job.id}")
+        try:
+            outcome = self._attempt(run, job, entry)
+        finally:
+            context.request_id.reset(reference)
+        seconds = time.monotonic() - began
+        log.info("job %s %s: %s, attempt %d, %.2f s", job.name, job.id, outcome, job.attempts, seconds)
+        return True
+
+    def _attempt(self, run: JobContext, job: JobRun, entry: registry.Registered | None) -> str:
+        try:
+            try:
+                returned = _handle(run, job, entry)
+                if not run.is_done:
+                    self._succeed(run, returned)
+            except Exception as error:  # noqa: BLE001 - Whatever a handler raises is this attempt's failure.
+                if run.is_done:
+                    # The success is committed; what came after it cannot take it back, but must be seen.
+                    self._report(run, error)
+                    return "succeeded"
+                return self._fail(run, error, most=entry.max_attempts if entry is not None else None)
+        except CancelRequestedError:
+            return self._settle(run, "cancelled", _cancelled)
+        except GivenBackError:
+            return self._settle(run, "given back", _given_back)
+        except JobInterruptedError:
+            return "lost to another process"
+        return "succeeded"
+
+    def _succeed(self, run: JobContext, returned: Mapping[str, Any] | None) -> None:
+        result = returned if returned is not None else run.result
+        plain = dict(result) if result is not None else None
+        self._write(
+            lambda session: claiming.succeed(session, job_id=run.job_id, token=run.token, result=plain, now=utc_now())
+        )
+
+    def _fail(self, run: JobContext, error: Exception, *, most: int | None) -> str:
+        failure, is_final = self._judge(run, error)
+        is_final = is_final or (most is not None and run.attempt >= most)
+        at_least: float | None = getattr(error, "retry_after", None)
+        # Not for secrets: it keeps jobs that failed together from coming back together.
+        chance = random.random()  # noqa: S311
+        try:
+            job = self._write(
+                lambda session: claiming.fail(
+                    session,
+                    job_id=run.job_id,
+                    token=run.token,
+                    failure=failure,
+                    is_final=is_final,
+                    chance=chance,
+                    at_least=at_least,
+                    now=utc_now(),
+                )
+            )
+        except (OperationalError, InterfaceError):
+            return "failed, and the database is away: the sweep will take it back"
+        kept = f" ({failure.reference})" if failure.reference else ""
+        if job.state is JobState.QUEUED:
+            return f"failed{kept}, waits for its next attempt"
+        return f"{job.state.value} for good{kept}"
+
+    def _judge(self, run: JobContext, error: Exception) -> tuple[Failure, bool]:
+        """What the row keeps of the error, and whether trying again is in vain."""
+        kind = type(error).__name__
+        if isinstance(error, UnavailableError):
+            return Failure(kind, str(error)), not getattr(error, "is_transient", True)
+        if isinstance(error, StudioError):
+            # A refusal: it will be refused again, unless somebody only saved in between.
+            return Failure(kind, str(error)), not isinstance(error, StaleError)
+        reference = self._report(run, error)
+        sentence = str(error) if isinstance(error, JobTimeoutError) else _UNEXPECTED
+        return Failure(kind, sentence, reference), False
+
+    def _report(self, run: JobContext, error: Exception) -> str:
+        return error_log.report(
+            self.resources.engine,
+            data=self.resources.settings.data,
+            error=error,
+            source=ErrorSource.JOB,
+            place=run.name,
+            job_id=run.job_id,
+            now=utc_now(),
+        )
+
+    def _settle(self, run: JobContext, outcome: str, write: Callable[[Session, JobContext], None]) -> str:
+        try:
+            self._write(lambda session: write(session, run))
+        except ClaimLostError:
+            return "lost to another process"
+        except (OperationalError, InterfaceError):
+            return f"{outcome}, and the database is away: the sweep will take it back"
+        return outcome
+
+    def _write(self, change: Callable[[Session], T]) -> T:
+        """Make `change` in a transaction of its own, again and again through a restart of the database.
+
+        Each change shows the claim's token, and takes the claim away: doing it twice finds the claim lost.
+        """
+        for wait in _WAITS:
+            try:
+                with db.session_scope(self.resources.engine) as session:
+                    return change(session)
+            except (OperationalError, InterfaceError):
+                time.sleep(wait)
+        with db.session_scope(self.resources.engine) as session:
+            return change(session)
+
+
+def _handle(run: JobContext, job: JobRun, entry: registry.Registered | None) -> Mapping[str, Any] | None:
+    if entry is None:
+        raise UnknownJobError(name=job.name)
+    arguments = entry.arguments(job.arguments)
+    with time_limit(entry.timeout):
+        return entry.handler(run, **arguments)
+
+
+def _cancelled(session: Session, run: JobContext) -> None:
+    claiming.cancelled(session, job_id=run.job_id, token=run.token, now=utc_now())
+
+
+def _given_back(session: Session, run: JobContext) -> None:
+    claiming.give_back(session, job_id=run.job_id, token=run.token, now=utc_now())
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise JobTimeoutError in the body after `seconds`; only the main thread of a process can be interrupted so.
+
+    Elsewhere, and where the body waits in C code, the heartbeat's own limit ends the process later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise JobTimeoutError(f"The job took longer than {seconds:g} seconds.")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+_runtime: Runtime | None = None
+
+
+def install(runtime: Runtime | None) -> None:
+    """Have `perform` do jobs with `runtime` from now on, in this process."""
+    global _runtime  # noqa: PLW0603 - RQ calls a function by its name; there is one runtime per process.
+    _runtime = runtime
+
+
+def perform(job_id: str) -> None:
+    """What RQ calls: a hint that the job may be due. Raises where it could not be claimed; the sweep hints again then."""
+    if _runtime is None:
+        raise RuntimeError("This process has no runtime; workers are started by jobs.worker.")
+    _runtime.perform(UUID(job_id))

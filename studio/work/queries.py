@@ -1,0 +1,102 @@
+"""Which jobs are there, and who may see them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor, Permission
+from studio.kit.errors import NotFoundError
+from studio.work.models import FINAL, JobRun, JobState, WorkerPulse
+
+OPEN = (JobState.QUEUED, JobState.RUNNING)
+
+
+def job_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Staff and admins see every job; everybody else those that they asked for."""
+    if actor.may(Permission.JOB_READ_ANY):
+        return sa.true()
+    if actor.may(Permission.JOB_READ_OWN) and actor.user_id is not None:
+        return JobRun.asked_by_id == actor.user_id
+    return sa.false()
+
+
+def job_steered_by(actor: Actor) -> sa.ColumnElement[bool]:
+    """Staff may cancel and repeat every job; everybody else those that they asked for."""
+    if actor.may(Permission.JOB_STEER_ANY):
+        return sa.true()
+    if actor.may(Permission.JOB_STEER_OWN) and actor.user_id is not None:
+        return JobRun.asked_by_id == actor.user_id
+    return sa.false()
+
+
+def get_job(session: Session, *, actor: Actor, job_id: UUID) -> JobRun:
+    """The job as it is now. Raises NotFoundError where it does not exist or is not the actor's to see."""
+    job = session.scalars(sa.select(JobRun).where(job_visible_to(actor), JobRun.id == job_id)).one_or_none()
+    if job is None:
+        raise NotFoundError
+    return job
+
+
+def list_jobs_about(
+    session: Session, *, actor: Actor, about: tuple[str, UUID], limit: int = 20, open_only: bool = False
+) -> Sequence[JobRun]:
+    """The newest jobs about one row that the actor may see."""
+    query = (
+        sa.select(JobRun)
+        .where(job_visible_to(actor), JobRun.about_type == about[0], JobRun.about_id == about[1])
+        .order_by(JobRun.created_at.desc(), JobRun.id.desc())
+        .limit(limit)
+    )
+    if open_only:
+        query = query.where(JobRun.state.in_(OPEN))
+    return session.scalars(query).all()
+
+
+def list_tray(
+    session: Session, *, actor: Actor, now: datetime, recent: timedelta = timedelta(minutes=2), limit: int = 8
+) -> Sequence[JobRun]:
+    """The actor's own jobs that wait, run or have just ended, newest first: what the job tray shows.
+
+    For everybody alike it is what they asked for themselves; all jobs have a page of their own.
+    """
+    if actor.user_id is None:
+        return []
+    return session.scalars(
+        sa.select(JobRun)
+        .where(
+            JobRun.asked_by_id == actor.user_id,
+            sa.or_(
+                JobRun.state.in_(OPEN),
+                sa.and_(JobRun.state.in_(FINAL), JobRun.finished_at >= now - recent),
+            ),
+            # No job that ended lately was asked for long ago; the index on (asked_by_id, created_at) stays in use.
+            JobRun.created_at >= now - timedelta(days=2),
+        )
+        .order_by(JobRun.created_at.desc(), JobRun.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def count_by_state(session: Session, *, actor: Actor, since: datetime) -> Mapping[JobState, int]:
+    """How many of the jobs asked for since then, that the actor may see, stand where; every state is a key."""
+    rows = session.execute(
+        sa.select(JobRun.state, sa.func.count())
+        .where(job_visible_to(actor), JobRun.created_at >= since)
+        .group_by(JobRun.state)
+    )
+    return dict.fromkeys(JobState, 0) | {row[0]: row[1] for row in rows}
+
+
+def oldest_due(session: Session, *, now: datetime) -> datetime | None:
+    """Since when the job that has waited longest could have run; None where nothing waits."""
+    return session.scalar(
+        sa.select(sa.func.min(JobRun.run_after)).where(JobRun.state == JobState.QUEUED, JobRun.run_after <= now)
+    )
+
+
+def list_pulses(session: Session) -> Sequence[WorkerPulse]:
+    """The processes that do and schedule jobs, most recently seen first."""
+    return session.scalars(sa.select(WorkerPulse).order_by(WorkerPulse.seen_at.desc()).limit(200)).all()

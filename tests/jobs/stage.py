@@ -1,0 +1,151 @@
+"""Jobs that exist only in tests, and processes that know them; their effects are rows of a table of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from jobs import registry
+from jobs.registry import JobContext, job
+from studio.kit.errors import InvalidError
+from studio.providers.errors import ProviderBusyError
+from studio.settings import ROOT, Settings
+
+EFFECTS = sa.table("effects", sa.column("number"), sa.column("attempt"), sa.column("pid"))
+
+
+def create_effects(engine: sa.Engine) -> None:
+    """Have the table of effects exist; it has no constraint, so that an effect that happens twice is seen."""
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("CREATE TABLE effects (number int, attempt int, pid int, at timestamptz DEFAULT clock_timestamp())")
+        )
+
+
+def _take_effect(session, run: JobContext, number: int) -> None:
+    session.execute(sa.insert(EFFECTS).values(number=number, attempt=run.attempt, pid=os.getpid()))
+
+
+@job("tests.effect")
+def effect(run: JobContext, *, number: int) -> None:
+    with run.transaction(last=True) as session:
+        _take_effect(session, run, number)
+
+
+@job("tests.slow_effect")
+def slow_effect(run: JobContext, *, number: int, seconds: int) -> None:
+    """Takes long the first time only, and tells of its progress."""
+    began = time.monotonic()
+    while run.attempt == 1 and time.monotonic() - began < seconds:
+        run.progress("Waiting", 100 * (time.monotonic() - began) / seconds)
+        time.sleep(0.05)
+    with run.transaction(last=True) as session:
+        _take_effect(session, run, number)
+
+
+@job("tests.deaf_effect")
+def deaf_effect(run: JobContext, *, number: int, seconds: int) -> None:
+    """Takes long the first time, and looks neither left nor right."""
+    if run.attempt == 1:
+        time.sleep(seconds)
+    with run.transaction(last=True) as session:
+        _take_effect(session, run, number)
+
+
+@job("tests.two_effects")
+def two_effects(run: JobContext, *, number: int) -> dict[str, int]:
+    """Two transactions, and a result that is returned."""
+    for part in (number, number + 1):
+        with run.transaction() as session:
+            _take_effect(session, run, part)
+    return {"parts": 2}
+
+
+@job("tests.fail")
+def fail(run: JobContext) -> None:
+    with run.transaction() as session:
+        _take_effect(session, run, 1)
+        raise ValueError("api_key=sk-abcdefghijklmnop of someone@example.com")
+
+
+@job("tests.refuse")
+def refuse(run: JobContext) -> None:
+    raise InvalidError("The card is empty.")
+
+
+@job("tests.busy")
+def busy(run: JobContext) -> None:
+    raise ProviderBusyError("The provider is busy.", retry_after=30.0)
+
+
+@job("tests.too_slow", timeout=0.2)
+def too_slow(run: JobContext) -> None:
+    time.sleep(5)
+
+
+@job("tests.fail_twice_at_most", max_attempts=2)
+def fail_twice_at_most(run: JobContext) -> None:
+    raise ValueError
+
+
+def known() -> Mapping[str, registry.Registered]:
+    """The jobs of this module, by name."""
+    return {name: entry for name, entry in registry.load().items() if name.startswith("tests.")}
+
+
+def settings_for(database_url: str, redis_url: str, data: Path, **options) -> Settings:
+    """Settings for processes on the servers of this test run, with short waits."""
+    quick = {"job_lease": 2.0, "job_sweep": 0.3} | options
+    return Settings(
+        _env_file=None, data=data, database_url=SecretStr(database_url), redis_url=SecretStr(redis_url), **quick
+    )
+
+
+@contextmanager
+def process(kind: str, settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker or scheduler in a process of its own that also knows these jobs; ended at the end."""
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "STUDIO_DATABASE_URL": settings.database_url.get_secret_value(),
+        "STUDIO_REDIS_URL": settings.redis_url.get_secret_value(),
+        "STUDIO_DATA": str(settings.data),
+        "STUDIO_JOB_LEASE": str(settings.job_lease),
+        "STUDIO_JOB_SWEEP": str(settings.job_sweep),
+    }
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with (settings.data / f"{kind}.log").open("ab") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-c", "from tests.jobs import stage; stage.main()", kind],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                running.send_signal(signal.SIGTERM)
+                try:
+                    running.wait(timeout=15)
+                except subprocess.TimeoutExpired:
+                    running.kill()
+                    running.wait()
+
+
+def main() -> None:
+    """What the process runs."""
+    import logging
+
+    from jobs import schedule, worker
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    runs = {"worker": worker.run, "scheduler": schedule.run}
+    runs[sys.argv[1]](Settings(_env_file=None))

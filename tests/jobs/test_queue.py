@@ -1,0 +1,66 @@
+"""The queue that carries ids."""
+
+import json
+import time
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from jobs import queue
+from studio.settings import Settings
+
+
+class TestNudge:
+    def test_carries_an_id_as_json_and_nothing_else(self, redis_client):
+        job_id = uuid4()
+        queue.nudge(redis_client)({"default": [job_id, job_id]})
+        (hint,) = Queue("default", connection=redis_client, serializer=JSONSerializer).jobs
+        assert hint.func_name == "jobs.runtime.perform"
+        assert hint.args == [str(job_id)]
+        data = redis_client.hget(f"rq:job:{hint.id}", "data")
+        import zlib
+
+        assert str(job_id) in json.dumps(json.loads(zlib.decompress(data)))
+
+    def test_puts_each_id_on_its_queue(self, redis_client):
+        queue.nudge(redis_client)({"default": [uuid4()], "bulk": [uuid4(), uuid4()]})
+        assert (queue.length(redis_client, "default"), queue.length(redis_client, "bulk")) == (1, 2)
+
+    def test_leaves_what_has_no_room_to_the_sweep(self, redis_client):
+        queue.nudge(redis_client)({"default": [uuid4() for _ in range(queue.FULL + 500)]})
+        assert queue.length(redis_client, "default") == queue.FULL
+
+
+class TestHasForgotten:
+    def test_says_so_once_after_each_loss(self, redis_client):
+        assert [queue.has_forgotten(redis_client) for _ in range(3)] == [True, False, False]
+        redis_client.flushdb()
+        assert queue.has_forgotten(redis_client)
+
+
+class TestConnect:
+    def test_gives_up_soon_where_nobody_answers(self, settings):
+        from pydantic import SecretStr
+
+        from studio.embedded.postgres import free_port
+
+        elsewhere = settings.model_copy(update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")})
+        client = queue.connect(elsewhere)
+        began = time.monotonic()
+        with pytest.raises(RedisError):
+            client.ping()
+        assert time.monotonic() - began < 60
+        client.close()
+
+    def test_needs_an_address(self):
+        with pytest.raises(ValueError, match="no Redis"):
+            queue.connect(Settings(_env_file=None, redis_url=None))
+
+    def test_answers(self, settings):
+        with queue.connect(settings) as client:
+            assert isinstance(client, Redis)
+            assert client.ping()

@@ -1,0 +1,148 @@
+"""One attempt at one job, in this process."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from jobs.pulse import Pulse
+from jobs.runtime import Runtime
+from studio.accounts.permissions import SYSTEM
+from studio.kit.clock import utc_now
+from studio.operations.models import ErrorLog
+from studio.work import steering, sweeping
+from studio.work.models import JobState
+from tests.jobs import stage
+
+
+def take_back(house):
+    return house.change(sweeping.take_back_lost, lease=timedelta(0), now=utc_now() + timedelta(seconds=1))
+
+
+class TestPerform:
+    def test_does_the_job_once_however_often_it_is_told(self, house, runtime):
+        job = house.ask("tests.effect", number=7)
+        assert [runtime.perform(job.id) for _ in range(3)] == [True, False, False]
+        assert house.effects() == [(7, 1)]
+        assert house.job(job).state is JobState.SUCCEEDED
+
+    def test_keeps_what_the_handler_returns(self, house, runtime):
+        job = house.ask("tests.two_effects", number=1)
+        runtime.perform(job.id)
+        assert house.job(job).result == {"parts": 2}
+
+    def test_rolls_back_what_fails_and_tries_again_later(self, house, runtime):
+        job = house.ask("tests.fail")
+        runtime.perform(job.id)
+        kept = house.job(job)
+        assert (kept.state, kept.attempts, kept.error_type) == (JobState.QUEUED, 1, "ValueError")
+        assert kept.run_after > utc_now()
+        assert house.effects() == []
+
+    def test_keeps_an_unexpected_error_in_the_log_without_its_secrets(self, house, runtime):
+        job = house.ask("tests.fail")
+        runtime.perform(job.id)
+        with Session(house.engine) as session:
+            error = session.scalars(sa.select(ErrorLog)).one()
+        assert (error.job_id, error.place, error.source) == (job.id, "tests.fail", "job")
+        assert error.reference == house.job(job).error_reference
+        assert "sk-" not in error.message + error.stack_trace
+        assert "someone@" not in error.message + error.stack_trace
+        assert "sk-" not in house.job(job).error_message
+
+    def test_keeps_the_error_after_the_last_attempt(self, house, runtime):
+        job = house.ask("tests.fail", max_attempts=1)
+        runtime.perform(job.id)
+        kept = house.job(job)
+        assert (kept.state, kept.error_type) == (JobState.FAILED, "ValueError")
+        assert kept.error_reference
+
+    def test_heeds_the_limit_of_the_job_itself(self, house, runtime):
+        job = house.ask("tests.fail_twice_at_most", max_attempts=5)
+        runtime.perform(job.id)
+        house.change(lambda session: session.execute(sa.text("UPDATE job_runs SET run_after = now()")))
+        runtime.perform(job.id)
+        assert house.job(job).state is JobState.FAILED
+
+    def test_takes_a_refusal_for_an_answer(self, house, runtime):
+        job = house.ask("tests.refuse")
+        runtime.perform(job.id)
+        kept = house.job(job)
+        assert (kept.state, kept.error_message, kept.error_reference) == (JobState.FAILED, "The card is empty.", None)
+
+    def test_waits_as_long_as_a_busy_provider_asks(self, house, runtime):
+        job = house.ask("tests.busy")
+        runtime.perform(job.id)
+        kept = house.job(job)
+        assert kept.state is JobState.QUEUED
+        assert kept.run_after >= utc_now() + timedelta(seconds=25)
+
+    def test_interrupts_what_takes_too_long(self, house, runtime):
+        job = house.ask("tests.too_slow", max_attempts=1)
+        runtime.perform(job.id)
+        assert house.job(job).error_message == "The job took longer than 0.2 seconds."
+
+    @pytest.mark.parametrize(("name", "ids"), [("tests.unheard_of", {}), ("tests.effect", {"wrong": 1})])
+    def test_fails_what_this_program_does_not_know(self, house, runtime, name, ids):
+        job = house.ask(name, max_attempts=1, **ids)
+        runtime.perform(job.id)
+        assert house.job(job).state is JobState.FAILED
+
+    def test_takes_nothing_on_once_it_is_to_end(self, house, runtime):
+        job = house.ask("tests.effect", number=1)
+        runtime.pulse.request_stop()
+        assert not runtime.perform(job.id)
+        assert house.job(job).attempts == 0
+
+
+class TestFencing:
+    def test_refuses_the_commit_of_a_process_that_was_taken_for_dead(self, house, runtime):
+        job = house.ask("tests.deaf_effect", number=1, seconds=2)
+        stale = threading.Thread(target=runtime.perform, args=(job.id,))
+        stale.start()
+        house.wait_for(lambda: house.job(job).state is JobState.RUNNING)
+        take_back(house)
+        other = Runtime(house.resources, Pulse(house.resources, name="other", kind="worker"), stage.known())
+        house.wait_for(lambda: other.perform(job.id))
+        stale.join()
+        assert house.effects() == [(1, 2)]
+        kept = house.job(job)
+        assert (kept.state, kept.attempts) == (JobState.SUCCEEDED, 2)
+
+    def test_stops_a_job_that_looks_up(self, house, runtime):
+        job = house.ask("tests.slow_effect", number=1, seconds=30)
+        stale = threading.Thread(target=runtime.perform, args=(job.id,))
+        stale.start()
+        house.wait_for(lambda: house.job(job).state is JobState.RUNNING)
+        take_back(house)
+        stale.join(timeout=10)
+        assert not stale.is_alive()
+        assert house.effects() == []
+
+    def test_gives_one_claim_to_threads_that_race(self, house):
+        job = house.ask("tests.effect", number=1)
+        runtimes = [
+            Runtime(house.resources, Pulse(house.resources, name=str(n), kind="worker"), stage.known())
+            for n in range(4)
+        ]
+        threads = [threading.Thread(target=each.perform, args=(job.id,)) for each in runtimes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert house.effects() == [(1, 1)]
+
+
+class TestCancelling:
+    @pytest.mark.parametrize("name", ["tests.slow_effect", "tests.deaf_effect"])
+    def test_keeps_a_running_job_from_taking_effect(self, house, runtime, name):
+        job = house.ask(name, number=1, seconds=2)
+        thread = threading.Thread(target=runtime.perform, args=(job.id,))
+        thread.start()
+        house.wait_for(lambda: house.job(job).state is JobState.RUNNING)
+        house.change(steering.cancel, actor=SYSTEM, job_id=job.id, now=utc_now())
+        thread.join()
+        assert house.job(job).state is JobState.CANCELLED
+        assert house.effects() == []
