@@ -13,9 +13,11 @@ from studio.kit.orm import Base, Identified, Timestamped, at_most, refers_to, st
 
 if TYPE_CHECKING:
     # Flask-Security annotates its mixins as tables of another shape; what it calls on them is untyped anyway.
-    class RoleMixin: ...
+    class RoleMixin:
+        """Stands for Flask-Security's mixin of roles."""
 
-    class UserMixin: ...
+    class UserMixin:
+        """Stands for Flask-Security's mixin of people."""
 
 else:
     from flask_security.core import RoleMixin, UserMixin
@@ -97,6 +99,8 @@ class User(Identified, Timestamped, Base, UserMixin):
     login_count: Mapped[int | None]
     tf_primary_method: Mapped[str | None]
     tf_totp_secret: Mapped[str | None]
+    # The time step of the last one-time code that was accepted: none serves twice.
+    tf_last_step: Mapped[int | None] = mapped_column(sa.BigInteger)
     mf_recovery_codes: Mapped[list[Any] | None]
 
     locale: Mapped[str | None] = mapped_column(sa.CheckConstraint("locale IN ('en', 'zh_Hans')", name="locale"))

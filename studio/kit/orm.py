@@ -28,8 +28,9 @@ class Base(DeclarativeBase):
         datetime: sa.DateTime(timezone=True),
         UUID: sa.Uuid(),
         bytes: sa.LargeBinary(),
-        dict[str, Any]: JSONB(),
-        list[Any]: JSONB(),
+        # None is no value here, not the JSON null.
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[Any]: JSONB(none_as_null=True),
         list[str]: ARRAY(sa.Text()),
     }
 
