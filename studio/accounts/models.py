@@ -189,3 +189,33 @@ class AuditEntry(Identified, Base):
     after: Mapped[dict[str, Any] | None]
     reason: Mapped[str | None]
     request_id: Mapped[str | None]
+
+
+class OAuthAccount(Identified, Timestamped, Base):
+    """A person's account elsewhere, by which they may sign in; its tokens are kept as hashes only."""
+
+    __tablename__ = "oauth_accounts"
+    __table_args__ = (
+        # One account elsewhere is one person here.
+        sa.UniqueConstraint("provider", "provider_user_id", name="uq_oauth_accounts_provider_provider_user_id"),
+    )
+
+    user_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE")
+    provider: Mapped[str]
+    provider_user_id: Mapped[str]
+    access_token_hash: Mapped[str | None]
+    refresh_token_hash: Mapped[str | None]
+    expires_at: Mapped[datetime | None]
+
+
+class RefreshToken(Identified, Base):
+    """A token, kept as its hash, that lets a client of the platform stay signed in."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (sa.CheckConstraint("expires_at > created_at", name="expires_after_it_was_made"),)
+
+    user_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE")
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]

@@ -348,3 +348,62 @@ class ContextAwarenessConfig(Identified, Timestamped, Base):
     emotion_weight: Mapped[float] = mapped_column(sa.Double, default=0.3, server_default="0.3")
     learning_rate: Mapped[float] = mapped_column(sa.Double, default=0.1, server_default="0.1")
     consistency: Mapped[float] = mapped_column(sa.Double, default=0.8, server_default="0.8")
+
+
+class VoiceConfiguration(Identified, Timestamped, RowVersioned, Base):
+    """How a character sounds in one language; which values a provider uses is the provider's table to say."""
+
+    __tablename__ = "voice_configurations"
+    __table_args__ = (
+        sa.CheckConstraint("speed > 0 AND pitch > 0", name="speed_and_pitch_are_factors"),
+        sa.CheckConstraint("stability BETWEEN 0 AND 1", name="stability"),
+        sa.CheckConstraint("similarity BETWEEN 0 AND 1", name="similarity"),
+        sa.CheckConstraint("style_exaggeration BETWEEN 0 AND 1", name="style_exaggeration"),
+        # A character speaks a language with one voice.
+        sa.Index(
+            "uq_voice_configurations_character_id_language_active",
+            "character_id",
+            "language",
+            unique=True,
+            postgresql_where=sa.text("is_active"),
+        ),
+    )
+
+    character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE")
+    provider: Mapped[str]
+    voice_id: Mapped[str]
+    voice_name: Mapped[str] = mapped_column(default="", server_default="")
+    language: Mapped[str]
+    speed: Mapped[float] = mapped_column(sa.Double, default=1.0, server_default="1")
+    pitch: Mapped[float] = mapped_column(sa.Double, default=1.0, server_default="1")
+    stability: Mapped[float] = mapped_column(sa.Double, default=0.5, server_default="0.5")
+    similarity: Mapped[float] = mapped_column(sa.Double, default=0.5, server_default="0.5")
+    style_exaggeration: Mapped[float] = mapped_column(sa.Double, default=0.0, server_default="0")
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+
+
+class CharacterRating(Identified, Timestamped, Base):
+    """What one person thinks of one character."""
+
+    __tablename__ = "character_ratings"
+    __table_args__ = (
+        sa.UniqueConstraint("character_id", "user_id", name="uq_character_ratings_character_id_user_id"),
+        sa.CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_one_to_five"),
+        at_most("comment", REPLY_LENGTH),
+    )
+
+    character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE", index=False)
+    user_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE")
+    rating: Mapped[int]
+    comment: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class UserFavorite(Identified, Base):
+    """A character that a person keeps at hand."""
+
+    __tablename__ = "user_favorites"
+    __table_args__ = (sa.UniqueConstraint("user_id", "character_id", name="uq_user_favorites_user_id_character_id"),)
+
+    user_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE", index=False)
+    character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE")
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())

@@ -235,3 +235,35 @@ class FieldComment(Identified, Base):
     # A field of the card or of the listing ("description", "title"); empty: the whole.
     field: Mapped[str] = mapped_column(default="", server_default="")
     comment: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class AppealState(StrEnum):
+    """Where an appeal stands."""
+
+    OPEN = "open"
+    UPHELD = "upheld"
+    DISMISSED = "dismissed"
+
+
+class Appeal(Identified, Base):
+    """A creator's objection to a decision; somebody other than the one who decided answers it."""
+
+    __tablename__ = "appeals"
+    __table_args__ = (
+        # A decision can be appealed against once.
+        sa.UniqueConstraint("decision_id", name="uq_appeals_decision_id"),
+        sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided_goes_with_state"),
+        sa.CheckConstraint("(decided_by_id IS NULL) = (decided_at IS NULL)", name="decided_by_goes_with_decided_at"),
+        at_most("text", COMMENT_LENGTH),
+    )
+
+    decision_id: Mapped[UUID] = refers_to("review_decisions.id", ondelete="RESTRICT", index=False)
+    appellant_id: Mapped[UUID] = refers_to("users.id", ondelete="RESTRICT")
+    text: Mapped[str]
+    state: Mapped[AppealState] = mapped_column(
+        stored(AppealState, "state"), default=AppealState.OPEN, server_default=AppealState.OPEN
+    )
+    created_at: Mapped[datetime]
+    decided_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
+    decided_at: Mapped[datetime | None]
+    answer: Mapped[str] = mapped_column(default="", server_default="")

@@ -61,3 +61,95 @@ class ErrorLog(Identified, Base):
     request_id: Mapped[str | None] = mapped_column(index=True)
     job_id: Mapped[UUID | None] = refers_to("job_runs.id", ondelete="SET NULL")
     created_at: Mapped[datetime]
+
+
+class RunState(StrEnum):
+    """Where a backup, a piece of maintenance or an import stands."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Backup(Identified, Base):
+    """One backup: where it lies, how large it is, its checksum, and whether a restore of it was seen to work."""
+
+    __tablename__ = "backups"
+    __table_args__ = (
+        sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished_goes_with_state"),
+        sa.CheckConstraint("state <> 'succeeded' OR sha256 IS NOT NULL", name="succeeded_has_a_checksum"),
+        sa.Index("ix_backups_started_at_id", "started_at", "id"),
+    )
+
+    name: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[RunState] = mapped_column(stored(RunState, "state"), default=RunState.RUNNING)
+    size_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
+    sha256: Mapped[str | None]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    restore_verified_at: Mapped[datetime | None]
+    error_message: Mapped[str | None]
+
+
+class MaintenanceRun(Identified, Base):
+    """One piece of maintenance: what was cleaned, and how much."""
+
+    __tablename__ = "maintenance_runs"
+    __table_args__ = (
+        sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished_goes_with_state"),
+        sa.Index("ix_maintenance_runs_started_at_id", "started_at", "id"),
+    )
+
+    name: Mapped[str]
+    state: Mapped[RunState] = mapped_column(stored(RunState, "state"), default=RunState.RUNNING)
+    rows_changed: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    error_message: Mapped[str | None]
+
+
+class HealthSample(Base):
+    """One number about the studio at one moment, for charts."""
+
+    __tablename__ = "health_samples"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    taken_at: Mapped[datetime] = mapped_column(primary_key=True)
+    value: Mapped[float] = mapped_column(sa.Double)
+
+
+class ImportRun(Identified, Base):
+    """One bringing-in of many rows: of another platform, or of a folder of cards."""
+
+    __tablename__ = "import_runs"
+    __table_args__ = (
+        sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished_goes_with_state"),
+    )
+
+    source: Mapped[str]
+    state: Mapped[RunState] = mapped_column(stored(RunState, "state"), default=RunState.RUNNING)
+    asked_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL")
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ImportOutcome(StrEnum):
+    """What became of one item of an import."""
+
+    MADE = "made"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+class ImportItem(Identified, Base):
+    """One item of an import and what became of it; bringing it twice changes nothing."""
+
+    __tablename__ = "import_items"
+    __table_args__ = (sa.UniqueConstraint("run_id", "kind", "legacy_id", name="uq_import_items_run_id_kind_legacy_id"),)
+
+    run_id: Mapped[UUID] = refers_to("import_runs.id", ondelete="CASCADE", index=False)
+    kind: Mapped[str]
+    legacy_id: Mapped[str]
+    outcome: Mapped[ImportOutcome] = mapped_column(stored(ImportOutcome, "outcome"))
+    row_id: Mapped[UUID | None]
+    message: Mapped[str] = mapped_column(default="", server_default="")
