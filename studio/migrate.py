@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from studio.embedded.urls import normal_database_url
+from studio.kit.db import finish_step
 from studio.kit.errors import ConflictError
 from studio.settings import ROOT
 
@@ -78,7 +79,7 @@ def upgrade(database_url: str, *, on_step: OnStep | None = None) -> int:
                 if on_step is not None:
                     on_step(number, len(missing), _title(script, revision))
                 command.upgrade(config, revision)
-                connection.commit()
+                finish_step(connection)
             return len(missing)
     finally:
         # Closing the guard's connection gives the lock back, whatever happened.

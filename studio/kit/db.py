@@ -64,3 +64,8 @@ def session_scope(engine: sa.Engine) -> Iterator[Session]:
     """A session of its own with one transaction in it."""
     with Session(engine, expire_on_commit=False) as session, transaction(session):
         yield session
+
+
+def finish_step(connection: sa.Connection) -> None:
+    """Commit one migration; the next one begins a transaction of its own, so that what was done stays done."""
+    connection.commit()
