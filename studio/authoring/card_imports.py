@@ -1,0 +1,229 @@
+"""Bringing cards in: a dry run that keeps the file and reports, then a confirmation that makes the character."""
+
+from datetime import datetime, timedelta
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts import audit
+from studio.accounts.permissions import Actor, Permission
+from studio.authoring import drafts, fields, lorebooks, queries, reports
+from studio.authoring.errors import DocumentConfirmedError, DocumentDiscardedError, UnusableCardError
+from studio.authoring.models import (
+    CardDocument,
+    Character,
+    CharacterOrigin,
+    CharacterStatus,
+    CharacterVersion,
+    DocumentState,
+    Story,
+)
+from studio.cards.documents import Json, parse_document
+from studio.cards.normalise import normalise
+from studio.cards.notes import Notebook
+from studio.cards.reader import read_card
+from studio.cards.reading import CardReading
+from studio.kit.errors import ForbiddenError, InvalidError
+from studio.kit.text import excerpt, one_line
+from studio.media import files
+from studio.media.models import MediaFile, MediaPurpose
+from studio.providers.storage import Storage
+
+PREVIEWS_LAST = timedelta(days=7)
+_SWEPT_AT_ONCE = 200
+_NAME_LENGTH = 200
+
+
+def preview(
+    session: Session, *, actor: Actor, storage: Storage, data: bytes, filename: str, now: datetime
+) -> CardDocument:
+    """The file is kept with a report of what was read in it; no character is made yet.
+
+    The same file given again while its preview is open gives the same preview. What the studio cannot
+    keep (a text beyond its limits) stands in the report's `problems` and holds back the confirmation only.
+    Raises ForbiddenError, or CardError with one sentence where the file holds no card; then nothing is kept.
+    """
+    actor.must(Permission.CARD_IMPORT)
+    if actor.user_id is None:
+        raise ForbiddenError
+    reading = read_card(data, filename=filename)
+    source = files.keep(session, actor=actor, storage=storage, data=data, purpose=MediaPurpose.CARD, name=filename)
+    # Keeping the file took a lock on its content: of two clicks the second comes here after the first.
+    open_one = session.scalar(
+        sa.select(CardDocument)
+        .where(
+            CardDocument.owner_id == actor.user_id,
+            CardDocument.source_file_id == source.id,
+            CardDocument.state == DocumentState.PREVIEWED,
+        )
+        .order_by(CardDocument.id)
+        .limit(1)
+    )
+    if open_one is not None:
+        return open_one
+    portrait, refusal = _portrait(session, actor=actor, storage=storage, reading=reading, filename=filename)
+    document = CardDocument(
+        owner_id=actor.user_id,
+        state=DocumentState.PREVIEWED,
+        source_file_id=source.id,
+        portrait_id=portrait.id if portrait is not None else None,
+        original_name=source.original_name,
+        format=reading.format,
+        spec_version=reading.spec_version,
+        raw=reading.raw_bytes,
+        report=reports.of(reading, name=_name(reading.card, filename), problems=_problems(reading.card, filename)),
+        content_hash=reading.content_hash,
+        created_at=now,
+    )
+    if refusal is not None:
+        document.report["warnings"].append(refusal)
+    session.add(document)
+    session.flush()
+    return document
+
+
+def confirm(session: Session, *, actor: Actor, document_id: UUID, now: datetime) -> Character:
+    """The previewed card is a draft character of the actor's, with greetings, lorebook and portrait.
+
+    Confirming again gives the same character. Its portrait's sizes and its embedding are asked for.
+    Raises NotFoundError for others' imports, DocumentDiscardedError, or UnusableCardError with a sentence
+    for each field that is beyond the studio's limits.
+    """
+    actor.must(Permission.CARD_IMPORT)
+    document = queries.get_document(session, actor=actor, document_id=document_id, lock=True)
+    if document.state is DocumentState.DISCARDED:
+        raise DocumentDiscardedError
+    if document.character_id is not None:
+        return queries.get_character(session, actor=actor, character_id=document.character_id)
+    card = normalise(parse_document(document.raw, Notebook())).card
+    if wrong := _problems(card, document.original_name):
+        raise UnusableCardError(
+            "Some of this card's texts are too long to keep. Shorten them and upload the card again.", fields=wrong
+        )
+    character = _make(session, document=document, card=card, now=now)
+    document.state, document.character_id, document.confirmed_at = DocumentState.CONFIRMED, character.id, now
+    session.flush()
+    drafts.refresh(session, character)
+    audit.record(
+        session,
+        actor=actor,
+        action="character.import",
+        resource="character",
+        resource_id=character.id,
+        after={"document_id": str(document.id), "format": document.format, "content_hash": character.content_hash},
+    )
+    drafts.ask_variants(session, character, actor=actor)
+    drafts.ask_embedding(session, character, actor=actor)
+    return character
+
+
+def discard(session: Session, *, actor: Actor, document_id: UUID) -> CardDocument:
+    """The previewed card makes no character; its file is deleted by the next sweep. May be repeated.
+
+    Raises NotFoundError for others' imports, or DocumentConfirmedError.
+    """
+    actor.must(Permission.CARD_IMPORT)
+    document = queries.get_document(session, actor=actor, document_id=document_id, lock=True)
+    if document.state is DocumentState.CONFIRMED:
+        raise DocumentConfirmedError
+    document.state = DocumentState.DISCARDED
+    session.flush()
+    return document
+
+
+def sweep_previews(session: Session, *, now: datetime, limit: int = _SWEPT_AT_ONCE) -> tuple[int, list[str]]:
+    """Discarded imports, and previews older than seven days, are gone with the files that only they used.
+
+    Returns how many imports, at most `limit`, and the hashes for `media.files.drop_unused` after the commit.
+    """
+    due = session.scalars(
+        sa.select(CardDocument)
+        .where(
+            sa.or_(
+                CardDocument.state == DocumentState.DISCARDED,
+                sa.and_(CardDocument.state == DocumentState.PREVIEWED, CardDocument.created_at < now - PREVIEWS_LAST),
+            )
+        )
+        .order_by(CardDocument.created_at)
+        .limit(limit)
+        # One that is being confirmed at this moment is left to the next sweep.
+        .with_for_update(skip_locked=True)
+    ).all()
+    file_ids = {file_id for document in due for file_id in (document.source_file_id, document.portrait_id) if file_id}
+    for document in due:
+        session.delete(document)
+    session.flush()
+    return len(due), files.forget(session, file_ids=_unused(session, file_ids))
+
+
+def _portrait(
+    session: Session, *, actor: Actor, storage: Storage, reading: CardReading, filename: str
+) -> tuple[MediaFile | None, dict[str, Any] | None]:
+    """The card's picture as a portrait; where it cannot be used, the card comes in without it, with a warning."""
+    if reading.picture is None:
+        return None, None
+    try:
+        portrait = files.keep(
+            session,
+            actor=actor,
+            storage=storage,
+            data=reading.picture.data,
+            purpose=MediaPurpose.PORTRAIT,
+            name=filename,
+        )
+    except InvalidError as error:
+        return None, reports.remark("portrait_unusable", error.msgid, error.params)
+    return portrait, None
+
+
+def _make(session: Session, *, document: CardDocument, card: Json, now: datetime) -> Character:
+    values, _ = fields.read(card)
+    values["name"] = values["name"] or _name(card, document.original_name)
+    character = Character(
+        origin=CharacterOrigin.CREATOR,
+        owner_id=document.owner_id,
+        status=CharacterStatus.DRAFT,
+        portrait_id=document.portrait_id,
+        **values,
+    )
+    character.created_at = character.updated_at = now
+    session.add(character)
+    session.flush()
+    greetings, _ = fields.read_greetings(card)
+    drafts.write_greetings(session, character, greetings)
+    lorebooks.write(session, character, card)
+    return character
+
+
+def _problems(card: Json, filename: str) -> dict[str, str]:
+    _, wrong = fields.read(card)
+    if "name" in wrong and not one_line(card["data"]["name"]) and _name(card, filename):
+        # A nameless card takes its file's name.
+        del wrong["name"]
+    _, wrong_greetings = fields.read_greetings(card)
+    return wrong | wrong_greetings | lorebooks.problems(card)
+
+
+def _name(card: Json, filename: str) -> str:
+    stem = PurePath(filename.replace("\\", "/")).stem
+    return one_line(card["data"]["name"]) or excerpt(stem, _NAME_LENGTH) or "?"
+
+
+def _unused(session: Session, file_ids: set[UUID]) -> list[UUID]:
+    """Those of the files that no import, character, version or story shows any more."""
+    shown = sa.or_(
+        *(
+            sa.exists().where(column == MediaFile.id)
+            for column in (
+                CardDocument.source_file_id,
+                CardDocument.portrait_id,
+                Character.portrait_id,
+                CharacterVersion.portrait_id,
+                Story.cover_id,
+            )
+        )
+    )
+    return list(session.scalars(sa.select(MediaFile.id).where(MediaFile.id.in_(file_ids), ~shown)))

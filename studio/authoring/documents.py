@@ -1,0 +1,59 @@
+"""The card of a character's draft: the document that it came from, with the edits since then set in it."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from studio.authoring import fields, queries
+from studio.authoring.models import Character
+from studio.cards.documents import Json, parse_document
+from studio.cards.editing import apply_edits
+from studio.cards.normalise import normalise
+from studio.cards.notes import Notebook
+
+_BLANK: Json = {
+    "spec": "chara_card_v3",
+    "spec_version": "3.0",
+    "data": {
+        "name": "",
+        "description": "",
+        "personality": "",
+        "scenario": "",
+        "first_mes": "",
+        "mes_example": "",
+        "creator_notes": "",
+        "system_prompt": "",
+        "post_history_instructions": "",
+        "alternate_greetings": [],
+        "group_only_greetings": [],
+        "tags": [],
+        "creator": "",
+        "character_version": "",
+        "extensions": {},
+    },
+}
+
+
+def document_of(session: Session, character: Character) -> Json:
+    """The verbatim document that the character came from, changed only where the character was edited since.
+
+    Unknown keys and their order survive; a character that was written here starts from an empty V3 card.
+    """
+    source = queries.find_source(session, character_id=character.id)
+    raw = _BLANK if source is None else parse_document(source.raw, Notebook())
+    wanted = fields.edits(
+        normalise(raw).card,
+        values=values_of(character),
+        greetings=queries.greetings_of(session, character_id=character.id),
+    )
+    return apply_edits(raw, wanted)
+
+
+def card_of(session: Session, character: Character) -> Json:
+    """The V3 object {spec, spec_version, data} of the draft."""
+    return normalise(document_of(session, character)).card
+
+
+def values_of(character: Character) -> dict[str, Any]:
+    """The columns that a person edits, by name."""
+    return {column: getattr(character, column) for column in (*fields.CARD_KEYS, *fields.PROFILE)}

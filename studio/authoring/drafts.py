@@ -1,0 +1,171 @@
+"""What every change to a draft has in common: the lock, the version token, the parts' rows, and what follows from it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio import work
+from studio.accounts import audit
+from studio.accounts.permissions import Actor
+from studio.accounts.rules import fingerprint
+from studio.authoring import documents, queries, rules
+from studio.authoring.errors import ArchivedCharacterError, Difference, StaleCharacterError
+from studio.authoring.models import Character, CharacterStatus, FallbackReply, Greeting, GreetingKind
+from studio.authoring.rules import Greetings, ReplyDraft
+
+
+def locked(session: Session, *, actor: Actor, character_id: UUID) -> Character:
+    """The character, locked and open to changes by the actor; raises NotFoundError or ArchivedCharacterError."""
+    character = queries.get_writable(session, actor=actor, character_id=character_id)
+    if character.status is CharacterStatus.ARCHIVED:
+        raise ArchivedCharacterError
+    return character
+
+
+def state(session: Session, character: Character) -> dict[str, Any]:
+    """All that a person edits, by the names that forms and `Difference` use."""
+    greetings = queries.greetings_of(session, character_id=character.id)
+    return {
+        **documents.values_of(character),
+        "greetings": greetings,
+        "replies": replies_of(session, character),
+    }
+
+
+def replies_of(session: Session, character: Character) -> list[ReplyDraft]:
+    """The fallback replies as somebody writes them."""
+    rows = queries.list_replies(session, character_id=character.id)
+    return [ReplyDraft(content=row.content, weight=row.weight, language=row.language) for row in rows]
+
+
+def refuse_stale(session: Session, character: Character, *, row_version: int, wanted: Mapping[str, Any]) -> None:
+    """Raise StaleCharacterError, with both texts, where the character was saved since `row_version` was read.
+
+    A save that would leave everything as it stands is let through: the second of two clicks is no conflict.
+    """
+    if character.row_version == row_version:
+        return
+    theirs = state(session, character)
+    differences = tuple(
+        Difference(field=key, theirs=theirs[key], mine=mine) for key, mine in wanted.items() if theirs[key] != mine
+    )
+    if differences:
+        raise StaleCharacterError(row_version=character.row_version, differences=differences, theirs=theirs)
+
+
+def write_greetings(session: Session, character: Character, greetings: Greetings) -> None:
+    """The character has exactly these greetings."""
+    session.execute(sa.delete(Greeting).where(Greeting.character_id == character.id))
+    kinds = (
+        (GreetingKind.FIRST, (greetings.first,) if greetings.first else ()),
+        (GreetingKind.ALTERNATE, greetings.alternate),
+        (GreetingKind.GROUP_ONLY, greetings.group_only),
+    )
+    session.add_all(
+        Greeting(character_id=character.id, kind=kind, position=position, content=content)
+        for kind, contents in kinds
+        for position, content in enumerate(contents)
+    )
+    session.flush()
+
+
+def write_replies(session: Session, character: Character, replies: Sequence[ReplyDraft]) -> None:
+    """The character has exactly these fallback replies, in this order."""
+    session.execute(sa.delete(FallbackReply).where(FallbackReply.character_id == character.id))
+    session.add_all(
+        FallbackReply(
+            character_id=character.id,
+            position=position,
+            content=reply.content,
+            weight=reply.weight,
+            language=reply.language,
+        )
+        for position, reply in enumerate(replies)
+    )
+    session.flush()
+
+
+def settle(
+    session: Session,
+    character: Character,
+    *,
+    actor: Actor,
+    action: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """What search reads is computed anew, the change is in the audit log, and a new embedding is asked for if needed.
+
+    `before` and `after` hold what changed, by field. Of texts the log keeps lengths and hashes only.
+    """
+    character.updated_at = now
+    session.flush()
+    refresh(session, character)
+    audit.record(
+        session,
+        actor=actor,
+        action=action,
+        resource="character",
+        resource_id=character.id,
+        before=_audited(before),
+        after=_audited(after),
+    )
+    if rules.EMBEDDED & after.keys():
+        ask_embedding(session, character, actor=actor)
+
+
+def refresh(session: Session, character: Character) -> None:
+    """The content hash and what search reads say what the card says."""
+    values = documents.values_of(character)
+    character.content_hash = rules.content_hash(documents.card_of(session, character))
+    character.search_text = rules.search_text(values)
+    character.bigrams = rules.bigrams(character.search_text)
+    session.flush()
+
+
+def ask_embedding(session: Session, character: Character, *, actor: Actor) -> None:
+    """The character's embedding is computed after the commit, once however often it is asked for."""
+    work.ask(
+        session,
+        "memory.embed_character",
+        actor=actor,
+        about=("character", character.id),
+        dedupe_key=f"memory.embed_character:{character.id}",
+        character_id=character.id,
+    )
+
+
+def ask_variants(session: Session, character: Character, *, actor: Actor) -> None:
+    """The sizes of the portrait that screens use are made after the commit."""
+    if character.portrait_id is not None:
+        work.ask(
+            session,
+            "media.make_variants",
+            actor=actor,
+            about=("character", character.id),
+            dedupe_key=f"media.make_variants:{character.portrait_id}",
+            file_id=character.portrait_id,
+        )
+
+
+_PLAIN = frozenset({"tags", "language", "content_rating", "status", "portrait_id", "row_version"})
+
+
+def _audited(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _audited_value(key, value) for key, value in values.items()}
+
+
+def _audited_value(key: str, value: Any) -> Any:
+    if isinstance(value, Greetings):
+        texts = (value.first, *value.alternate, *value.group_only)
+        return {"count": sum(bool(text) for text in texts), **fingerprint("\n".join(texts))}
+    if key == "replies":
+        return {"count": len(value), **fingerprint("\n".join(f"{r.weight} {r.language} {r.content}" for r in value))}
+    if key in _PLAIN or not isinstance(value, str):
+        return str(value) if isinstance(value, UUID) else value
+    return fingerprint(value)

@@ -1,0 +1,59 @@
+"""Taking a character out as a card file, with a report of what the chosen form cannot say."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor, Permission
+from studio.authoring import documents, queries
+from studio.authoring.models import CardDocument
+from studio.cards.reader import read_card
+from studio.cards.writer import Export, write_card
+from studio.media.models import MediaFile
+from studio.providers.storage import Storage, key_of
+
+_WITH_ASSETS = ("png_", "apng_", "charx_", "jpeg_")
+
+
+def export_card(
+    session: Session,
+    *,
+    actor: Actor,
+    storage: Storage,
+    character_id: UUID,
+    to: str,
+    as_: str,
+    now: datetime,
+    source_url: str | None = None,
+) -> Export:
+    """The draft as card version `to` (v1, v2, v3) in a file `as_` (png, json, charx), with its portrait and assets.
+
+    It starts from the document that the character came from, so unknown keys and their order survive; assets
+    come from the file that was brought. Equal drafts at equal `now` give equal bytes.
+    Raises NotFoundError, ExportError, or StorageError where the portrait's bytes cannot be read.
+    """
+    actor.must(Permission.CARD_EXPORT)
+    character = queries.get_draft(session, actor=actor, character_id=character_id)
+    return write_card(
+        documents.document_of(session, character),
+        to=to,
+        as_=as_,
+        now=now,
+        picture=_bytes_of(session, storage, character.portrait_id),
+        assets=_assets(session, storage, queries.find_source(session, character_id=character.id)),
+        source_url=source_url,
+    )
+
+
+def _bytes_of(session: Session, storage: Storage, file_id: UUID | None) -> bytes | None:
+    file = session.get(MediaFile, file_id) if file_id is not None else None
+    return storage.get(key_of(file.sha256)) if file is not None else None
+
+
+def _assets(session: Session, storage: Storage, source: CardDocument | None) -> Mapping[str, bytes]:
+    if source is None or not source.report.get("assets") or not source.format.startswith(_WITH_ASSETS):
+        return {}
+    data = _bytes_of(session, storage, source.source_file_id)
+    return read_card(data).assets if data is not None else {}

@@ -1,0 +1,29 @@
+"""The ways in which a character opens a chat."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor
+from studio.authoring import characters
+from studio.authoring.models import Character
+from studio.authoring.rules import Greetings
+
+
+def replace(
+    session: Session, *, actor: Actor, character_id: UUID, row_version: int, greetings: Greetings, now: datetime
+) -> Character:
+    """The character has exactly these greetings, empty ones left out.
+
+    Raises what `characters.update` raises.
+    """
+    return characters.update(
+        session,
+        actor=actor,
+        character_id=character_id,
+        row_version=row_version,
+        changes={},
+        greetings=greetings,
+        now=now,
+    )

@@ -1,0 +1,233 @@
+"""Who may see and who may change which characters, and reads of what belongs to them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor, Permission
+from studio.authoring.models import (
+    CardDocument,
+    Character,
+    CharacterOrigin,
+    CharacterScene,
+    CharacterStatus,
+    CharacterVersion,
+    DocumentState,
+    FallbackReply,
+    Greeting,
+    GreetingKind,
+    Lorebook,
+    LorebookEntry,
+)
+from studio.authoring.rules import Greetings
+from studio.kit.errors import NotFoundError
+from studio.media.models import MediaFile, MediaPurpose
+
+PAGE = 50
+_DUPLICATES = 10
+
+
+def character_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Staff and moderators see every character; a creator sees their own and, of others, the published ones.
+
+    Of another's published character only the listed version may be shown, never the draft's later edits.
+    """
+    if actor.may(Permission.CHARACTER_READ_ANY):
+        return sa.true()
+    criteria: list[sa.ColumnElement[bool]] = []
+    if actor.may(Permission.CHARACTER_READ_OWN) and actor.user_id is not None:
+        criteria.append(Character.owner_id == actor.user_id)
+    if actor.may(Permission.CHARACTER_READ_PUBLISHED):
+        criteria.append(Character.status == CharacterStatus.PUBLISHED)
+    return sa.or_(sa.false(), *criteria)
+
+
+def draft_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Whose working texts the actor may read: staff and moderators everybody's, a creator their own."""
+    if actor.may(Permission.CHARACTER_READ_ANY):
+        return sa.true()
+    if actor.may(Permission.CHARACTER_READ_OWN) and actor.user_id is not None:
+        return Character.owner_id == actor.user_id
+    return sa.false()
+
+
+def character_writable_by(actor: Actor) -> sa.ColumnElement[bool]:
+    """A creator changes their own characters, whoever writes stories the official ones."""
+    if actor.may(Permission.CHARACTER_WRITE_ANY):
+        return sa.true()
+    criteria: list[sa.ColumnElement[bool]] = []
+    if actor.may(Permission.CHARACTER_WRITE_OWN) and actor.user_id is not None:
+        criteria.append(sa.and_(Character.owner_id == actor.user_id, Character.origin == CharacterOrigin.CREATOR))
+    if actor.may(Permission.STORY_WRITE):
+        criteria.append(Character.origin == CharacterOrigin.OFFICIAL)
+    return sa.or_(sa.false(), *criteria)
+
+
+def document_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Imports are seen by whoever made them."""
+    if actor.is_system:
+        return sa.true()
+    if actor.may(Permission.CARD_IMPORT) and actor.user_id is not None:
+        return CardDocument.owner_id == actor.user_id
+    return sa.false()
+
+
+def get_character(session: Session, *, actor: Actor, character_id: UUID, lock: bool = False) -> Character:
+    """The character, if the actor may see it, locked until the transaction ends where asked; raises NotFoundError."""
+    return _one_character(session, character_visible_to(actor), character_id, lock=lock)
+
+
+def get_draft(session: Session, *, actor: Actor, character_id: UUID) -> Character:
+    """The character, if the actor may read its working texts; raises NotFoundError."""
+    return _one_character(session, draft_visible_to(actor), character_id, lock=False)
+
+
+def get_writable(session: Session, *, actor: Actor, character_id: UUID) -> Character:
+    """The character, locked, if the actor may change it; raises NotFoundError."""
+    return _one_character(session, character_writable_by(actor), character_id, lock=True)
+
+
+def list_characters(
+    session: Session, *, actor: Actor, before: tuple[datetime, UUID] | None = None, limit: int = PAGE
+) -> list[Character]:
+    """The characters whose drafts the actor may read, last changed first, at most `limit`.
+
+    `before` is the (updated_at, id) of the last row of the page before.
+    """
+    query = (
+        sa.select(Character)
+        .where(draft_visible_to(actor))
+        .order_by(Character.updated_at.desc(), Character.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        place = sa.tuple_(sa.literal(before[0]), sa.literal(before[1]))
+        query = query.where(sa.tuple_(Character.updated_at, Character.id) < place)
+    return list(session.scalars(query))
+
+
+def greetings_of(session: Session, *, character_id: UUID) -> Greetings:
+    """All greetings of a character that the caller was allowed to see."""
+    rows = session.execute(
+        sa.select(Greeting.kind, Greeting.content)
+        .where(Greeting.character_id == character_id)
+        .order_by(Greeting.kind, Greeting.position)
+    ).all()
+    return Greetings(
+        first=next((content for kind, content in rows if kind is GreetingKind.FIRST), ""),
+        alternate=tuple(content for kind, content in rows if kind is GreetingKind.ALTERNATE),
+        group_only=tuple(content for kind, content in rows if kind is GreetingKind.GROUP_ONLY),
+    )
+
+
+def list_replies(session: Session, *, character_id: UUID) -> list[FallbackReply]:
+    """The fallback replies of a character in their order."""
+    query = sa.select(FallbackReply).where(FallbackReply.character_id == character_id).order_by(FallbackReply.position)
+    return list(session.scalars(query))
+
+
+def list_scenes(session: Session, *, character_id: UUID) -> list[CharacterScene]:
+    """The scenes of a character in their order."""
+    query = (
+        sa.select(CharacterScene).where(CharacterScene.character_id == character_id).order_by(CharacterScene.position)
+    )
+    return list(session.scalars(query))
+
+
+def find_lorebook(session: Session, *, character_id: UUID) -> Lorebook | None:
+    """The character's lorebook, if it has one."""
+    return session.scalar(sa.select(Lorebook).where(Lorebook.character_id == character_id))
+
+
+def list_lorebook_entries(
+    session: Session, *, lorebook_id: UUID, after: int = -1, limit: int = PAGE
+) -> Sequence[LorebookEntry]:
+    """Entries of a lorebook in their order, those behind position `after`, at most `limit`."""
+    query = (
+        sa.select(LorebookEntry)
+        .where(LorebookEntry.lorebook_id == lorebook_id, LorebookEntry.position > after)
+        .order_by(LorebookEntry.position)
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def find_source(session: Session, *, character_id: UUID) -> CardDocument | None:
+    """The card that the character came from, if it came from one."""
+    return session.scalar(
+        sa.select(CardDocument)
+        .where(CardDocument.character_id == character_id, CardDocument.state == DocumentState.CONFIRMED)
+        .order_by(CardDocument.confirmed_at.desc(), CardDocument.id.desc())
+        .limit(1)
+    )
+
+
+def get_document(session: Session, *, actor: Actor, document_id: UUID, lock: bool = False) -> CardDocument:
+    """The import, if it is the actor's, locked until the transaction ends where asked; raises NotFoundError."""
+    query = sa.select(CardDocument).where(document_visible_to(actor), CardDocument.id == document_id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    document = session.scalar(query)
+    if document is None:
+        raise NotFoundError
+    return document
+
+
+def list_versions(session: Session, *, character_id: UUID, limit: int = PAGE) -> Sequence[CharacterVersion]:
+    """The newest versions of a character, newest first."""
+    query = (
+        sa.select(CharacterVersion)
+        .where(CharacterVersion.character_id == character_id)
+        .order_by(CharacterVersion.version_number.desc())
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def find_version(session: Session, *, character_id: UUID, version_number: int) -> CharacterVersion | None:
+    """One version of a character that the caller was allowed to see."""
+    return session.scalar(
+        sa.select(CharacterVersion).where(
+            CharacterVersion.character_id == character_id, CharacterVersion.version_number == version_number
+        )
+    )
+
+
+def same_content(session: Session, *, actor: Actor, content_hash: str) -> list[UUID]:
+    """Characters visible to the actor whose card says exactly the same, now or when it came in."""
+    imported = sa.exists().where(CardDocument.character_id == Character.id, CardDocument.content_hash == content_hash)
+    return _ids(session, actor, sa.or_(Character.content_hash == content_hash, imported))
+
+
+def same_file(session: Session, *, actor: Actor, sha256: str) -> list[UUID]:
+    """Characters visible to the actor that came from a file with the same bytes."""
+    from_file = sa.exists().where(
+        CardDocument.character_id == Character.id,
+        CardDocument.source_file_id == MediaFile.id,
+        MediaFile.sha256 == sha256,
+        MediaFile.purpose == MediaPurpose.CARD,
+    )
+    return _ids(session, actor, from_file)
+
+
+def same_name(session: Session, *, actor: Actor, name: str) -> list[UUID]:
+    """Characters visible to the actor with exactly this name."""
+    return _ids(session, actor, Character.name == name)
+
+
+def _ids(session: Session, actor: Actor, criterion: sa.ColumnElement[bool]) -> list[UUID]:
+    query = sa.select(Character.id).where(character_visible_to(actor), criterion).order_by(Character.id)
+    return list(session.scalars(query.limit(_DUPLICATES)))
+
+
+def _one_character(session: Session, scope: sa.ColumnElement[bool], character_id: UUID, *, lock: bool) -> Character:
+    query = sa.select(Character).where(scope, Character.id == character_id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    character = session.scalar(query)
+    if character is None:
+        raise NotFoundError
+    return character

@@ -1,0 +1,293 @@
+"""What makes a character's fields right, what search reads of them, and what is still missing."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio.authoring.models import (
+    NAME_LENGTH,
+    REPLY_LENGTH,
+    SHORT_LENGTH,
+    TEXT_LENGTH,
+    ContentRating,
+)
+from studio.cards import limits
+from studio.cards.documents import Json
+from studio.cards.normalise import content_hash as card_content_hash
+from studio.kit import text as texts
+
+SEARCH_LENGTH = 20_000
+"""Search reads this many characters of a character at most."""
+
+MOST_REPLIES = 200
+TAG_LENGTH = 100
+
+# One line each; the rest keep their line breaks.
+SHORT_TEXTS: Mapping[str, int] = {
+    "name": NAME_LENGTH,
+    "nickname": NAME_LENGTH,
+    "tagline": SHORT_LENGTH,
+    "current_state": SHORT_LENGTH,
+    "language": 35,
+}
+LONG_TEXTS: tuple[str, ...] = (
+    "description",
+    "personality",
+    "scenario",
+    "relationships",
+    "example_dialogue",
+    "system_prompt",
+    "post_history_instructions",
+    "creator_notes",
+)
+FIELDS: tuple[str, ...] = (*SHORT_TEXTS, *LONG_TEXTS, "tags", "content_rating")
+"""What a person may change in a character's own row."""
+
+EMBEDDED = frozenset({"name", "tagline", "tags", "description", "personality", "scenario"})
+"""A change to one of these changes the text that is embedded (see `cards.views.embedding_text`)."""
+
+SEARCHED = ("name", "nickname", "tagline", "description", "personality", "scenario")
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+_CJK_TOKEN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+# Whole sentences, so that each can be translated.
+_TOO_LONG = {
+    SHORT_TEXTS["language"]: "Give a language by its code, such as en or zh-Hans.",
+    NAME_LENGTH: "This has more than 200 characters. Shorten it.",
+    SHORT_LENGTH: "This has more than 500 characters. Shorten it.",
+    REPLY_LENGTH: "This has more than 10,000 characters. Shorten it.",
+    TEXT_LENGTH: "This has more than 200,000 characters. Shorten it.",
+}
+
+
+@dataclass(frozen=True)
+class ReplyDraft:
+    """A fallback reply as somebody writes it; a larger weight is said more often, an empty language fits all."""
+
+    content: str
+    weight: int = 1
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Greetings:
+    """All ways in which a character opens a chat, each list in its order; an empty first one means that there is none."""
+
+    first: str = ""
+    alternate: tuple[str, ...] = ()
+    group_only: tuple[str, ...] = ()
+
+
+def content_hash(card: Json) -> str:
+    """SHA-256 (hex) of what the card says, not of when it was said or by which program (see `studio.cards`)."""
+    return card_content_hash(card)
+
+
+def search_text(values: Mapping[str, Any]) -> str:
+    """What a search for words looks through: folded, at most 20,000 characters, names and tags first."""
+    parts = [values["name"], values.get("nickname", ""), values.get("tagline", ""), " ".join(values.get("tags", ()))]
+    parts += [values.get(key, "") for key in SEARCHED[3:]]
+    folded = texts.folded("\n".join(part[:SEARCH_LENGTH] for part in parts if part))
+    return folded[:SEARCH_LENGTH]
+
+
+def bigrams(search: str) -> list[str]:
+    """The pairs of neighbouring Chinese characters in a search text, so that a search for two characters finds them."""
+    return texts.bigrams([search])
+
+
+def cleaned(changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """`changes` as they are kept, and a sentence for each field that cannot be kept.
+
+    Unknown fields are refused, since a form that sends one is wrong. Doing it twice changes nothing.
+    """
+    kept: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for key, value in changes.items():
+        if key not in FIELDS:
+            wrong[key] = "This cannot be changed here."
+            continue
+        kept[key], sentence = _cleaned_field(key, value)
+        if sentence:
+            wrong[key] = sentence
+    return kept, wrong
+
+
+def _cleaned_field(key: str, value: Any) -> tuple[Any, str]:
+    if key == "tags":
+        return _cleaned_tags(value)
+    if key == "content_rating":
+        known = value in ContentRating._value2member_map_
+        return (ContentRating(value), "") if known else (ContentRating.UNRATED, "Choose one of the ratings.")
+    if key in LONG_TEXTS:
+        text = texts.storable(value)
+        return text, _TOO_LONG[TEXT_LENGTH] if len(text) > TEXT_LENGTH else ""
+    text = texts.one_line(value)
+    return text, _short_text_problem(key, text)
+
+
+def _short_text_problem(key: str, text: str) -> str:
+    if len(text) > SHORT_TEXTS[key]:
+        return _TOO_LONG[SHORT_TEXTS[key]]
+    if key == "name" and not text:
+        return "A character needs a name."
+    return _language_problem(text) if key == "language" else ""
+
+
+def _cleaned_tags(value: Iterable[str]) -> tuple[list[str], str]:
+    kept = tags(value)
+    if len(kept) > limits.TAGS:
+        return kept, "There are more than 100 tags. Take some out."
+    if any(len(tag) > TAG_LENGTH for tag in kept):
+        return kept, "A tag has more than 100 characters. Shorten it."
+    return kept, ""
+
+
+def _language_problem(language: str) -> str:
+    fits = not language or (len(language) <= SHORT_TEXTS["language"] and _LANGUAGE.fullmatch(language))
+    return "" if fits else "Give a language by its code, such as en or zh-Hans."
+
+
+def tags(values: Iterable[str]) -> list[str]:
+    """Tags on one line each, without empty ones, each once whatever its case, in the order in which they came."""
+    found: dict[str, str] = {}
+    for value in values:
+        tag = texts.one_line(value)
+        if tag:
+            found.setdefault(texts.folded(tag), tag)
+    return list(found.values())
+
+
+def cleaned_greetings(greetings: Greetings) -> tuple[Greetings, dict[str, str]]:
+    """The greetings as they are kept, without empty ones, and a sentence for what cannot be kept."""
+    kept = Greetings(
+        first=_said(greetings.first),
+        alternate=tuple(filter(None, map(_said, greetings.alternate))),
+        group_only=tuple(filter(None, map(_said, greetings.group_only))),
+    )
+    wrong: dict[str, str] = {}
+    for kind, values in (("first", (kept.first,)), ("alternate", kept.alternate), ("group_only", kept.group_only)):
+        key = f"greetings.{kind}"
+        if len(values) > limits.GREETINGS:
+            wrong[key] = "There are more than 100 greetings of a kind. Take some out."
+        elif any(len(value) > TEXT_LENGTH for value in values):
+            wrong[key] = _TOO_LONG[TEXT_LENGTH]
+    return kept, wrong
+
+
+def cleaned_replies(replies: Sequence[ReplyDraft]) -> tuple[list[ReplyDraft], dict[str, str]]:
+    """The fallback replies as they are kept, without empty ones, and a sentence for what cannot be kept."""
+    kept = [
+        ReplyDraft(content=content, weight=reply.weight, language=texts.one_line(reply.language))
+        for reply in replies
+        if (content := _said(reply.content))
+    ]
+    wrong: dict[str, str] = {}
+    if len(kept) > MOST_REPLIES:
+        wrong["replies"] = "There are more than 200 replies. Take some out."
+    for number, reply in enumerate(kept):
+        if len(reply.content) > REPLY_LENGTH:
+            wrong[f"replies.{number}"] = _TOO_LONG[REPLY_LENGTH]
+        elif not 1 <= reply.weight <= 1000:  # noqa: PLR2004 - The CHECK's own numbers.
+            wrong[f"replies.{number}"] = "A weight is a whole number from 1 to 1000."
+        elif sentence := _language_problem(reply.language):
+            wrong[f"replies.{number}"] = sentence
+    return kept, wrong
+
+
+def tokens(text: str) -> int:
+    """About how many tokens a language model counts in `text`: an estimate, since each model counts in its own way.
+
+    A Chinese, Japanese or Korean character is about one token; four characters of other scripts are about one.
+    """
+    wide = len(_CJK_TOKEN.findall(text))
+    return wide + -(-(len(text) - wide) // 4)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What completeness looks at: the lengths of texts, and how many of what there is."""
+
+    values: Mapping[str, Any]
+    greeting: str = ""
+    replies: int = 0
+    has_portrait: bool = False
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One thing to do next: a stable code, the field that it is about, the points that it brings, and why."""
+
+    code: str
+    field: str
+    points: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """How complete a character is, from 0 to 100, and what would complete it, the weightiest first."""
+
+    score: int
+    missing: tuple[Missing, ...] = field(default=())
+
+
+_SHORTEST_DESCRIPTION = 200
+_ENOUGH_REPLIES = 3
+
+
+def completeness(facts: Facts) -> Completeness:
+    """The score of a character and a sentence for every missing item; the points of all items add up to 100."""
+    values = facts.values
+    long_enough = len(values.get("description", "")) >= _SHORTEST_DESCRIPTION or (
+        # Chinese says in a third of the characters what English says.
+        texts.is_cjk(values.get("description", "")) and len(values.get("description", "")) * 3 >= _SHORTEST_DESCRIPTION
+    )
+    checks: tuple[tuple[bool, Missing], ...] = (
+        (
+            facts.has_portrait,
+            Missing("portrait", "portrait", 20, "Add a portrait: lists and cards show it before anything else."),
+        ),
+        (
+            bool(values.get("description")),
+            Missing("description", "description", 15, "Write a description: the model knows only what stands here."),
+        ),
+        (
+            long_enough,
+            Missing(
+                "description_length", "description", 10, "Say more in the description; a few sentences are little."
+            ),
+        ),
+        (
+            bool(facts.greeting),
+            Missing("greeting", "greeting_first", 20, "Write a first greeting: a chat begins with it."),
+        ),
+        (
+            bool(values.get("personality") or values.get("scenario")),
+            Missing("personality", "personality", 10, "Describe the personality or the scenario."),
+        ),
+        (
+            bool(values.get("tagline")),
+            Missing("tagline", "tagline", 5, "Add a tagline: one line that makes people curious."),
+        ),
+        (
+            bool(values.get("tags")),
+            Missing("tags", "tags", 5, "Add tags, so that people find the character."),
+        ),
+        (
+            facts.replies >= _ENOUGH_REPLIES,
+            Missing("replies", "replies", 10, "Add at least three fallback replies for when no model answers."),
+        ),
+        (
+            values.get("content_rating", ContentRating.UNRATED) != ContentRating.UNRATED,
+            Missing("content_rating", "content_rating", 5, "Say for whom the character is: choose a content rating."),
+        ),
+    )
+    missing = tuple(sorted((item for done, item in checks if not done), key=lambda item: -item.points))
+    return Completeness(100 - sum(item.points for item in missing), missing)
+
+
+def _said(text: str) -> str:
+    kept = texts.storable(text)
+    return kept if kept.strip() else ""

@@ -1,0 +1,91 @@
+"""Decoding and encoding pictures with bounded memory: a hash for look-alikes, and smaller copies without metadata."""
+
+import io
+import struct
+
+from PIL import Image, ImageOps
+
+from studio.cards.pictures import PictureHeader, check_pixels, inspect_picture
+from studio.kit.errors import InvalidError
+from studio.media.errors import UnusableFileError
+from studio.media.models import VariantKind
+from studio.media.rules import FACES_AT, VARIANTS, VariantSize, fitted, whole
+
+# Nothing that screens show is larger; a JPEG is decoded at an eighth, a quarter or half of its size towards this.
+_LARGEST_SHOWN = (1600, 2400)
+_HASH_SIZE = 8
+_SIGN_BIT = 1 << 63
+_WIDE_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
+
+
+def opened(data: bytes) -> tuple[PictureHeader, Image.Image]:
+    """The header, and the picture upright in RGB or RGBA, small where its kind allows to decode it small.
+
+    The header is checked before anything is decoded: at most 40 megapixels, so at most 160 MB are spent.
+    Raises InvalidError (UnusableFileError where the content is broken).
+    """
+    header = inspect_picture(data)
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
+            # Pillow reads the size for itself; where the two disagree, its own word decides on memory.
+            check_pixels(*picture.size)
+            picture.draft("RGB", _LARGEST_SHOWN)
+            upright = ImageOps.exif_transpose(picture)
+            return header, _plain(upright)
+    except InvalidError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        raise UnusableFileError(
+            "The picture is damaged and cannot be shown; save it again as PNG or JPEG and upload that."
+        ) from error
+
+
+def difference_hash(picture: Image.Image) -> int:
+    """A 64-bit hash in which pictures that look alike differ in few bits, as PostgreSQL's signed bigint.
+
+    dHash: whether each of 8 x 8 grey pixels is brighter than its right neighbour (Krawetz, 2013).
+    """
+    small = _on_white(picture).convert("L").resize((_HASH_SIZE + 1, _HASH_SIZE), Image.Resampling.LANCZOS)
+    pixels = small.tobytes()
+    value = 0
+    for row in range(_HASH_SIZE):
+        start = row * (_HASH_SIZE + 1)
+        for column in range(_HASH_SIZE):
+            value = value << 1 | (pixels[start + column] > pixels[start + column + 1])
+    return value - (_SIGN_BIT << 1) if value & _SIGN_BIT else value
+
+
+def variant(picture: Image.Image, kind: VariantKind) -> tuple[bytes, int, int]:
+    """The picture as WebP in one of the sizes that screens use, with its width and height; nothing but pixels in it."""
+    box = VARIANTS[kind]
+    small = _cover(picture, box) if kind is VariantKind.COVER else _cropped(picture, box)
+    small.info.clear()
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=box.quality, method=4)
+    return out.getvalue(), small.width, small.height
+
+
+def _cropped(picture: Image.Image, box: VariantSize) -> Image.Image:
+    size = fitted(picture.width, picture.height, box)
+    return ImageOps.fit(picture, size, Image.Resampling.LANCZOS, centering=(0.5, FACES_AT))
+
+
+def _cover(picture: Image.Image, box: VariantSize) -> Image.Image:
+    return picture.resize(whole(picture.width, picture.height, box), Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    if picture.mode in _WIDE_MODES:
+        # Sixteen bits a pixel: keep the upper eight, where a plain conversion would cut everything to white.
+        picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    has_alpha = picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info
+    return picture.convert("RGBA" if has_alpha else "RGB")
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode != "RGBA":
+        return picture
+    small = picture.resize(whole(picture.width, picture.height, VariantSize(128, 128, 0)), reducing_gap=2.0)
+    ground = Image.new("RGB", small.size, (255, 255, 255))
+    ground.paste(small, mask=small.getchannel("A"))
+    return ground

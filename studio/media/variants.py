@@ -1,0 +1,49 @@
+"""The sizes of a picture that screens use, made once each."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.media import files, pixels
+from studio.media.models import MediaFile, MediaPurpose, VariantKind
+from studio.providers.storage import Storage, key_of
+
+
+def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile]:
+    """The picture has every variant; those that it has already are left as they are.
+
+    Returns what was made: nothing the second time, or where the picture is gone or is itself a variant.
+    Raises InvalidError where the picture cannot be decoded, StorageError where its bytes cannot be read.
+    """
+    source = session.scalar(
+        sa.select(MediaFile)
+        .where(MediaFile.id == file_id, MediaFile.purpose == MediaPurpose.PORTRAIT)
+        # Two jobs for one picture make its variants one after the other.
+        .with_for_update(key_share=True)
+    )
+    if source is None:
+        return []
+    there = set(session.scalars(sa.select(MediaFile.variant).where(MediaFile.source_id == source.id)))
+    missing = [kind for kind in VariantKind if kind not in there]
+    if not missing:
+        return []
+    _, picture = pixels.opened(storage.get(key_of(source.sha256)))
+    made = []
+    for kind in missing:
+        data, width, height = pixels.variant(picture, kind)
+        made.append(
+            files.put(
+                session,
+                storage=storage,
+                data=data,
+                owner_id=source.owner_id,
+                purpose=MediaPurpose.VARIANT,
+                media_type="image/webp",
+                width=width,
+                height=height,
+                source_id=source.id,
+                variant=kind,
+            )
+        )
+    return made

@@ -1,0 +1,53 @@
+"""Makes pictures and files for tests, through the services that people use."""
+
+import io
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor
+from studio.media import files
+from studio.media.models import MediaFile, MediaPurpose
+from studio.providers.storage import LocalStorage, Storage
+
+
+def make_storage(folder: Path) -> LocalStorage:
+    """A storage of the test's own."""
+    return LocalStorage(folder / "media")
+
+
+def picture(
+    width: int = 240,
+    height: int = 360,
+    *,
+    color: tuple[int, int, int] = (90, 60, 140),
+    kind: str = "PNG",
+    texts: dict[str, str] | None = None,
+    **options: object,
+) -> bytes:
+    """The bytes of a picture with a gradient in it; `texts` become PNG text chunks."""
+    ramp = Image.linear_gradient("L").resize((width, height))
+    image = Image.merge("RGB", [ramp.point(lambda value, part=part: value * part // 255) for part in color])
+    if kind == "PNG" and texts:
+        info = PngImagePlugin.PngInfo()
+        for key, value in texts.items():
+            info.add_text(key, value)
+        options["pnginfo"] = info
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def make_portrait(
+    session: Session, *, actor: Actor, storage: Storage, data: bytes | None = None, name: str = "portrait.png"
+) -> MediaFile:
+    """A portrait of the actor's."""
+    return files.keep(
+        session,
+        actor=actor,
+        storage=storage,
+        data=data if data is not None else picture(),
+        purpose=MediaPurpose.PORTRAIT,
+        name=name,
+    )
