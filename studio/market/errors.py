@@ -1,0 +1,134 @@
+"""Why the market refuses."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from studio.kit.errors import ConflictError, ForbiddenError, InvalidError
+
+
+class ListingInvalidError(InvalidError):
+    """What was written into a listing breaks a rule; every wrong field is named at once."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("The listing was not submitted; mend the marked fields.", fields=fields)
+
+
+class NotOwnCharacterError(ForbiddenError):
+    """Only who owns a character offers it."""
+
+    def __init__(self) -> None:
+        super().__init__("Only the character's owner can submit a listing of it.")
+
+
+class ArchivedCharacterError(ConflictError):
+    """An archived character is offered to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__("This character is archived. Restore it first, then submit the listing.")
+
+
+class AlreadyPendingError(ConflictError):
+    """One listing of a character waits for review at a time."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(
+            "The listing “%(title)s” of this character already waits for review. Withdraw it first, or wait for the decision.",
+            title=title,
+        )
+
+
+class NotPendingError(ConflictError):
+    """Only what waits can be withdrawn."""
+
+    def __init__(self) -> None:
+        super().__init__("This listing does not wait for review any more.")
+
+
+class NotLiveError(ConflictError):
+    """Only what is live can be taken off the market."""
+
+    def __init__(self) -> None:
+        super().__init__("This listing is not live.")
+
+
+class NotUnlistedError(ConflictError):
+    """Only what was approved and then taken off can go back."""
+
+    def __init__(self) -> None:
+        super().__init__("Only a listing that was approved and then unlisted can be listed again.")
+
+
+class OtherLiveError(ConflictError):
+    """A character is live once."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__("The listing “%(title)s” of this character is live. Unlist it first.", title=title)
+
+
+class OwnPublicationError(ForbiddenError):
+    """Nobody decides on their own work."""
+
+    def __init__(self) -> None:
+        super().__init__("This is your own listing; somebody else has to review it.")
+
+
+class StillScreenedError(ConflictError):
+    """The checks come first."""
+
+    def __init__(self) -> None:
+        super().__init__("This listing is still being screened; it joins the queue in a moment.")
+
+
+class NotUnderReviewError(ConflictError):
+    """The case is closed."""
+
+    def __init__(self) -> None:
+        super().__init__("This review is closed: it was decided, or the creator withdrew the listing.")
+
+
+class ClaimedByOtherError(ConflictError):
+    """Somebody else is at it."""
+
+    def __init__(self, name: str, until: datetime) -> None:
+        super().__init__("%(name)s works on this review until %(until)s UTC.", name=name, until=f"{until:%H:%M}")
+
+
+class NotClaimedError(ConflictError):
+    """A decision needs a claim."""
+
+    def __init__(self) -> None:
+        super().__init__("Claim this review first; your claim has ended or was given back.")
+
+
+class ContentChangedError(ConflictError):
+    """What would go live is not what the moderator saw."""
+
+    def __init__(self) -> None:
+        super().__init__("The listing is no longer what you saw. Nothing was decided; read it again and decide then.")
+
+
+class ReasonsInvalidError(InvalidError):
+    """A rejection without a reason, or with one that does not exist."""
+
+
+class CategoryCircleError(InvalidError):
+    """A shelf cannot stand in itself."""
+
+    def __init__(self) -> None:
+        sentence = "A category cannot stand below itself or below one of its own. Choose another parent."
+        super().__init__(sentence, fields={"parent_id": sentence})
+
+
+class CategoryNameTakenError(InvalidError):
+    """Two shelves of one name would be taken for each other."""
+
+    def __init__(self) -> None:
+        sentence = "There is a category of this name already."
+        super().__init__(sentence, fields={"name": sentence})
+
+
+class CategoryInvalidError(InvalidError):
+    """What was written into a category breaks a rule."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("The category was not saved; mend the marked fields.", fields=fields)

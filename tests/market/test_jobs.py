@@ -1,0 +1,99 @@
+"""The market's jobs, run by the runtime that workers run."""
+
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from jobs import registry
+from jobs.pulse import Pulse
+from jobs.resources import Resources
+from jobs.runtime import Runtime
+from studio import work
+from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
+from studio.kit.db import session_scope
+from studio.market import review, screening
+from studio.market.checks import CHECKS
+from studio.market.models import CaseState, ReviewCase, ScreeningResult
+from studio.work.models import JobRun, JobState
+from tests.factories.accounts import make_actor
+from tests.factories.market import case_of, make_card, make_claimed_case, make_listing
+
+
+@pytest.fixture
+def engine(committed_database):
+    return committed_database.engine
+
+
+@pytest.fixture
+def runtime(settings, committed_database, redis_client):
+    own = settings.model_copy(update={"database_url": SecretStr(committed_database.url)})
+    resources = Resources(own)
+    yield Runtime(resources, Pulse(resources, name="here", kind="worker"), registry.load())
+    resources.close()
+
+
+@pytest.fixture
+def case_id(engine):
+    """A case under screening."""
+    with session_scope(engine) as session:
+        owner = make_actor(session, RoleName.CREATOR)
+        character = make_card(session, owner=owner, now=utc_now(), description="See https://a.example " * 5)
+        return case_of(session, make_listing(session, owner=owner, now=utc_now(), character=character)).id
+
+
+def job_named(engine, name):
+    with session_scope(engine) as session:
+        return session.scalars(sa.select(JobRun).where(JobRun.name == name)).one()
+
+
+class TestScreenListing:
+    def test_puts_the_case_into_the_queue_and_says_what_it_found(self, engine, runtime, case_id):
+        assert runtime.perform(job_named(engine, "market.screen_listing").id)
+        job = job_named(engine, "market.screen_listing")
+        assert job.state is JobState.SUCCEEDED
+        assert job.result["screened"]
+        assert job.result["warning"] >= 1
+        with session_scope(engine) as session:
+            assert session.get_one(ReviewCase, case_id).state is CaseState.WAITING
+            assert session.scalar(sa.select(sa.func.count()).select_from(ScreeningResult)) == len(CHECKS)
+
+    def test_ends_well_for_a_case_that_is_gone(self, engine, runtime, case_id):
+        with session_scope(engine) as session:
+            job_id = work.ask(session, "market.screen_listing", case_id=uuid4()).id
+        assert runtime.perform(job_id)
+        with session_scope(engine) as session:
+            assert session.get_one(JobRun, job_id).result == {"screened": False}
+
+
+class TestReleaseStuckScreenings:
+    def test_lets_a_case_reach_the_queue_whose_screening_failed_for_good(self, engine, runtime, case_id):
+        with session_scope(engine) as session:
+            session.execute(
+                sa.update(JobRun)
+                .where(JobRun.name == "market.screen_listing")
+                .values(state=JobState.FAILED, finished_at=utc_now())
+            )
+            session.execute(sa.text("UPDATE review_cases SET opened_at = now() - interval '1 hour'"))
+            job_id = work.ask(session, "market.release_stuck_screenings").id
+        assert runtime.perform(job_id)
+        with session_scope(engine) as session:
+            assert session.get_one(JobRun, job_id).result == {"released": 1}
+            assert session.get_one(ReviewCase, case_id).state is CaseState.WAITING
+            [found] = session.scalars(sa.select(ScreeningResult)).all()
+            assert found.check_name == screening.FAILED
+
+
+class TestReleaseClaims:
+    def test_frees_what_a_person_held(self, engine, runtime):
+        with session_scope(engine) as session:
+            owner, moderator = make_actor(session, RoleName.CREATOR), make_actor(session, RoleName.MODERATOR)
+            case_id = make_claimed_case(session, owner=owner, moderator=moderator, now=utc_now()).id
+            job_id = work.ask(session, "market.release_claims", user_id=moderator.user_id).id
+        assert runtime.perform(job_id)
+        with session_scope(engine) as session:
+            case = session.get_one(ReviewCase, case_id)
+            assert case.state is CaseState.WAITING
+            assert [row.case.id for row in review.queue(session, actor=moderator, now=utc_now()).rows] == [case_id]
