@@ -1,0 +1,389 @@
+"""Characters: the list, the page of one, its editor, its portrait, its exports."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import Response, after_this_request, flash, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+from sqlalchemy.orm import Session, load_only
+
+from admin_views import listing, ui
+from admin_views.base import Permission, StudioModelView, expose, sent_version
+from admin_views.character_form import (
+    RATINGS,
+    CharacterForm,
+    NewCharacterForm,
+    Rows,
+    joined_tags,
+    row_errors,
+    rows_from,
+    rows_of,
+    stale_differences,
+)
+from admin_views.forms import attach_errors, sentence
+from admin_views.imports import ImportsView
+from admin_views.job_labels import job_label, step_label
+from admin_views.listing import Column, Filter, FilterKind
+from admin_views.media import portrait_url
+from admin_views.resources import Resources
+from admin_views.session import current_actor
+from studio.accounts.models import User
+from studio.accounts.permissions import Actor
+from studio.authoring import characters, documents, drafts, exports, queries, rules
+from studio.authoring.errors import StaleCharacterError
+from studio.authoring.models import Character, CharacterStatus
+from studio.cards import macros
+from studio.cards.writer import Export
+from studio.kit.clock import utc_now
+from studio.kit.errors import InvalidError, StudioError
+from studio.market import queries as market
+from studio.market.models import CharacterPublication, PublicationStatus
+from studio.work import queries as work_queries
+from studio.work.models import FINAL
+
+_P = Permission
+_WRITE, _READ = _P.CHARACTER_WRITE_OWN, (_P.CHARACTER_READ_OWN, _P.CHARACTER_READ_ANY)
+_LAYOUT_COOKIE = "characters_layout"
+_LAYOUTS = ("cards", "table")
+_A_YEAR = 365 * 24 * 3600
+_SHOWN_ENTRIES = 200
+
+
+def views(resources: Resources) -> list[Any]:
+    """The views of this module."""
+    return [
+        CharactersView(resources, Character, name=_l("Characters"), endpoint="characters"),
+        ImportsView(resources, name=_l("Import a card"), endpoint="imports"),
+    ]
+
+
+def _name_cell(row: Character) -> Markup:
+    face = ui.avatar(portrait_url(row.portrait_id), row.name)
+    return Markup('<span class="with-face">{}<span>{}</span></span>').format(face, row.name)
+
+
+def _owner_cell(row: Character) -> str:
+    return str(g.get("character_owners", {}).get(row.owner_id, ""))
+
+
+class CharactersView(StudioModelView):
+    """A creator's own characters; everybody's for moderators and staff, who read."""
+
+    permissions: ClassVar[dict[str, Any]] = {
+        "index_view": _READ,
+        "details_view": (*_READ, _P.CHARACTER_READ_PUBLISHED),
+        "create_view": _WRITE,
+        "edit_view": _WRITE,
+        "portrait": _WRITE,
+        "archive": _WRITE,
+        "restore": _WRITE,
+        "lorebook": _READ,
+        "jobs": _READ,
+        "export_page": _P.CARD_EXPORT,
+        "export_file": _P.CARD_EXPORT,
+    }
+    menu_section = "studio"
+    menu_icon = "masks-theater"
+    menu_order = 10
+    form = NewCharacterForm
+    list_template = "authoring/list.html"
+    create_template = "authoring/new.html"
+    empty_icon = "masks-theater"
+    empty_title = _l("No characters yet")
+    empty_text = _l("Bring in a card that you have, or write a new character.")
+    search_hint = _l("Name, tag or text")
+    page_size = 24
+    columns = (
+        Column("name", _l("Name"), cell=_name_cell, sort="name"),
+        Column("status", _l("Status"), cell=lambda row: ui.badge(row.status)),
+        Column("tagline", _l("Tagline"), wide_only=True),
+        Column("content_rating", _l("Rating"), cell=lambda row: ui.badge(row.content_rating), wide_only=True),
+        Column("owner", _l("Creator"), cell=_owner_cell, wide_only=True),
+        Column("updated_at", _l("Changed"), cell=lambda row: ui.moment(row.updated_at), sort="updated"),
+    )
+    filters = (
+        Filter(
+            "status",
+            _l("Status"),
+            lambda value: Character.status == CharacterStatus(value),
+            choices=(("draft", _l("draft")), ("published", _l("published")), ("archived", _l("archived"))),
+            quick=True,
+        ),
+        Filter("rating", _l("Rating"), lambda value: Character.content_rating == value, choices=RATINGS),
+        Filter("tag", _l("Tag"), lambda value: Character.tags.contains([value]), kind=FilterKind.TEXT),
+    )
+    orders: ClassVar[listing.Orders] = {
+        "updated": listing.by(Character.updated_at, unique=Character.id),
+        "name": listing.by(Character.name, unique=Character.id),
+    }
+    default_sort = ("updated", True)
+    # The long texts stay where they are: a list shows none of them.
+    load = (
+        load_only(
+            Character.name,
+            Character.tagline,
+            Character.status,
+            Character.content_rating,
+            Character.owner_id,
+            Character.portrait_id,
+            Character.updated_at,
+        ),
+    )
+
+    def scope(self, actor: Actor) -> sa.ColumnElement[bool]:
+        """The characters whose working texts the actor may read."""
+        return queries.draft_visible_to(actor)
+
+    def search(self, text: str) -> sa.ColumnElement[bool] | None:
+        """Every word, Chinese ones of two characters too."""
+        return listing.contains_folded(text, search_text=Character.search_text, pairs=Character.bigrams)
+
+    def hidden(self, actor: Actor) -> frozenset[str]:
+        """A creator's list is all their own."""
+        return frozenset() if actor.may(_P.CHARACTER_READ_ANY) else frozenset({"owner"})
+
+    def list_context(self, rows: Sequence[Character]) -> dict[str, Any]:
+        """The names of the owners, and whether the list stands as cards or as a table."""
+        if current_actor().may(_P.CHARACTER_READ_ANY) and rows:
+            owners = {row.owner_id for row in rows if row.owner_id is not None}
+            named = sa.select(User.id, User.name).where(User.id.in_(owners))
+            g.character_owners = {row[0]: row[1] for row in self.request_session.execute(named)}
+        return {"layout": _layout()}
+
+    def do_create(self, session: Session, *, actor: Actor, form: Any) -> Character:
+        """Have the character made."""
+        changes = {name: getattr(form, name).data or "" for name in ("name", "tagline", "description")}
+        return characters.create(session, actor=actor, changes=changes, now=utc_now())
+
+    def saved_url(self, row: Character) -> str:
+        """After saving one goes on writing."""
+        return url_for(".edit_view", row_id=row.id)
+
+    @expose("/<uuid:row_id>")
+    def details_view(self, row_id: UUID) -> ResponseReturnValue:
+        """The page of one character; of another creator's only what its live listing shows."""
+        session, actor = self.request_session, current_actor()
+        row = queries.get_character(session, actor=actor, character_id=row_id)
+        if not (actor.may(_P.CHARACTER_READ_ANY) or row.owner_id == actor.user_id):
+            return self._listed_page(row)
+        greetings = queries.greetings_of(session, character_id=row.id)
+        return self.render(
+            "authoring/character.html",
+            row=row,
+            is_mine=self._is_mine(row),
+            greetings=greetings,
+            rendered=self._rendered,
+            replies=queries.list_replies(session, character_id=row.id),
+            lorebook=queries.find_lorebook(session, character_id=row.id),
+            source=queries.find_source(session, character_id=row.id),
+            versions=queries.list_versions(session, character_id=row.id, limit=10),
+            completeness=rules.completeness(characters.facts_of(session, row)),
+            listing=market.find_newest_listing(session, actor=actor, character_id=row.id),
+            feedback=market.feedback_for(session, actor=actor, character_id=row.id),
+            jobs=self._jobs(row.id),
+            long_fields=[field for field in CharacterForm() if field.name in rules.LONG_TEXTS],
+            tokens=rules.tokens,
+        )
+
+    def _listed_page(self, row: Character) -> str:
+        session = self.request_session
+        publication = session.scalar(
+            sa.select(CharacterPublication).where(
+                market.listing_visible_to(current_actor()),
+                CharacterPublication.character_id == row.id,
+                CharacterPublication.status == PublicationStatus.APPROVED,
+            )
+        )
+        version = market.version_of(session, publication) if publication is not None else None
+        data = version.card["data"] if version is not None else {}
+        return self.render(
+            "authoring/listed.html",
+            row=row,
+            publication=publication,
+            version=version,
+            data=data,
+            name=version.name if version is not None else _("A published character"),
+            rendered=macros.render(
+                data.get("first_mes", ""), char=macros.display_name(data) if data else "", user=_("You")
+            ),
+        )
+
+    @expose("/<uuid:row_id>/edit", methods=("GET", "POST"))
+    def edit_view(self, row_id: UUID) -> ResponseReturnValue:
+        """The editor. Buttons of rows re-arrange what is typed and save nothing; a stale save shows both texts."""
+        session, actor = self.request_session, current_actor()
+        row = queries.get_writable(session, actor=actor, character_id=row_id)
+        if request.method == "GET":
+            values = documents.values_of(row)
+            form = CharacterForm(formdata=None, data={**values, "tags": joined_tags(values["tags"])})
+            rows = rows_of(queries.greetings_of(session, character_id=row.id), drafts.replies_of(session, row))
+            return self._editor(row, form, rows)
+        form, rows = CharacterForm(), rows_from(request.form)
+        if rows.step(request.form.get("do", "")):
+            return self._editor(row, form, rows, is_dirty=True)
+        try:
+            saved = characters.update(
+                session,
+                actor=actor,
+                character_id=row_id,
+                row_version=sent_version() or 0,
+                changes=form.changes(),
+                greetings=rows.greetings(),
+                replies=rows.drafts(),
+                now=utc_now(),
+            )
+        except StudioError as error:
+            return self._refused_save(error, row_id, form, rows)
+        flash(_("Saved."), "success")
+        return redirect(self.saved_url(saved), 303)
+
+    def _refused_save(self, error: StudioError, row_id: UUID, form: CharacterForm, rows: Rows) -> ResponseReturnValue:
+        self.request_session.rollback()
+        row = queries.get_writable(self.request_session, actor=current_actor(), character_id=row_id)
+        context: dict[str, Any] = {"is_dirty": True}
+        if isinstance(error, StaleCharacterError):
+            # The next save is made in knowledge of what is saved now.
+            context |= {"stale": stale_differences(form, error), "row_version": error.row_version}
+        if isinstance(error, InvalidError):
+            form.validate()
+            attach_errors(form, error)
+            context["row_errors"] = row_errors(error.fields)
+        flash(sentence(error), "danger")
+        return self._editor(row, form, rows, **context), error.status
+
+    def _editor(self, row: Character, form: CharacterForm, rows: Rows, **context: Any) -> str:
+        known = {
+            "stale": [],
+            "row_errors": {},
+            "is_dirty": False,
+            "row_version": sent_version() or row.row_version,
+            **context,
+        }
+        feedback = market.feedback_for(self.request_session, actor=current_actor(), character_id=row.id)
+        return self.render("authoring/editor.html", row=row, form=form, rows=rows, feedback=feedback, **known)
+
+    @expose("/<uuid:row_id>/portrait", methods=("POST",))
+    def portrait(self, row_id: UUID) -> ResponseReturnValue:
+        """Show another portrait, or none."""
+        # Whose character it is comes before what is wrong with the picture.
+        queries.get_writable(self.request_session, actor=current_actor(), character_id=row_id)
+        sent = request.files.get("portrait")
+        data = sent.read() if sent is not None else b""
+        if not data and request.form.get("do") != "remove":
+            raise InvalidError("Choose a picture first: PNG, JPEG, WebP or GIF, up to 20 MB.")
+        characters.set_portrait(
+            self.request_session,
+            actor=current_actor(),
+            storage=self.resources.storage,
+            character_id=row_id,
+            row_version=sent_version() or 0,
+            data=data or None,
+            name=(sent.filename or "") if sent is not None else "",
+            now=utc_now(),
+        )
+        flash(_("The portrait is saved.") if data else _("The portrait is taken away."), "success")
+        return redirect(url_for(".details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/archive", methods=("POST",))
+    def archive(self, row_id: UUID) -> ResponseReturnValue:
+        """Put the character out of the way."""
+        characters.archive(self.request_session, actor=current_actor(), character_id=row_id, now=utc_now())
+        flash(_("The character is archived. Nothing of it is lost."), "success")
+        return redirect(url_for(".details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/restore", methods=("POST",))
+    def restore(self, row_id: UUID) -> ResponseReturnValue:
+        """Bring an archived character back."""
+        characters.restore(self.request_session, actor=current_actor(), character_id=row_id, now=utc_now())
+        flash(_("The character is a draft again."), "success")
+        return redirect(url_for(".details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/lorebook")
+    def lorebook(self, row_id: UUID) -> ResponseReturnValue:
+        """The entries of the lorebook, read."""
+        session = self.request_session
+        row = queries.get_draft(session, actor=current_actor(), character_id=row_id)
+        book = queries.find_lorebook(session, character_id=row.id)
+        after = request.args.get("after", -1, type=int)
+        entries = (
+            queries.list_lorebook_entries(session, lorebook_id=book.id, after=after, limit=_SHOWN_ENTRIES + 1)
+            if book is not None
+            else []
+        )
+        return self.render(
+            "authoring/lorebook.html",
+            row=row,
+            lorebook=book,
+            entries=entries[:_SHOWN_ENTRIES],
+            following=entries[_SHOWN_ENTRIES - 1].position if len(entries) > _SHOWN_ENTRIES else None,
+            tokens=rules.tokens,
+        )
+
+    @expose("/<uuid:row_id>/jobs")
+    def jobs(self, row_id: UUID) -> ResponseReturnValue:
+        """What runs for this character just now: a part of its page that renews itself while something runs."""
+        queries.get_draft(self.request_session, actor=current_actor(), character_id=row_id)
+        return self.render("authoring/_jobs.html", row_id=row_id, jobs=self._jobs(row_id))
+
+    @expose("/<uuid:row_id>/export")
+    def export_page(self, row_id: UUID) -> ResponseReturnValue:
+        """What a chosen form would lose, before anybody downloads it."""
+        to, as_ = request.args.get("to", "v3"), request.args.get("as", "png")
+        made = self._export(row_id, to, as_)
+        row = queries.get_draft(self.request_session, actor=current_actor(), character_id=row_id)
+        return self.render("authoring/export.html", row=row, made=made, to=to, as_=as_, size=len(made.data))
+
+    @expose("/<uuid:row_id>/export/file")
+    def export_file(self, row_id: UUID) -> ResponseReturnValue:
+        """The card file."""
+        made = self._export(row_id, request.args.get("to", "v3"), request.args.get("as", "png"))
+        response = Response(made.data, mimetype=made.media_type)
+        response.headers.set("Content-Disposition", "attachment", filename=made.filename)
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    def _export(self, row_id: UUID, to: str, as_: str) -> Export:
+        return exports.export_card(
+            self.request_session,
+            actor=current_actor(),
+            storage=self.resources.storage,
+            character_id=row_id,
+            to=to,
+            as_=as_,
+            now=utc_now(),
+        )
+
+    def _jobs(self, row_id: UUID) -> dict[str, Any]:
+        found = work_queries.list_jobs_about(
+            self.request_session, actor=current_actor(), about=("character", row_id), limit=6
+        )
+        is_running = any(job.state not in FINAL for job in found)
+        return {"rows": found, "is_running": is_running, "label": job_label, "step": step_label}
+
+    @staticmethod
+    def _is_mine(row: Character) -> bool:
+        return row.owner_id is not None and row.owner_id == current_actor().user_id
+
+    @staticmethod
+    def _rendered(row: Character, text: str) -> str:
+        return macros.render(text, char=row.nickname or row.name, user=_("You"))
+
+
+def _layout() -> str:
+    """Cards or table: as asked for just now, else as last time."""
+    wanted = request.args.get("layout", "")
+    if wanted in _LAYOUTS:
+
+        @after_this_request
+        def remember(response: Response) -> Response:
+            response.set_cookie(_LAYOUT_COOKIE, wanted, max_age=_A_YEAR, samesite="Lax", httponly=True)
+            return response
+
+        return wanted
+    kept = request.cookies.get(_LAYOUT_COOKIE, "")
+    return kept if kept in _LAYOUTS else _LAYOUTS[0]

@@ -1,0 +1,448 @@
+"""The hardened base of every screen: `StudioView` for pages, `StudioModelView` for lists and forms over a table.
+
+Flask-Admin gives routing, blueprints and the registry of views. What it would do by itself with
+rows is replaced here: reads are scoped, writes are service calls, lists are paged by keyset,
+and a route that names no permission does not exist. `docs/how-to/new-view.md` has an example.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_admin import BaseView, expose
+from flask_admin.contrib.sqla import ModelView
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from admin_views import listing
+from admin_views.access import AnyOf, allows, ask_permission, route_permission
+from admin_views.export import MOST_ROWS, stream_csv
+from admin_views.forms import StudioForm, attach_errors, current_version, differences, sent_version, sentence
+from admin_views.listing import Column, Filter, ListState, Orders
+from admin_views.pickers import MOST_SUGGESTIONS, Picker
+from admin_views.resources import Resources, request_session, resources
+from admin_views.session import current_actor
+from studio.accounts.permissions import Actor, Permission
+from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, StaleError, StudioError
+from studio.kit.paging import Key
+
+__all__ = [
+    "AnyOf",
+    "Permission",
+    "Picker",
+    "StudioModelView",
+    "StudioView",
+    "current_version",
+    "expose",
+    "route_permission",
+    "sent_version",
+]
+
+
+class Guarded:
+    """What pages and model views share: a permission for each route, a place in the navigation, rendering."""
+
+    permissions: ClassVar[Mapping[str, AnyOf]] = {}
+    """Method name → the permission its route asks for; of several, one is enough."""
+
+    menu_section: ClassVar[Any] = ""
+    menu_icon: ClassVar[str] = "file"
+    menu_order: ClassVar[int] = 100
+    in_menu: ClassVar[bool] = True
+
+    # The routes of the class, collected by Flask-Admin's metaclass.
+    _urls: list[tuple[str, str, Any]]
+
+    def permission_of(self, method: str) -> AnyOf | None:
+        """The permission that the route of `method` asks for; None where none is declared."""
+        return self.permissions.get(method)
+
+    def may(self, method: str) -> bool:
+        """Whether the present person may use the route of `method`."""
+        permission = self.permission_of(method)
+        return permission is not None and allows(current_actor(), permission)
+
+    def _handle_view(self, name: str, /, **_arguments: Any) -> ResponseReturnValue | None:
+        return ask_permission(self.permission_of(name))
+
+    def is_accessible(self) -> bool:
+        """Whether the present person may open the view's first page; the navigation asks."""
+        return self.may("index") or self.may("index_view")
+
+    def render(self, template: str, **context: Any) -> str:
+        """Render one of our templates; none of Flask-Admin's helpers are needed in them."""
+        return render_template(template, view=self, **context)
+
+
+class StudioView(Guarded, BaseView):  # type: ignore[misc]
+    """A page or several that belong together, with own routes by `@expose`.
+
+    Each exposed method stands in `permissions`, or the application does not start. Arguments that are ids are
+    `<uuid:…_id>`, and the service or query that gets them answers NotFoundError for what is not the person's.
+    """
+
+    def __init__(self, resources: Resources, *, name: Any, endpoint: str, url: str | None = None) -> None:
+        self.resources = resources
+        super().__init__(name=name, endpoint=endpoint, url=url or f"/{endpoint}")
+
+    @property
+    def session(self) -> Session:
+        """The session of the present request."""
+        return request_session()
+
+    def create_blueprint(self, admin: Any) -> Any:
+        """Register the routes; a route without a permission is a mistake that shows at the start."""
+        forgotten = [method for _url, method, _methods in self._urls if self.permission_of(method) is None]
+        if forgotten:
+            raise LookupError(f"{type(self).__name__} declares no permission for {', '.join(forgotten)}.")
+        self.static_folder, self.static_url_path = None, "/unused"
+        return super().create_blueprint(admin)
+
+
+class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
+    """A list over one table, with details, forms, an export and pickers as far as `permissions` names them.
+
+    A subclass says: `permissions` (of index_view, details_view, create_view, edit_view, delete_view, export_view,
+    lookup_view and its own routes), `scope(actor)`, `columns`, `orders`, `default_sort`, and, where it writes,
+    `form` and `do_create`, `do_update`, `do_delete`, which call services. Anything it does not say is refused.
+    """
+
+    # Flask-Admin's own machinery stays off.
+    can_create = can_edit = can_delete = can_export = can_view_details = False
+    column_filters = None
+    column_editable_list = None
+    form_base_class = StudioForm
+    form_columns: ClassVar[Sequence[str]] = ()
+    named_filter_urls = True
+    ajax_update = None
+    ajax_lookup = None
+    action_view = None
+    export = None
+
+    columns: ClassVar[Sequence[Column]] = ()
+    detail_columns: ClassVar[Sequence[Column]] = ()
+    export_columns: ClassVar[Sequence[Column]] = ()
+    filters: ClassVar[Sequence[Filter]] = ()
+    orders: ClassVar[Orders] = {}
+    default_sort: ClassVar[tuple[str, bool]] = ("", False)
+    """The order's name, and whether descending."""
+    load: ClassVar[Sequence[Any]] = ()
+    """Loader options: everything that a row of the list shows is loaded with the page."""
+    search_columns: ClassVar[Sequence[Any]] = ()
+    search_hint: ClassVar[Any] = ""
+    pickers: ClassVar[Mapping[str, Picker]] = {}
+    page_size = 25
+    row_id_converter: ClassVar[str] = "uuid"
+
+    list_template = "admin/model/list.html"
+    details_template = "admin/model/details.html"
+    create_template = "admin/model/create.html"
+    edit_template = "admin/model/edit.html"
+    empty_title: ClassVar[Any] = ""
+    empty_text: ClassVar[Any] = ""
+    empty_icon: ClassVar[str] = "list"
+
+    def __init__(
+        self, resources: Resources, model: type[Any], *, name: Any, endpoint: str, url: str | None = None
+    ) -> None:
+        self.resources = resources
+        super().__init__(model, resources.db, name=name, endpoint=endpoint, url=url or f"/{endpoint}")
+        if self.column_filters or self.column_editable_list:
+            raise LookupError(f"{type(self).__name__} uses Flask-Admin's filters or list editing; use `filters`.")
+
+    @property
+    def request_session(self) -> Session:
+        """The session of the present request."""
+        return request_session()
+
+    def scaffold_form(self) -> type[Any]:
+        """A form without fields: forms are written, not guessed from the table."""
+        return type(f"{self.model.__name__}Form", (StudioForm,), {})
+
+    def create_blueprint(self, admin: Any) -> Any:
+        """Register the routes that `permissions` names; an own route without a permission is a mistake."""
+        standard = {name for name in dir(StudioModelView) if hasattr(getattr(StudioModelView, name, None), "_urls")}
+        chosen: list[tuple[str, str, Any]] = []
+        for url, method, methods in self._urls:
+            if self.permission_of(method) is not None:
+                chosen.append((url.replace("<uuid:row_id>", f"<{self.row_id_converter}:row_id>"), method, methods))
+            elif method not in standard:
+                raise LookupError(f"{type(self).__name__} declares no permission for {method}.")
+        self._urls = chosen
+        self.static_folder, self.static_url_path = None, "/unused"
+        return super().create_blueprint(admin)
+
+    # What a subclass says
+
+    def scope(self, actor: Actor) -> sa.ColumnElement[bool]:  # noqa: ARG002 - Subclasses need it.
+        """The rows that `actor` may know of; a view that does not say shows nobody anything."""
+        return sa.false()
+
+    def do_create(self, session: Session, *, actor: Actor, form: Any) -> Any:  # noqa: ARG002
+        """Have a service make the row from `form` and return it."""
+        raise ForbiddenError
+
+    def do_update(self, session: Session, *, actor: Actor, row: Any, row_version: int | None, form: Any) -> Any:  # noqa: ARG002
+        """Have a service change the row; the service compares `row_version` and raises StaleError."""
+        raise ForbiddenError
+
+    def do_delete(self, session: Session, *, actor: Actor, row: Any, row_version: int | None) -> None:  # noqa: ARG002
+        """Have a service delete, archive or withdraw the row."""
+        raise ForbiddenError
+
+    def search(self, text: str) -> sa.ColumnElement[bool] | None:
+        """The criterion of a search; by default every word in some of `search_columns`. None: no search field."""
+        return listing.contains(text, *self.search_columns) if self.search_columns else None
+
+    def hidden(self, actor: Actor) -> frozenset[str]:  # noqa: ARG002 - Subclasses need it.
+        """Names of columns and form fields that `actor` must not see; asked on every request."""
+        return frozenset()
+
+    def row_title(self, row: Any) -> str:
+        """What the row is called in headings and links."""
+        return str(getattr(row, "name", None) or getattr(row, "title", None) or row.id)
+
+    def row_url(self, row: Any) -> str | None:
+        """Where a row of the list leads for the present person."""
+        for method in ("details_view", "edit_view"):
+            if self.may(method):
+                return url_for(f"{self.endpoint}.{method}", row_id=row.id)
+        return None
+
+    def saved_url(self, row: Any) -> str:
+        """Where a person goes after saving."""
+        return self.row_url(row) or url_for(f"{self.endpoint}.index_view")
+
+    # Reads: one scope for all of them
+
+    def get_query(self) -> sa.Select[Any]:
+        """The rows that the present person may know of."""
+        return sa.select(self.model).where(self.scope(current_actor()))
+
+    def get_count_query(self) -> sa.Select[Any]:
+        """The same rows: a count never says more than its list."""
+        return self.get_query()
+
+    def get_one(self, id: Any) -> Any:  # noqa: A002 - Flask-Admin's name.
+        """The row with this id within the scope, or NotFoundError."""
+        column = sa.inspect(self.model).primary_key[0]
+        key: Any = id if column.type.python_type is str else listing.as_uuid(id)
+        if key is None:
+            raise NotFoundError
+        row = (
+            self.request_session.scalars(self.get_query().where(column == key).options(*self.load))
+            .unique()
+            .one_or_none()
+        )
+        if row is None:
+            raise NotFoundError
+        return row
+
+    def shown_columns(self, columns: Sequence[Column]) -> list[Column]:
+        """`columns` without those hidden from the present person."""
+        hidden = self.hidden(current_actor())
+        return [column for column in columns if column.name not in hidden]
+
+    def list_state(self) -> ListState:
+        """What the address asks of the list."""
+        actor = current_actor()
+        hidden = self.hidden(actor)
+        return listing.read_state(
+            request.args,
+            filters=[one for one in self.filters if one.name not in hidden],
+            orders={name: keys for name, keys in self.orders.items() if name not in hidden},
+            default_sort=self.default_sort,
+            actor=actor,
+        )
+
+    def filtered(self, state: ListState) -> sa.Select[Any]:
+        """The scoped rows that the search and the filters of `state` leave."""
+        query = self.get_query()
+        for one in self.filters:
+            if one.name in state.values:
+                query = query.where(one.criterion(state.values[one.name]))
+        if state.search:
+            found = self.search(state.search)
+            if found is not None:
+                query = query.where(found)
+        return query
+
+    def order_keys(self, state: ListState) -> tuple[Key, ...]:
+        """The keys of the order that `state` asks for, made total by the primary key."""
+        keys = tuple(self.orders.get(state.sort, ()))
+        unique = getattr(self.model, sa.inspect(self.model).primary_key[0].key)
+        if not keys or keys[-1].column is not unique:
+            keys = (*keys, Key(unique))
+        return listing.turned(keys, descending=state.descending)
+
+    # Pages
+
+    @expose("/")
+    def index_view(self) -> ResponseReturnValue:
+        """The list: searched, filtered, ordered, one page of it by keyset."""
+        state = self.list_state()
+        page = listing.fetch_page(
+            self.request_session,
+            self.filtered(state),
+            keys=self.order_keys(state),
+            state=state,
+            size=self.page_size,
+            options=self.load,
+        )
+        return self.render(
+            self.list_template,
+            state=state,
+            page=page,
+            columns=self.shown_columns(self.columns),
+            filters=[one for one in self.filters if one.name not in self.hidden(current_actor())],
+            has_search=self.search("x") is not None,
+            actor=current_actor(),
+            here=self.list_url,
+            **self.list_context(page.rows),
+        )
+
+    def list_context(self, rows: Sequence[Any]) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
+        """What the list's template needs besides; loaded for the whole page at once."""
+        return {}
+
+    def list_url(self, arguments: Mapping[str, Any]) -> str:
+        """The address of this list with `arguments`."""
+        return url_for(f"{self.endpoint}.index_view", **arguments)
+
+    @expose("/<uuid:row_id>")
+    def details_view(self, row_id: Any) -> ResponseReturnValue:
+        """One row, read."""
+        row = self.get_one(row_id)
+        return self.render(
+            self.details_template,
+            row=row,
+            columns=self.shown_columns(self.detail_columns or self.columns),
+            **self.details_context(row),
+        )
+
+    def details_context(self, row: Any) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
+        """What the details' template needs besides."""
+        return {}
+
+    def make_form(self, row: Any | None = None) -> Any:
+        """The form, filled from the request or from `row`, without the fields hidden from the present person."""
+        form = (self.form or self.scaffold_form())(obj=row)
+        for name in self.hidden(current_actor()):
+            if name in form:
+                del form[name]
+        return form
+
+    @expose("/new", methods=("GET", "POST"))
+    def create_view(self) -> ResponseReturnValue:
+        """A form for a new row."""
+        form = self.make_form()
+        if request.method == "POST" and form.validate():
+            try:
+                row = self.do_create(self.request_session, actor=current_actor(), form=form)
+            except StudioError as error:
+                return self._refused(self.create_template, error, form=form, row=None)
+            flash(_("Saved."), "success")
+            return redirect(self.saved_url(row), 303)
+        status = 422 if request.method == "POST" else 200
+        return self.render(self.create_template, form=form, row=None, stale=[], **self.form_context(None)), status
+
+    def form_context(self, row: Any | None) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
+        """What the form's template needs besides."""
+        return {}
+
+    @expose("/<uuid:row_id>/edit", methods=("GET", "POST"))
+    def edit_view(self, row_id: Any) -> ResponseReturnValue:
+        """A form over a row. A save that is based on an old reading shows both texts and changes nothing."""
+        row = self.get_one(row_id)
+        form = self.make_form(row)
+        if request.method == "POST" and form.validate():
+            try:
+                row = self.do_update(
+                    self.request_session, actor=current_actor(), row=row, row_version=sent_version(), form=form
+                )
+            except StudioError as error:
+                return self._refused(self.edit_template, error, form=form, row=row_id)
+            flash(_("Saved."), "success")
+            return redirect(self.saved_url(row), 303)
+        status = 422 if request.method == "POST" else 200
+        context = {"row": row, "form": form, "stale": [], "row_version": sent_version() or current_version(row)}
+        return self.render(self.edit_template, **context, **self.form_context(row)), status
+
+    def _refused(self, template: str, error: StudioError, *, form: Any, row: Any) -> ResponseReturnValue:
+        """The form again with all that was typed and the sentence of `error`; nothing of the request stands."""
+        if isinstance(error, NotFoundError):
+            raise error
+        self.request_session.rollback()
+        if not (isinstance(error, InvalidError) and attach_errors(form, error)):
+            flash(sentence(error), "danger")
+        current = None if row is None else self.get_one(row)
+        stale = differences(form, current) if isinstance(error, StaleError) else []
+        # The next save is made in knowledge of what is saved now.
+        version = current_version(current) if isinstance(error, StaleError) else sent_version()
+        context = {"row": current, "form": form, "stale": stale, "row_version": version}
+        return self.render(template, **context, **self.form_context(current)), error.status
+
+    @expose("/<uuid:row_id>/delete", methods=("GET", "POST"))
+    def delete_view(self, row_id: Any) -> ResponseReturnValue:
+        """A page that asks once more, and what the answer does. With JavaScript the list asks by itself."""
+        row = self.get_one(row_id)
+        if request.method == "GET":
+            return self.render("admin/model/delete.html", row=row, row_version=current_version(row))
+        self.do_delete(self.request_session, actor=current_actor(), row=row, row_version=sent_version())
+        flash(_("Deleted."), "success")
+        return redirect(url_for(f"{self.endpoint}.index_view"), 303)
+
+    @expose("/export.csv")
+    def export_view(self) -> ResponseReturnValue:
+        """The list as CSV; for more rows than the cap, a sentence that says so instead of a cut file."""
+        state = self.list_state()
+        query = self.filtered(state)
+        count = self.request_session.scalar(
+            sa.select(sa.func.count()).select_from(
+                query.with_only_columns(sa.literal(1), maintain_column_froms=True).limit(MOST_ROWS + 1).subquery()
+            )
+        )
+        if (count or 0) > MOST_ROWS:
+            raise InvalidError(
+                "More than %(most)s rows match. Narrow the list by a filter or a search, then export again.",
+                most=MOST_ROWS,
+            )
+        ordered = query.order_by(*(key.order() for key in self.order_keys(state)))
+        columns = self.shown_columns(self.export_columns or self.columns)
+        return stream_csv(resources(), ordered, columns, filename=f"{self.endpoint}.csv", options=self.load)
+
+    @expose("/lookup/<name>")
+    def lookup_view(self, name: str) -> ResponseReturnValue:
+        """Suggestions for a form field, as JSON."""
+        picker = self.pickers.get(name)
+        if picker is None or name in self.hidden(current_actor()):
+            raise NotFoundError
+        limit = request.args.get("limit", MOST_SUGGESTIONS, type=int)
+        found = picker.suggestions(
+            self.request_session, actor=current_actor(), text=request.args.get("q", ""), limit=limit
+        )
+        return {"items": found}
+
+    # Flask-Admin's ways to write: closed
+
+    def create_model(self, _form: Any) -> Any:
+        """Never: rows are made by services."""
+        raise ForbiddenError
+
+    def update_model(self, _form: Any, _model: Any) -> bool:
+        """Never: rows are changed by services."""
+        raise ForbiddenError
+
+    def delete_model(self, _model: Any) -> bool:
+        """Never: rows are deleted by services."""
+        raise ForbiddenError
+
+    def action_delete(self, _ids: Any) -> None:
+        """Never: there is no deleting by the dozen."""
+        raise ForbiddenError
+
+    def handle_view_exception(self, exc: Exception) -> bool:
+        """Errors go to the application's one handler, never as text onto the screen."""
+        raise exc

@@ -1,0 +1,121 @@
+"""What a person sees when something is refused or breaks: a sentence, what to do next, a reference."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import Flask, Response, current_app, g, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from admin_views.access import is_fragment
+from admin_views.forms import sentence
+from admin_views.resources import resources
+from admin_views.session import current_actor
+from studio.kit.clock import utc_now
+from studio.kit.context import request_id
+from studio.kit.errors import StudioError
+from studio.operations import error_log
+from studio.operations.models import ErrorSource
+
+
+def init_errors(app: Flask) -> None:
+    """Have refusals, wrong addresses and mistakes of ours answered by pages of ours."""
+    app.register_error_handler(StudioError, _refusal)
+    app.register_error_handler(CSRFError, _stale_token)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unhandled)
+
+
+def _refusal(error: StudioError) -> ResponseReturnValue:
+    return answer(error.status, sentence(error))
+
+
+def _stale_token(_error: CSRFError) -> ResponseReturnValue:
+    text = _("This page was open for too long, or in another sign-in. Go back, reload it, and send it again.")
+    return answer(400, text)
+
+
+def _http(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if error.response is not None or status < 400:  # noqa: PLR2004 - Redirects are answers, not errors.
+        return error.get_response()
+    response = answer(status, _sentences().get(status, _("The server could not do that.")))
+    allowed = dict(error.get_headers()).get("Allow")
+    if allowed:
+        response.headers["Allow"] = allowed
+    return response
+
+
+def _sentences() -> Mapping[int, str]:
+    return {
+        400: _("The server did not understand this request. Go back and try again."),
+        401: _("Sign in first."),
+        403: _("Your roles do not allow this."),
+        404: _("This does not exist, or is not yours to see."),
+        405: _("This address cannot be used like that. Go back and use the button again."),
+        413: _("That is too large. Files may have up to %(most)d MB.", most=_most_megabytes()),
+        415: _("The server does not take this kind of content."),
+        429: _("Too many attempts. Wait a little, then try again."),
+        503: _("The database does not answer just now. Nothing was lost; try again in a moment."),
+    }
+
+
+def _unhandled(error: Exception) -> ResponseReturnValue:
+    reference = _record(error)
+    return answer(
+        500,
+        _("Something went wrong on our side. Nothing of what you did just now was saved."),
+        reference=reference,
+    )
+
+
+def _record(error: Exception) -> str:
+    """Keep the error where staff find it, in a transaction of its own, and return its reference."""
+    shared, person_id = resources(), _person_id()
+    # The request's connection goes back first: under load there may be no second one.
+    shared.db.session.rollback()
+    return error_log.report(
+        # A test's connection takes the engine's place; a session is made on either.
+        cast("sa.Engine", shared.engine),
+        data=shared.settings.data,
+        error=error,
+        source=ErrorSource.REQUEST,
+        place=f"{request.method} {request.url_rule or ''}".strip(),
+        user_id=person_id,
+        now=utc_now(),
+    )
+
+
+def _person_id() -> UUID | None:
+    try:
+        return current_actor().user_id
+    except Exception:  # noqa: BLE001 - The database may be what is broken.
+        return None
+
+
+def answer(status: int, text: str, *, reference: str | None = None) -> Response:
+    """The answer to a request that failed: JSON, a part of a page, or a page, as it was asked for."""
+    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+        body: dict[str, Any] = {"error": text, "request_id": request_id.get()}
+        if reference:
+            body["reference"] = reference
+        response = jsonify(body)
+    else:
+        template = "errors/fragment.html" if is_fragment() else "errors/page.html"
+        # The navigation needs the database, which may be what does not answer.
+        g.is_plain = status >= 500  # noqa: PLR2004
+        response = current_app.make_response(
+            render_template(template, status=status, sentence=text, reference=reference)
+        )
+        if is_fragment():
+            response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#toasts", "beforeend"
+    response.status_code = status
+    return response
+
+
+def _most_megabytes() -> int:
+    return int((current_app.config["MAX_CONTENT_LENGTH"] or 0) // (1024 * 1024))

@@ -1,0 +1,121 @@
+"""Forms of the screens: the base class, refusals beside their fields, and a stale save side by side."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from flask_babel import gettext
+from flask_wtf import FlaskForm
+from markupsafe import Markup
+from wtforms import Form
+
+from studio.kit.errors import InvalidError, StudioError
+
+_MOST_PIECES = 6_000
+
+
+class StudioForm(FlaskForm):  # type: ignore[misc]
+    """A form with a CSRF token; the application checks the token of every POST, whatever the form."""
+
+
+def sentence(error: StudioError) -> str:
+    """The error's sentence in the reader's language."""
+    return str(gettext(error.msgid, **error.params)) if error.params else str(gettext(error.msgid))
+
+
+def sent_version() -> int | None:
+    """The row version that the form was filled from, as the browser sends it back."""
+    return request.form.get("row_version", type=int)
+
+
+def current_version(row: Any) -> int | None:
+    """The row's version as it stands."""
+    version: int | None = getattr(row, "row_version", None)
+    return version
+
+
+def attach_errors(form: Form, error: InvalidError) -> bool:
+    """Put the sentences of `error` beside the fields they are about; whether there was a field for any."""
+    attached = False
+    for name, text in error.fields.items():
+        if name in form._fields:
+            field = form._fields[name]
+            field.errors = [*field.errors, gettext(text)]
+            attached = True
+    return attached
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field in which a person's text and the saved one differ."""
+
+    name: str
+    label: str
+    mine: str
+    theirs: str
+    marked: Markup
+
+
+def differences(form: Form, theirs: Mapping[str, Any] | Any) -> list[Difference]:
+    """The fields whose value in `form` is not the one in `theirs` (a row or a mapping)."""
+    found = []
+    for field in form:
+        if field.type in {"CSRFTokenField", "HiddenField", "FileField", "SubmitField"}:
+            continue
+        if isinstance(theirs, Mapping):
+            if field.name not in theirs:
+                continue
+            saved = theirs[field.name]
+        elif hasattr(theirs, field.name):
+            saved = getattr(theirs, field.name)
+        else:
+            continue
+        mine, other = _as_text(field.data), _as_text(saved)
+        if mine != other:
+            found.append(Difference(field.name, str(field.label.text), mine, other, marked(other, mine)))
+    return found
+
+
+def marked(before: str, after: str) -> Markup:
+    """`after` against `before`, word by word (Chinese by the character), with what went and what came marked."""
+    old, new = _pieces(before), _pieces(after)
+    if max(len(old), len(new)) > _MOST_PIECES:
+        # Comparing longer texts takes seconds; both stand in full beside it anyway.
+        return Markup("<del>{}</del><ins>{}</ins>").format(before[:2_000], after[:2_000])
+    parts: list[Markup] = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(a=old, b=new).get_opcodes():
+        gone, come = "".join(old[a:b]), "".join(new[c:d])
+        if kind == "equal":
+            parts.append(Markup("{}").format(gone))
+            continue
+        if gone:
+            parts.append(Markup("<del>{}</del>").format(gone))
+        if come:
+            parts.append(Markup("<ins>{}</ins>").format(come))
+    return Markup("").join(parts)
+
+
+def _pieces(text: str) -> list[str]:
+    pieces: list[str] = []
+    word = ""
+    for sign in text:
+        if sign.isascii() and sign.isalnum():
+            word += sign
+            continue
+        if word:
+            pieces.append(word)
+            word = ""
+        pieces.append(sign)
+    if word:
+        pieces.append(word)
+    return pieces
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(str(one) for one in value)
+    return str(value).replace("\r\n", "\n")

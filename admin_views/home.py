@@ -1,0 +1,129 @@
+"""The first page: for each role what waits for whom, what to do next, and how things are."""
+
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from flask import current_app
+from flask.typing import ResponseReturnValue
+from flask_babel import format_datetime
+from flask_babel import lazy_gettext as _l
+
+from admin_views.base import StudioView, expose
+from admin_views.listing import counted
+from admin_views.resources import Resources
+from admin_views.session import current_actor
+from studio.accounts.models import User, UserStatus
+from studio.accounts.permissions import Actor, Permission
+from studio.accounts.queries import user_visible_to
+from studio.authoring import characters, rules
+from studio.authoring.models import Character, CharacterStatus
+from studio.kit.clock import utc_now
+from studio.market import queries as market
+from studio.market import review
+from studio.market.models import CharacterPublication, PublicationStatus, ReviewCase
+from studio.operations import health
+from studio.operations import queries as operations
+from studio.work import queries as work
+from studio.work.models import JobState
+
+_MOST_CHARACTERS = 8
+_MOST_CASES = 6
+_MOST_LISTINGS = 6
+
+
+class HomeView(StudioView):
+    """The page at "/"."""
+
+    permissions: ClassVar[Any] = {"index": Permission.STUDIO_ENTER}
+    menu_icon = "home"
+    menu_order = 0
+
+    def __init__(self, resources: Resources) -> None:
+        super().__init__(resources, name=_l("Home"), endpoint="home", url="/")
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """Whatever concerns the present person; a part for each of their roles."""
+        actor = current_actor()
+        context: dict[str, Any] = {}
+        if actor.may(Permission.CHARACTER_WRITE_OWN):
+            context["creator"] = self._creator(actor)
+        if actor.may(Permission.REVIEW_DECIDE):
+            context["moderator"] = self._moderator(actor)
+        if actor.may(Permission.JOB_READ_ANY):
+            context["operations"] = self._operations(actor)
+        if actor.may(Permission.PERSON_READ):
+            context["people"] = self._people(actor)
+        return self.render("home/index.html", has=current_app.view_functions, **context)
+
+    def _creator(self, actor: Actor) -> dict[str, Any]:
+        """Own characters last changed, what the market says of them, and the newest draft's next steps."""
+        own = Character.owner_id == actor.user_id
+        newest = (
+            sa.select(Character)
+            .where(own, Character.status != CharacterStatus.ARCHIVED)
+            .order_by(Character.updated_at.desc(), Character.id.desc())
+        )
+        mine = list(self.session.scalars(newest.limit(_MOST_CHARACTERS)))
+        listings = list(
+            self.session.scalars(
+                sa.select(CharacterPublication)
+                .where(
+                    market.listing_managed_by(actor),
+                    CharacterPublication.publisher_id == actor.user_id,
+                    CharacterPublication.status.in_((PublicationStatus.PENDING, PublicationStatus.REJECTED)),
+                )
+                .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
+                .limit(_MOST_LISTINGS)
+            )
+        )
+        draft = next((one for one in mine if one.status is CharacterStatus.DRAFT), None)
+        return {
+            "characters": mine,
+            "count": counted(self.session, sa.select(Character).where(own), exact=False),
+            "listings": listings,
+            "draft": draft,
+            "completeness": None if draft is None else rules.completeness(characters.facts_of(self.session, draft)),
+        }
+
+    def _moderator(self, actor: Actor) -> dict[str, Any]:
+        """The queue by age, and how much is in it."""
+        now = utc_now()
+        waiting = sa.select(ReviewCase).where(market.case_visible_to(actor), review.is_queued())
+        return {
+            "rows": review.queue(self.session, actor=actor, now=now, limit=_MOST_CASES).rows,
+            "count": counted(self.session, waiting, exact=False),
+            "late": counted(self.session, waiting.where(ReviewCase.due_at < now), exact=False),
+            "now": now,
+        }
+
+    def _operations(self, actor: Actor) -> dict[str, Any]:
+        """Whether everything answers, failed jobs, and errors by the hour."""
+        now = utc_now()
+        since = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        states = work.count_by_state(self.session, actor=actor, since=since)
+        hours = operations.count_by_hour(self.session, actor=actor, now=now)
+        ready = (
+            health.ready(self.session, self.resources.redis, self.resources.settings, now)
+            if actor.may(Permission.HEALTH_READ)
+            else None
+        )
+        return {
+            "failed": states[JobState.FAILED],
+            "waiting": states[JobState.QUEUED] + states[JobState.RUNNING],
+            "done": states[JobState.SUCCEEDED],
+            "errors": sum(count for _hour, count in hours),
+            "trend": {
+                "labels": [format_datetime(hour, "HH:mm") for hour, _count in hours],
+                "values": [count for _hour, count in hours],
+            },
+            "ready": ready,
+        }
+
+    def _people(self, actor: Actor) -> dict[str, Any]:
+        """How many people there are."""
+        everybody = sa.select(User).where(user_visible_to(actor))
+        return {
+            "count": counted(self.session, everybody, exact=False),
+            "suspended": counted(self.session, everybody.where(User.status == UserStatus.SUSPENDED), exact=False),
+        }

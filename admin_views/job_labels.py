@@ -1,0 +1,28 @@
+"""What people read for the names and steps of jobs."""
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+JOB_LABELS = {
+    "authoring.sweep_previews": _l("Clear away old card previews"),
+    "market.release_claims": _l("Release a moderator's claims"),
+    "market.release_stuck_screenings": _l("Pass on stuck screenings"),
+    "market.screen_listing": _l("Screen a listing"),
+    "media.make_variants": _l("Make picture sizes"),
+    "memory.embed_character": _l("Embed a character"),
+    "memory.embed_missing": _l("Embed what is missing"),
+    "memory.ensure_indexes": _l("Make search indexes"),
+    "operations.collect_error_files": _l("Collect errors kept in files"),
+    "operations.prune_errors": _l("Delete old errors"),
+}
+"""A job that is not here is shown by its name."""
+
+
+def job_label(name: str) -> str:
+    """The job's name in the reader's words."""
+    return str(JOB_LABELS.get(name, name))
+
+
+def step_label(step: str) -> str:
+    """The step that a job tells, which is a short English sentence, in the reader's language where it is known."""
+    return str(_(step)) if step else ""

@@ -1,0 +1,55 @@
+"""What a web process keeps for all its requests: settings, database, Redis, storage, providers."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import redis as redis_client
+import sqlalchemy as sa
+from flask import current_app
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import Session
+
+from studio.providers.embeddings import EmbeddingProvider
+from studio.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Made once by `studio.app.create_app`; what is dear to make is made when it is first asked for."""
+
+    settings: Settings
+    db: SQLAlchemy
+    redis: redis_client.Redis
+    engine: sa.Engine | sa.Connection
+    """What error reports are written by, apart from every request."""
+    own_session: Callable[[], AbstractContextManager[Session]]
+    """A session and a transaction apart from the request's: for what must stand even if the request is undone."""
+
+    @cached_property
+    def storage(self) -> Any:
+        """Where the bytes of media files lie."""
+        from studio.providers import storage
+
+        return storage.from_settings(self.settings)
+
+    @cached_property
+    def embeddings(self) -> EmbeddingProvider:
+        """What turns texts into vectors."""
+        from studio.providers import embeddings
+
+        return embeddings.from_settings(self.settings)
+
+
+def resources() -> Resources:
+    """The resources of the present application."""
+    found: Resources = current_app.extensions["studio"]
+    return found
+
+
+def request_session() -> Session:
+    """The session of the present request; its one transaction is committed when the request has succeeded."""
+    session: Session = resources().db.session()
+    return session

@@ -1,0 +1,33 @@
+"""Who makes the present request."""
+
+from uuid import UUID
+
+from flask import g, has_request_context
+from flask_login import current_user
+
+from studio.accounts.models import User
+from studio.accounts.permissions import NOBODY, Actor
+
+
+def current_actor() -> Actor:
+    """The person signed in, as services know them, or NOBODY; read once per request.
+
+    A person whose second factor is still to come is nobody yet.
+    """
+    if not has_request_context():
+        return NOBODY
+    user_id = getattr(current_user, "id", None) if current_user.is_authenticated else None
+    cached: tuple[UUID | None, Actor] | None = g.get("studio_actor")
+    # Signing in and out happens within a request: what was read before it is no longer true.
+    if cached is None or cached[0] != user_id:
+        cached = (user_id, current_user.actor if user_id is not None else NOBODY)
+        g.studio_actor = cached
+    return cached[1]
+
+
+def current_person() -> User | None:
+    """The row of the person signed in, or None."""
+    if not has_request_context() or not current_user.is_authenticated:
+        return None
+    person: User = current_user._get_current_object()  # noqa: SLF001 - the documented way out of a LocalProxy.
+    return person

@@ -1,0 +1,160 @@
+"""Jobs on the screen: every job with its state, attempts, duration and error; stop it, or have it done again."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import format_timedelta
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from admin_views import ui
+from admin_views.base import StudioModelView, expose
+from admin_views.job_labels import job_label, step_label
+from admin_views.listing import Column, Filter, FilterKind
+from admin_views.rendering import status_label
+from admin_views.resources import Resources
+from admin_views.session import current_actor
+from studio.accounts.permissions import Actor, Permission
+from studio.kit.clock import utc_now
+from studio.kit.paging import Key
+from studio.kit.text import escape_like, one_line
+from studio.operations import jobs
+from studio.work.models import FINAL, JobRun, JobState
+from studio.work.queries import job_visible_to
+
+READ = (Permission.JOB_READ_OWN, Permission.JOB_READ_ANY)
+STEER = (Permission.JOB_STEER_OWN, Permission.JOB_STEER_ANY)
+
+_SHORT = 10.0
+"""Seconds; a duration below is told with a decimal."""
+
+
+def duration_of(job: JobRun, *, now: datetime) -> str:
+    """How long the job took, or has been running; nothing while it waits."""
+    if job.started_at is None or job.state is JobState.QUEUED:
+        return ""
+    length = (job.finished_at or now) - job.started_at
+    if length.total_seconds() < _SHORT:
+        return str(_("%(seconds).1f s", seconds=max(length.total_seconds(), 0)))
+    return str(format_timedelta(length, threshold=2))
+
+
+def waits_because(job: JobRun, *, now: datetime) -> str:
+    """Why a queued job does not run yet, in a sentence."""
+    if job.run_after > now:
+        if job.error_message:
+            return str(_("It failed and will be tried again on its own."))
+        return str(_("It is meant for later."))
+    return str(_("It waits for a free worker."))
+
+
+def _state_cell(job: JobRun) -> Markup:
+    if job.state is JobState.RUNNING:
+        return Markup("{} {}").format(ui.badge(job.state), ui.progress(job.percent, step_label(job.step)))
+    return ui.badge(job.state)
+
+
+def _error_cell(job: JobRun) -> str:
+    return "" if job.error_type is None else job.error_type.rpartition(".")[2]
+
+
+class JobsView(StudioModelView):
+    """Every job that the person may see, newest first."""
+
+    permissions = {  # noqa: RUF012 - The base declares it a ClassVar.
+        "index_view": READ,
+        "details_view": READ,
+        "live": READ,
+        "cancel": STEER,
+        "retry": STEER,
+    }
+    menu_section = "operations"
+    menu_icon = "progress"
+    menu_order = 10
+
+    columns = (
+        Column("name", _l("Job"), cell=lambda job: job_label(job.name)),
+        Column("state", _l("State"), cell=_state_cell),
+        Column("attempts", _l("Attempts"), cell=lambda job: f"{job.attempts} / {job.max_attempts}", numeric=True),
+        Column(
+            "duration", _l("Duration"), cell=lambda job: duration_of(job, now=utc_now()), numeric=True, wide_only=True
+        ),
+        Column("error", _l("Error"), cell=_error_cell, wide_only=True),
+        Column("created_at", _l("Asked for"), cell=lambda job: ui.moment(job.created_at)),
+    )
+    orders = {"created_at": (Key(JobRun.created_at), Key(JobRun.id))}  # noqa: RUF012 - As above.
+    default_sort = ("created_at", True)
+    filters = (
+        Filter(
+            "state",
+            _l("State"),
+            lambda value: JobRun.state == JobState(value),
+            choices=lambda _actor: [(state.value, status_label(state)) for state in JobState],
+            quick=True,
+        ),
+        Filter(
+            "name",
+            _l("Name begins with"),
+            lambda text: JobRun.name.like(f"{escape_like(one_line(text))}%", escape="\\"),
+            kind=FilterKind.TEXT,
+        ),
+    )
+    list_template = "work/list.html"
+    details_template = "work/job.html"
+    empty_title = _l("No job yet")
+    empty_text = _l("Whatever takes time runs here: pictures, screening, embeddings. Import a card to see some.")
+    empty_icon = "progress"
+
+    def scope(self, actor: Actor) -> sa.ColumnElement[bool]:
+        """Staff see every job, everybody else what they asked for."""
+        return job_visible_to(actor)
+
+    def row_title(self, row: JobRun) -> str:
+        """What the job does."""
+        return job_label(row.name)
+
+    def details_context(self, row: JobRun) -> dict[str, Any]:
+        """What may be done to the job, and why it waits."""
+        now = utc_now()
+        return {
+            "job": row,
+            "is_open": row.state not in FINAL,
+            "can_retry": row.state in {JobState.FAILED, JobState.CANCELLED},
+            "duration": duration_of(row, now=now),
+            "waits_because": waits_because(row, now=now) if row.state is JobState.QUEUED else "",
+            "step": step_label(row.step),
+        }
+
+    @expose("/<uuid:row_id>/live")
+    def live(self, row_id: UUID) -> ResponseReturnValue:
+        """The part of a job's page that changes while it runs; the page asks for it every two seconds."""
+        row = self.get_one(row_id)
+        return self.render("work/_live.html", row=row, **self.details_context(row))
+
+    @expose("/<uuid:row_id>/cancel", methods=("POST",))
+    def cancel(self, row_id: UUID) -> ResponseReturnValue:
+        """Stop the job."""
+        return self._steer(row_id, jobs.cancel, str(_("The job is being stopped.")))
+
+    @expose("/<uuid:row_id>/retry", methods=("POST",))
+    def retry(self, row_id: UUID) -> ResponseReturnValue:
+        """Have the job done again."""
+        return self._steer(row_id, jobs.retry, str(_("The job will be done again.")))
+
+    def _steer(self, row_id: UUID, act: Callable[..., JobRun], told: str) -> ResponseReturnValue:
+        session: Session = self.request_session
+        act(session, actor=current_actor(), job_id=row_id, now=utc_now())
+        flash(told, "success")
+        return redirect(url_for("jobs.details_view", row_id=row_id), 303)
+
+
+def views(resources: Resources) -> list[Any]:
+    """The views of this module."""
+    return [JobsView(resources, JobRun, name=_l("Jobs"), endpoint="jobs")]

@@ -1,0 +1,265 @@
+// What moves on the pages, by attributes that templates set. Everything works without it, less comfortably.
+(() => {
+  "use strict";
+  const one = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+
+  // Asking first: data-confirm on a form, a button or a link.
+  const dialog = one("#confirm");
+  let agreed = null;
+  const ask = (text, goOn) => {
+    if (!dialog) return window.confirm(text) && goOn();
+    one("#confirm-text").textContent = text;
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => dialog.returnValue === "yes" && goOn(), { once: true });
+    dialog.showModal();
+  };
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const button = event.submitter;
+    const text = button?.dataset.confirm || form.dataset.confirm;
+    if (text && agreed !== form) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      ask(text, () => {
+        agreed = form;
+        form.requestSubmit(button);
+        agreed = null;
+      });
+    }
+  }, true);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-confirm]");
+    if (!link) return;
+    event.preventDefault();
+    ask(link.dataset.confirm, () => window.location.assign(link.href));
+  });
+
+  // A second press of a button does nothing while the first is under way.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    if (form.dataset.sent === "yes") {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    const button = event.submitter;
+    if (button) setTimeout(() => button.setAttribute("aria-disabled", "true"), 0);
+    // An answer that is a download, or none, leaves the page: after a while it may be pressed again.
+    setTimeout(() => release(form), 15000);
+  });
+  const release = (form) => {
+    delete form.dataset.sent;
+    all("[aria-disabled]", form).forEach((button) => button.removeAttribute("aria-disabled"));
+  };
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = event.target.closest?.("form");
+    if (form) release(form);
+  });
+  window.addEventListener("pageshow", () => all("form[data-sent]").forEach(release));
+
+  // Unsaved changes: data-guard on a form.
+  const changed = new Set();
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-guard]");
+    if (form) changed.add(form);
+  });
+  document.addEventListener("submit", (event) => changed.delete(event.target));
+  window.addEventListener("beforeunload", (event) => {
+    if (changed.size) event.preventDefault();
+  });
+  // What a refused save gave back is not saved either.
+  all("form[data-guard]").forEach((form) => one("[aria-invalid], .stale", form.parentElement) && changed.add(form));
+
+  // Light, dark, or as the device.
+  all("[data-theme-form]").forEach((form) => form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const body = new FormData(form);
+    body.set("value", event.submitter.value);
+    window.studioTheme(event.submitter.value);
+    all("button", form).forEach((button) => button.setAttribute("aria-pressed", String(button === event.submitter)));
+    fetch(form.action, { method: "POST", body, redirect: "manual" });
+  }, true));
+
+  // Dialogs: data-open="id" opens one; the palette asks the server while a person types.
+  const open = (id) => {
+    const found = one(`#${id}`);
+    if (!found || found.open) return;
+    found.showModal();
+    const field = one("input", found);
+    if (!field) return;
+    field.value = "";
+    field.focus();
+    field.dispatchEvent(new CustomEvent("studio:open"));
+  };
+  all("[data-open]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      button.closest("details")?.removeAttribute("open");
+      open(button.dataset.open);
+    });
+  });
+  all("dialog").forEach((found) => found.addEventListener("click", (event) => event.target === found && found.close()));
+  document.addEventListener("click", (event) => {
+    all("details.menu[open]").forEach((menu) => menu.contains(event.target) || menu.removeAttribute("open"));
+  });
+
+  const palette = one("#palette");
+  const choices = () => all("#palette-found a");
+  const choose = (index) => {
+    const found = choices();
+    found.forEach((link, place) => link.setAttribute("aria-selected", String(place === index)));
+    found[index]?.scrollIntoView({ block: "nearest" });
+  };
+  palette?.addEventListener("htmx:afterSwap", () => choose(0));
+  palette?.addEventListener("keydown", (event) => {
+    const found = choices();
+    const at = found.findIndex((link) => link.getAttribute("aria-selected") === "true");
+    if (event.key === "ArrowDown") choose(Math.min(at + 1, found.length - 1));
+    else if (event.key === "ArrowUp") choose(Math.max(at - 1, 0));
+    else if (event.key === "Enter" && found[at]) found[at].click();
+    else return;
+    event.preventDefault();
+  });
+
+  // Keys.
+  document.addEventListener("keydown", (event) => {
+    const key = event.key.toLowerCase();
+    if ((event.ctrlKey || event.metaKey) && key === "k") {
+      event.preventDefault();
+      open("palette");
+    } else if ((event.ctrlKey || event.metaKey) && key === "s") {
+      const save = one("[data-save]");
+      if (!save) return;
+      event.preventDefault();
+      save.form ? save.form.requestSubmit(save) : save.click();
+    } else if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || one("dialog[open]")) {
+      return;
+    } else if (event.key === "/") {
+      const search = one("[data-search]");
+      if (!search) return open("palette");
+      event.preventDefault();
+      search.focus();
+      search.select();
+    } else if (event.key === "?") {
+      open("keys");
+    } else {
+      const wanted = one(`[data-key="${CSS.escape(event.key)}"]`);
+      if (!wanted) return;
+      event.preventDefault();
+      isTyping(wanted) ? wanted.focus() : wanted.click();
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    all("details.menu[open]").forEach((menu) => {
+      menu.removeAttribute("open");
+      one("summary", menu).focus();
+    });
+  });
+
+  // Lengths while typing. Tokens are an estimate: a Chinese character is about one, four Latin letters are one.
+  const lang = document.documentElement.lang;
+  const number = new Intl.NumberFormat(lang);
+  const words = JSON.parse(document.body.dataset.countWords || '["", "#"]');
+  const estimate = (text) => {
+    const dense = (text.match(/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]/g) || []).length;
+    return Math.round(dense * 1.05 + (text.length - dense) / 4);
+  };
+  const count = (output) => {
+    const field = document.getElementById(output.dataset.counts);
+    if (!field) return;
+    const length = [...field.value].length;
+    const most = Number(field.getAttribute("maxlength") || 0);
+    const limit = most > 0 ? ` / ${number.format(most)}` : "";
+    output.textContent = `${number.format(length)}${limit} ${words[0]} · ${words[1].replace("#", number.format(estimate(field.value)))}`;
+    output.classList.toggle("is-much", most > 0 && length > most * 0.9);
+    output.classList.toggle("is-over", most > 0 && length > most);
+  };
+  document.addEventListener("input", (event) => {
+    const output = event.target.id && one(`[data-counts="${CSS.escape(event.target.id)}"]`);
+    if (output) count(output);
+  });
+
+  // Drop zones: a label with data-drop around a file field.
+  const prepareDrop = (zone) => {
+    const input = one("input[type=file]", zone);
+    const name = one("[data-drop-name]", zone);
+    const show = () => {
+      if (name) name.textContent = [...input.files].map((file) => file.name).join(", ");
+      if (zone.hasAttribute("data-drop-send") && input.files.length) input.form.requestSubmit();
+    };
+    input.addEventListener("change", show);
+    for (const kind of ["dragenter", "dragover"]) zone.addEventListener(kind, (event) => {
+      event.preventDefault();
+      zone.classList.add("is-over");
+    });
+    for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("is-over"));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (!event.dataTransfer.files.length) return;
+      input.files = event.dataTransfer.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  };
+
+  // Fields that are filled while typing (Tom Select) and charts (Chart.js): pages that use them load their files.
+  const preparePicker = (select) => {
+    if (!window.TomSelect || select.tomselect) return;
+    new window.TomSelect(select, {
+      valueField: "value",
+      labelField: "text",
+      searchField: "text",
+      maxOptions: 20,
+      load: (query, done) => fetch(`${select.dataset.picker}?q=${encodeURIComponent(query)}`)
+        .then((answer) => answer.json()).then((body) => done(body.items)).catch(() => done()),
+    });
+  };
+  const prepareChart = (canvas) => {
+    if (!window.Chart) return;
+    const style = getComputedStyle(document.documentElement);
+    const values = JSON.parse(canvas.dataset.values);
+    new window.Chart(canvas, {
+      type: canvas.dataset.chart || "bar",
+      data: {
+        labels: values.labels,
+        datasets: [{ data: values.values, label: values.label || "", backgroundColor: style.getPropertyValue("--accent"), borderRadius: 4, maxBarThickness: 22 }],
+      },
+      options: {
+        animation: false,
+        maintainAspectRatio: false,
+        plugins: { legend: { display: false } },
+        scales: {
+          x: { grid: { display: false }, ticks: { color: style.getPropertyValue("--ink-2"), maxTicksLimit: 8 } },
+          y: { beginAtZero: true, ticks: { precision: 0, color: style.getPropertyValue("--ink-2") }, grid: { color: style.getPropertyValue("--line") } },
+        },
+      },
+    });
+  };
+
+  const prepare = (root) => {
+    all("[data-counts]", root).forEach(count);
+    all("[data-drop]", root).forEach(prepareDrop);
+    all("select[data-picker]", root).forEach(preparePicker);
+    all("canvas[data-chart]", root).forEach(prepareChart);
+  };
+  prepare(document);
+  document.addEventListener("htmx:load", (event) => event.target !== document.body && prepare(event.target));
+
+  // What the server said of a part of a page stands a while in the corner.
+  new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((node) => {
+    setTimeout(() => node.remove?.(), 9000);
+  }))).observe(one("#toasts") || document.createElement("div"), { childList: true });
+  // An open menu in a part that is replaced stays open.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const menu = one("details.menu", event.detail.target);
+    event.detail.target.dataset.wasOpen = menu?.open ? "yes" : "";
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const menu = one("details.menu", event.detail.target);
+    if (menu && event.detail.target.dataset.wasOpen === "yes") menu.setAttribute("open", "");
+  });
+})();

@@ -1,0 +1,77 @@
+"""The screens of the audit log."""
+
+from uuid import uuid4
+
+import pytest
+
+from studio.accounts import audit
+from studio.accounts.permissions import SYSTEM, RoleName
+from tests.factories.accounts import make_user
+
+
+@pytest.fixture
+def entry(session):
+    return audit.record(
+        session,
+        actor=SYSTEM,
+        action="character.update",
+        resource="character",
+        resource_id=uuid4(),
+        before={"name": "Old <b>name</b>", "tags": ["a"]},
+        after={"name": "New name", "tags": ["a", "b"]},
+        reason="A typo",
+    )
+
+
+@pytest.fixture
+def browser(browser_of, session, entry):
+    return browser_of(make_user(session, RoleName.STAFF))
+
+
+class TestList:
+    def test_tells_who_what_which_and_the_difference(self, browser, entry):
+        page = browser.get("/audit/").text
+        for text in ("character.update", "A typo", "<ins>New name</ins>", "<del>Old &lt;b&gt;name&lt;/b&gt;</del>"):
+            assert text in page
+
+    @pytest.mark.parametrize(
+        ("query", "is_found"),
+        [
+            ("who=stud", True),
+            ("who=someone", False),
+            ("what=character.", True),
+            ("what=%25", False),
+            ("resource=person", False),
+            ("row=not-an-id", False),
+            ("since=2999-01-01", False),
+            ("until=2000-01-01", False),
+            ("since=2000-01-01&until=2999-01-01", True),
+            ("since=nonsense", True),
+        ],
+    )
+    def test_filters(self, browser, query, is_found):
+        answer = browser.get(f"/audit/?{query}")
+        assert answer.status_code == 200
+        assert ("<ins>New name</ins>" in answer.text) == is_found
+
+    def test_finds_all_that_was_done_to_one_row(self, browser, entry):
+        assert "<ins>New name</ins>" in browser.get(f"/audit/?row={entry.resource_id}").text
+
+    def test_stays_within_its_budget_of_statements(self, browser, statements):
+        statements.clear()
+        browser.get("/audit/")
+        assert len(statements) <= 8
+
+    def test_exports_with_the_difference(self, browser, entry):
+        assert "name: Old <b>name</b> → New name" in browser.get("/audit/export.csv").text
+
+
+class TestDetails:
+    def test_shows_every_value_before_and_after(self, browser, entry):
+        page = browser.get(f"/audit/{entry.id}").text
+        assert "a, b" in page
+        assert str(entry.resource_id) in page
+
+    @pytest.mark.parametrize("role", [RoleName.CREATOR, RoleName.MODERATOR])
+    def test_is_for_staff_and_admins(self, browser_of, session, entry, role):
+        assert browser_of(make_user(session, role)).get(f"/audit/{entry.id}").status_code == 403

@@ -1,0 +1,216 @@
+"""Submitting and following a listing, and the shelves, as people do it on the screens."""
+
+import re
+
+import pytest
+import sqlalchemy as sa
+
+from studio.accounts.permissions import RoleName
+from studio.market import review, screening
+from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, PublicationStatus
+from studio.market.rules import Reason
+from tests.factories.accounts import make_user
+from tests.factories.market import any_category, case_of, make_card, make_claimed_case, make_listing, make_live_listing
+
+
+@pytest.fixture
+def owner(session):
+    return make_user(session, RoleName.CREATOR)
+
+
+@pytest.fixture
+def moderator(session):
+    return make_user(session, RoleName.MODERATOR)
+
+
+@pytest.fixture
+def character(session, owner, now):
+    return make_card(
+        session, owner=owner.actor, now=now, name="灯塔守护人", tagline="He writes to ships.", tags=["sea"]
+    )
+
+
+@pytest.fixture
+def browser(browser_of, owner, character):
+    return browser_of(owner)
+
+
+def form_of(session, character, **changes):
+    return {
+        "character_id": str(character.id),
+        "title": "灯塔",
+        "description": "Quiet talks.",
+        "category_id": str(any_category(session)),
+        "tags": "海，calm",
+        "license_type": "premium",
+        "price": "4.99",
+        "currency": "USD",
+        **changes,
+    }
+
+
+class TestSubmit:
+    def test_starts_from_the_character(self, browser, character):
+        page = browser.get(f"/listings/new?character_id={character.id}").text
+        assert 'value="灯塔守护人"' in page
+        assert "He writes to ships." in page
+        assert 'value="sea"' in page
+
+    def test_starts_without_a_character_from_a_choice_of_ones_own(self, browser, session, character, now):
+        foreign = make_card(session, owner=make_user(session, RoleName.CREATOR).actor, now=now, name="Foreign")
+        session.flush()
+        page = browser.get("/listings/new").text
+        assert str(character.id) in page
+        assert str(foreign.id) not in page
+
+    def test_submits(self, browser, session, post, character):
+        answer = post(browser, "/listings/new", **form_of(session, character))
+        assert answer.status_code == 303
+        publication = session.scalars(sa.select(CharacterPublication)).one()
+        assert answer.location.endswith(f"/listings/{publication.id}")
+        assert (publication.title, publication.price_minor, publication.tags) == ("灯塔", 499, ["海", "calm"])
+        page = browser.get(answer.location)
+        assert page.status_code == 200
+        assert "Being screened" in page.text
+
+    def test_keeps_all_that_was_typed_and_names_every_wrong_field(self, browser, session, post, character):
+        wrong = {"title": " ", "price": "abc", "category_id": "", "description": "Words that <b>stay</b>"}
+        answer = post(browser, "/listings/new", **form_of(session, character, **wrong))
+        assert answer.status_code == 422
+        assert "Words that &lt;b&gt;stay&lt;/b&gt;" in answer.text
+        assert 'value="abc"' in answer.text
+        for sentence in ("Give the listing a title.", "Write the price as a number"):
+            assert sentence in answer.text
+        assert session.scalar(sa.select(sa.func.count()).select_from(CharacterPublication)) == 0
+
+    def test_says_what_to_do_when_one_waits_already(self, browser, session, post, character, owner, now):
+        make_listing(session, owner=owner.actor, now=now, character=character)
+        session.flush()
+        answer = post(browser, "/listings/new", **form_of(session, character))
+        assert answer.status_code == 409
+        assert "already waits for review" in answer.text
+        assert 'value="灯塔"' in answer.text
+
+    def test_does_not_find_a_foreign_character(self, session, browser_of, post, character):
+        other = browser_of(make_user(session, RoleName.CREATOR))
+        assert other.get(f"/listings/new?character_id={character.id}").status_code == 404
+        assert post(other, "/listings/new", **form_of(session, character)).status_code == 404
+
+    def test_does_not_stumble_over_odd_values(self, browser, session, post, character):
+        odd = {
+            "category_id": "x",
+            "license_type": "nonsense",
+            "currency": "XXX",
+            "price": "NaN",
+            "character_id": "nope",
+        }
+        assert post(browser, "/listings/new", **form_of(session, character, **odd)).status_code == 422
+
+    def test_starts_from_the_last_listing_with_its_reasons(self, browser, session, character, owner, moderator, now):
+        case = make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        publication = session.get_one(CharacterPublication, case.publication_id)
+        review.reject(
+            session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
+            reasons=[Reason("thin_description", "description", "Tell what he wants.")],
+        )  # fmt: skip
+        session.flush()
+        page = browser.get(f"/listings/new?character_id={character.id}").text
+        assert 'value="The keeper of the light"' in page
+        assert "Tell what he wants." in page
+        assert "The description does not yet tell who the character is" in page
+
+
+class TestFollow:
+    def test_shows_the_decision_with_its_reasons(self, browser, session, character, owner, moderator, now):
+        case = make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        publication = session.get_one(CharacterPublication, case.publication_id)
+        review.reject(
+            session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
+            reasons=[Reason("broken_greeting", "first_mes", "One brace.")], note="Nearly there",
+        )  # fmt: skip
+        session.flush()
+        page = browser.get(f"/listings/{publication.id}").text
+        for words in ("First greeting", "One brace.", "Nearly there", "macros do not work"):
+            assert words in page
+        chinese = browser.get(f"/listings/{publication.id}", headers={"Accept-Language": "zh-CN"}).text
+        assert "开场白" in chinese
+
+    def test_is_not_found_by_others_even_when_live(self, session, browser_of, character, owner, moderator, now):
+        live = make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        other = browser_of(make_user(session, RoleName.CREATOR))
+        assert other.get(f"/listings/{live.id}").status_code == 404
+        assert other.get(f"/listings/{live.id}/state").status_code == 404
+        assert live.title not in other.get("/listings/").text
+
+    def test_asks_again_only_while_the_checks_run(self, browser, session, character, owner, now):
+        publication = make_listing(session, owner=owner.actor, now=now, character=character)
+        session.flush()
+        assert "every 2s" in browser.get(f"/listings/{publication.id}/state").text
+        screening.give_up(session, case_id=case_of(session, publication).id, now=now)
+        assert "every 2s" not in browser.get(f"/listings/{publication.id}/state").text
+
+    def test_withdraws_unlists_and_lists_again(self, browser, session, post, character, owner, moderator, now):
+        publication = make_listing(session, owner=owner.actor, now=now, character=character)
+        for _ in range(2):
+            assert post(browser, f"/listings/{publication.id}/withdraw").status_code == 303
+        session.refresh(publication)
+        assert publication.status is PublicationStatus.WITHDRAWN
+        live = make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        for action, status in (("unlist", PublicationStatus.UNLISTED), ("relist", PublicationStatus.APPROVED)):
+            assert post(browser, f"/listings/{live.id}/{action}").status_code == 303
+            session.refresh(live)
+            assert live.status is status
+
+    def test_says_why_it_cannot_be_withdrawn(self, browser, session, post, character, owner, moderator, now):
+        live = make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        answer = post(browser, f"/listings/{live.id}/withdraw")
+        assert "does not wait for review any more" in browser.get(answer.location).text
+
+    def test_list_keeps_its_budget(self, browser, session, character, owner, now, statements):
+        for n in range(12):
+            publication = make_listing(session, owner=owner.actor, now=now, character=character, title=f"Edition {n}")
+            publication.status = PublicationStatus.WITHDRAWN
+            session.flush()
+        statements.clear()
+        page = browser.get("/listings/?status=withdrawn")
+        assert page.text.count("row-link") == 12
+        assert len(statements) <= 8, statements
+        assert len(page.data) < 40_000
+
+
+class TestCategories:
+    @pytest.fixture
+    def staff(self, session, browser_of):
+        return browser_of(make_user(session, RoleName.STAFF))
+
+    def test_makes_and_closes_a_shelf(self, staff, session, post):
+        given = {"name": "Ghosts", "name_zh": "鬼", "parent_id": "", "sort_order": "5", "is_active": "y"}
+        assert post(staff, "/categories/new", **given).status_code == 303
+        shelf = session.scalars(sa.select(CharacterCategory).where(CharacterCategory.name == "Ghosts")).one()
+        del given["is_active"]
+        answer = post(staff, f"/categories/{shelf.id}/edit", **given, row_version=str(shelf.row_version))
+        assert answer.status_code == 303
+        session.refresh(shelf)
+        assert not shelf.is_active
+
+    def test_refuses_a_circle_with_a_sentence(self, staff, session, post):
+        upper = CharacterCategory(name="Upper")
+        session.add(upper)
+        session.flush()
+        lower = CharacterCategory(name="Lower", parent_id=upper.id)
+        session.add(lower)
+        session.flush()
+        answer = post(
+            staff, f"/categories/{upper.id}/edit", name="Upper", parent_id=str(lower.id), is_active="y",
+            row_version=str(upper.row_version),
+        )  # fmt: skip
+        assert answer.status_code == 422
+        assert "cannot stand below itself" in answer.text
+
+    def test_is_for_staff(self, browser):
+        assert browser.get("/categories/").status_code == 403
+
+    def test_offers_the_licences_and_shelves_in_the_readers_language(self, browser, character):
+        page = browser.get("/listings/new", headers={"Accept-Language": "zh-CN"}).text
+        assert "奇幻" in page
+        assert len(re.findall(r'<option (?:selected )?value="(free|premium|exclusive)"', page)) == len(LicenseType)

@@ -1,0 +1,67 @@
+"""The error log and the health page: for those who keep the studio running, and nobody else."""
+
+import pytest
+
+from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
+from studio.operations import error_log
+from studio.operations.models import ErrorGroup, ErrorSource
+from tests.factories.accounts import make_user
+
+
+@pytest.fixture
+def reference(session):
+    """An error that somebody met twice; the reference of the second time."""
+    told = ""
+    for _ in range(2):
+        try:
+            raise ZeroDivisionError("a division that nobody expected")
+        except ZeroDivisionError as error:
+            told = error_log.record(
+                session, error=error, source=ErrorSource.REQUEST, place="characters.edit_view", now=utc_now()
+            )
+    session.flush()
+    return told
+
+
+@pytest.fixture
+def staff(session, browser_of):
+    return browser_of(make_user(session, RoleName.STAFF))
+
+
+class TestErrors:
+    def test_are_grouped_and_counted_within_the_budget(self, session, staff, statements, reference):
+        statements.clear()
+        page = staff.get("/errors/")
+        assert page.text.count("<strong>ZeroDivisionError</strong>") == 1
+        assert len(statements) <= 8, "\n".join(statements)
+        session.expire_all()
+        assert session.query(ErrorGroup).one().count == 2
+
+    def test_are_found_by_the_reference_that_the_person_saw(self, staff, reference):
+        page = staff.get(f"/errors/find?reference={reference.lower()}", follow_redirects=True).text
+        assert reference in page
+        assert "characters.edit_view" in page
+
+    def test_say_so_where_there_is_none_with_that_reference(self, staff):
+        assert "no error with this reference" in staff.get("/errors/find?reference=XXXX", follow_redirects=True).text
+
+    def test_are_hidden_from_creators_and_moderators(self, session, browser_of, reference):
+        for role in (RoleName.CREATOR, RoleName.MODERATOR):
+            assert browser_of(make_user(session, role)).get("/errors/").status_code == 403
+
+    def test_can_be_marked_as_dealt_with_and_opened_again(self, session, staff, post, reference):
+        group = session.query(ErrorGroup).one()
+        assert post(staff, f"/errors/{group.fingerprint}/resolve").status_code == 303
+        session.expire_all()
+        assert group.resolved_at is not None
+        assert post(staff, f"/errors/{group.fingerprint}/reopen").status_code == 303
+        session.expire_all()
+        assert group.resolved_at is None
+
+
+class TestHealth:
+    def test_names_what_is_missing_and_the_local_model(self, staff):
+        page = staff.get("/health/").text
+        assert "no text leaves this machine" in page
+        assert "No worker has ever been seen" in page

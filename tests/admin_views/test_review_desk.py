@@ -1,0 +1,241 @@
+"""The queue and the desk as a moderator works at them."""
+
+import pytest
+import sqlalchemy as sa
+
+from admin_views.market_labels import check_title
+from studio.accounts.permissions import RoleName
+from studio.market import review, screening
+from studio.market.checks import CHECKS
+from studio.market.models import CaseState, CharacterPublication, FieldComment, PublicationStatus
+from tests.factories.accounts import make_user
+from tests.factories.market import case_of, make_card, make_listing, make_live_listing, make_waiting_case
+from tests.factories.media import make_storage
+
+EVIL = "Meet <script>alert(1)</script> {{char}} at https://evil.example/x ![p](https://track.example/p.png)"
+
+
+@pytest.fixture
+def owner(session):
+    return make_user(session, RoleName.CREATOR)
+
+
+@pytest.fixture
+def moderator(session):
+    return make_user(session, RoleName.MODERATOR)
+
+
+@pytest.fixture
+def case(session, owner, now, tmp_path):
+    """A screened case of a card that means no good."""
+    character = make_card(session, owner=owner.actor, now=now, name="Eve", description=EVIL)
+    made = case_of(session, make_listing(session, owner=owner.actor, now=now, character=character))
+    screening.run(session, case_id=made.id, storage=make_storage(tmp_path), now=now)
+    session.flush()
+    return made
+
+
+@pytest.fixture
+def publication(session, case):
+    return session.get_one(CharacterPublication, case.publication_id)
+
+
+@pytest.fixture
+def browser(browser_of, moderator, case):
+    return browser_of(moderator)
+
+
+def claim(browser, post, case):
+    assert post(browser, f"/review/{case.id}/claim").status_code == 303
+
+
+class TestQueue:
+    def test_shows_what_waits_with_its_findings(self, browser, owner):
+        page = browser.get("/review/").text
+        assert "The keeper of the light" in page
+        assert owner.name in page
+        assert "severe" in page
+
+    def test_teaches_when_it_is_empty(self, session, browser_of):
+        page = browser_of(make_user(session, RoleName.MODERATOR)).get("/review/").text
+        assert "Nothing waits for review" in page
+
+    def test_is_not_for_creators(self, browser_of, owner, case):
+        browser = browser_of(owner)
+        assert browser.get("/review/").status_code == 403
+        assert browser.get(f"/review/{case.id}").status_code == 403
+
+    def test_claims_the_oldest(self, browser, session, post, case, moderator):
+        answer = post(browser, "/review/next")
+        assert answer.location.endswith(f"/review/{case.id}")
+        session.refresh(case)
+        assert case.claimed_by_id == moderator.id
+
+    def test_keeps_its_budget(self, browser, session, owner, now, statements):
+        for _ in range(10):
+            make_waiting_case(session, owner=owner.actor, now=now)
+        session.flush()
+        statements.clear()
+        browser.get("/review/")
+        assert len(statements) <= 8, statements
+
+
+class TestDesk:
+    def test_shows_the_card_as_text_that_neither_runs_nor_loads(self, browser, case):
+        page = browser.get(f"/review/{case.id}").text
+        assert "<script>alert" not in page
+        assert "&lt;script" in page
+        assert 'src="https://' not in page
+
+    def test_marks_evidence_in_place(self, browser, case):
+        page = browser.get(f"/review/{case.id}").text
+        assert '<mark class="hit hit-severe"' in page
+        assert ">https://evil.example/x</mark>" in page
+        assert "not screened by a model" in page
+
+    def test_shows_macros_of_a_greeting_resolved(self, session, browser, owner, now):
+        from studio.authoring import greetings
+        from studio.authoring.rules import Greetings
+
+        character = make_card(session, owner=owner.actor, now=now, name="Ada")
+        greetings.replace(
+            session, actor=owner.actor, character_id=character.id, row_version=character.row_version,
+            greetings=Greetings(first="I am {{char}}, and who are you, {{user}}?"), now=now,
+        )  # fmt: skip
+        made = make_listing(session, owner=owner.actor, now=now, character=character, title="Ada's listing")
+        session.flush()
+        page = browser.get(f"/review/{case_of(session, made).id}").text
+        assert "I am Ada, and who are you, you?" in page
+
+    def test_shows_what_changed_since_the_last_approval(self, session, browser, owner, moderator, now):
+        from studio.authoring import characters
+
+        live = make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now)
+        character = characters.queries.get_character(session, actor=owner.actor, character_id=live.character_id)
+        characters.update(
+            session, actor=owner.actor, character_id=character.id, row_version=character.row_version, now=now,
+            changes={"description": character.description.replace("old lighthouse", "new lighthouse")},
+        )  # fmt: skip
+        made = make_waiting_case(session, owner=owner.actor, now=now, character=character, title="Second")
+        session.flush()
+        page = browser.get(f"/review/{made.id}").text
+        assert "<del>old </del><ins>new </ins>" in page
+
+    def test_compares_with_another_character(self, session, browser, owner, case, now):
+        other = make_card(session, owner=owner.actor, now=now, name="Another")
+        session.flush()
+        page = browser.get(f"/review/{case.id}/compare/{other.id}")
+        assert page.status_code == 200
+        assert "<ins>" in page.text
+        assert "<script>alert" not in page.text
+
+    def test_gives_the_whole_card_as_a_file(self, browser, case):
+        answer = browser.get(f"/review/{case.id}/card.json")
+        assert "attachment" in answer.headers["Content-Disposition"]
+        assert answer.json["data"]["description"] == EVIL
+
+    def test_a_huge_card_makes_a_bounded_page(self, session, browser, owner, now):
+        character = make_card(
+            session,
+            owner=owner.actor,
+            now=now,
+            name="Long",
+            **dict.fromkeys(("description", "scenario", "personality"), "灯塔。 " * 49_000),
+        )
+        made = make_listing(session, owner=owner.actor, now=now, character=character)
+        session.flush()
+        page = browser.get(f"/review/{case_of(session, made).id}")
+        assert page.status_code == 200
+        assert len(page.data) < 1_200_000
+        assert "more characters stand in the file" in page.text
+
+    def test_is_not_found_where_there_is_none(self, browser, publication):
+        assert browser.get(f"/review/{publication.id}").status_code == 404
+
+    def test_staff_may_read_but_not_decide(self, session, browser_of, post, case):
+        staff = browser_of(make_user(session, RoleName.STAFF))
+        assert staff.get(f"/review/{case.id}").status_code == 200
+        assert post(staff, f"/review/{case.id}/claim").status_code == 403
+
+
+class TestDecide:
+    def test_approves_what_was_seen(self, browser, session, post, case, publication):
+        claim(browser, post, case)
+        page = browser.get(f"/review/{case.id}").text
+        assert publication.content_hash in page
+        for _ in range(2):
+            answer = post(browser, f"/review/{case.id}/approve", content_hash=publication.content_hash)
+            assert answer.status_code == 303
+        session.refresh(publication)
+        assert publication.status is PublicationStatus.APPROVED
+
+    def test_sends_back_with_reasons_at_their_fields(self, browser, session, post, case, publication):
+        claim(browser, post, case)
+        answer = post(
+            browser, f"/review/{case.id}/reject", content_hash=publication.content_hash, note="Please mend",
+            reason=["injection", "advertising", "", ""], field=["description", "listing.title", "", ""],
+            comment=["Remove the script", "", "", ""],
+        )  # fmt: skip
+        assert answer.status_code == 303
+        fields = session.scalars(sa.select(FieldComment.field).order_by(FieldComment.id)).all()
+        assert fields == ["description", "listing.title"]
+
+    def test_keeps_what_was_typed_when_no_reason_is_chosen(self, browser, session, post, case, publication):
+        claim(browser, post, case)
+        answer = post(
+            browser, f"/review/{case.id}/reject", content_hash=publication.content_hash, note="A note that stays",
+            reason=["", ""], field=["scenario", ""], comment=["Words that stay", ""],
+        )  # fmt: skip
+        assert answer.status_code == 422
+        assert "Words that stay" in answer.text
+        assert "A note that stays" in answer.text
+        assert '<option value="scenario" selected>' in answer.text
+        session.refresh(case)
+        assert case.state is CaseState.CLAIMED
+
+    def test_says_that_the_content_changed(self, browser, post, case):
+        claim(browser, post, case)
+        answer = post(browser, f"/review/{case.id}/approve", content_hash="0" * 64)
+        assert answer.status_code == 409
+        assert "no longer what you saw" in answer.text
+
+    def test_tells_a_second_moderator_who_holds_it(self, browser, session, browser_of, post, case, moderator):
+        claim(browser, post, case)
+        other = browser_of(make_user(session, RoleName.MODERATOR))
+        answer = post(other, f"/review/{case.id}/claim")
+        assert moderator.name in other.get(answer.location).text
+        assert post(other, f"/review/{case.id}/approve", content_hash="x").status_code == 409
+
+    def test_gives_back(self, browser, session, post, case):
+        claim(browser, post, case)
+        assert post(browser, f"/review/{case.id}/release").status_code == 303
+        session.refresh(case)
+        assert case.state is CaseState.WAITING
+
+    def test_renews_while_somebody_works(self, browser, post, case):
+        claim(browser, post, case)
+        assert "You hold this review" in post(browser, f"/review/{case.id}/renew").text
+
+    def test_offers_no_decision_on_ones_own(self, session, browser_of, post, now):
+        both = make_user(session, RoleName.CREATOR, RoleName.MODERATOR)
+        made = make_waiting_case(session, owner=both.actor, now=now)
+        browser = browser_of(both)
+        page = browser.get(f"/review/{made.id}").text
+        assert "somebody else has to review it" in page
+        assert f"/review/{made.id}/approve" not in page
+        answer = post(browser, f"/review/{made.id}/claim")
+        assert answer.status_code == 303
+        session.refresh(made)
+        assert made.claimed_by_id is None
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_every_check_has_its_title_in_both_languages(app, check):
+    with app.test_request_context():
+        assert check_title(check.name) == check.title
+    with app.test_request_context(headers={"Accept-Language": "zh-CN"}):
+        assert not check_title(check.name).isascii()
+
+
+def test_the_queue_is_what_the_service_says(session, moderator, case, now):
+    assert [row.case.id for row in review.queue(session, actor=moderator.actor, now=now).rows] == [case.id]
