@@ -276,6 +276,14 @@ class TestHeaders:
     def test_pages_are_not_kept_by_caches(self, client):
         assert "no-store" in client.get("/sign-in").headers["Cache-Control"]
 
+    def test_files_are_kept_for_as_long_as_their_address_lasts(self, client):
+        page = client.get("/sign-in").text
+        address = re.search(r'href="(/static/studio\.css\?v=\w+)"', page)[1]
+        with client.get(address) as answer:
+            assert "immutable" in answer.headers["Cache-Control"]
+        with client.get("/static/studio.css") as answer:
+            assert "immutable" not in answer.headers["Cache-Control"]
+
     def test_a_views_own_policy_stands(self, client, route):
         answer = client.get(route(lambda: ("x", {"Content-Security-Policy": "sandbox"})))
         assert answer.headers["Content-Security-Policy"] == "sandbox"

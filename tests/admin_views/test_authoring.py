@@ -10,10 +10,15 @@ from studio.authoring import characters, queries
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.cards.reader import read_card
+from studio.market import queries as queries_of_market
+from studio.market import review
+from studio.market.models import CharacterPublication
+from studio.market.rules import Reason
 from studio.providers import storage as storages
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_user
 from tests.factories.authoring import card_file, import_character, make_character
+from tests.factories.market import make_claimed_case, make_live_listing
 from tests.factories.media import picture
 
 
@@ -361,3 +366,43 @@ class TestLanguage:
             answer = reader.get(f"/characters/{path}")
             assert answer.status_code == 200
             assert 'lang="zh-Hans"' in answer.text
+
+
+class TestReview:
+    def test_shows_the_owner_what_to_change_and_where(self, session, browser, browser_of, owner, now):
+        moderator = make_user(session, RoleName.MODERATOR).actor
+        case = make_claimed_case(session, owner=owner.actor, moderator=moderator, now=now)
+        listing = session.get_one(CharacterPublication, case.publication_id)
+        reason = queries_of_market.list_reasons(session)[0]
+        review.reject(
+            session,
+            actor=moderator,
+            case_id=case.id,
+            content_hash=listing.content_hash,
+            reasons=[Reason(code=reason.code, field="first_mes", comment="Say hello first.")],
+            now=now,
+        )
+        for path in ("", "/edit"):
+            page = browser.get(f"/characters/{listing.character_id}{path}").text
+            assert "Say hello first." in page
+            assert f"/characters/{listing.character_id}/edit#field-greeting_first" in page
+        outsider = browser_of(make_user(session, RoleName.CREATOR))
+        assert outsider.get(f"/characters/{listing.character_id}").status_code == 404
+
+    def test_shows_others_the_listed_version_and_not_the_later_draft(self, session, browser_of, owner, now):
+        moderator = make_user(session, RoleName.MODERATOR).actor
+        listing = make_live_listing(session, owner=owner.actor, moderator=moderator, now=now)
+        character = session.get_one(Character, listing.character_id)
+        characters.update(
+            session,
+            actor=owner.actor,
+            character_id=character.id,
+            row_version=character.row_version,
+            changes={"name": "Secret new name"},
+            now=now,
+        )
+        page = browser_of(make_user(session, RoleName.CREATOR)).get(f"/characters/{character.id}").text
+        assert "The keeper of the light" in page
+        assert "Quiet talks by the sea." in page
+        assert "Secret new name" not in page
+        assert "/edit" not in page
