@@ -25,6 +25,7 @@ from admin_views.character_form import (
     rows_of,
     stale_differences,
 )
+from admin_views.feedback import asked_of
 from admin_views.forms import attach_errors, sentence
 from admin_views.imports import ImportsView
 from admin_views.job_labels import job_label, step_label
@@ -184,7 +185,7 @@ class CharactersView(StudioModelView):
             versions=queries.list_versions(session, character_id=row.id, limit=10),
             completeness=rules.completeness(characters.facts_of(session, row)),
             listing=market.find_newest_listing(session, actor=actor, character_id=row.id),
-            feedback=market.feedback_for(session, actor=actor, character_id=row.id),
+            feedback=asked_of(session, actor=actor, character_id=row.id),
             jobs=self._jobs(row.id),
             long_fields=[field for field in CharacterForm() if field.name in rules.LONG_TEXTS],
             tokens=rules.tokens,
@@ -264,8 +265,8 @@ class CharactersView(StudioModelView):
             "row_version": sent_version() or row.row_version,
             **context,
         }
-        feedback = market.feedback_for(self.request_session, actor=current_actor(), character_id=row.id)
-        return self.render("authoring/editor.html", row=row, form=form, rows=rows, feedback=feedback, **known)
+        known["feedback"] = asked_of(self.request_session, actor=current_actor(), character_id=row.id)
+        return self.render("authoring/editor.html", row=row, form=form, rows=rows, **known)
 
     @expose("/<uuid:row_id>/portrait", methods=("POST",))
     def portrait(self, row_id: UUID) -> ResponseReturnValue:

@@ -42,6 +42,9 @@ def init_headers(app: Flask) -> None:
             response.headers.setdefault(name, value)
         if request.is_secure:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        if request.endpoint == "static" and "v" in request.args and response.status_code < 400:  # noqa: PLR2004
+            # The address changes with the file (`asset` in templates), so it need never be asked for again.
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         if response.mimetype == "text/html":
             # Pages are for one person, and "back" after signing out shows nothing.
             response.headers.setdefault("Cache-Control", "private, no-store")

@@ -1,6 +1,7 @@
 """What every template may use: who reads, the navigation, and ways of writing times, money and names."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -70,15 +71,17 @@ STATUS_LABELS = {
 
 def init_rendering(app: Flask) -> None:
     """Give templates and macros their names."""
+    asset = _asset_finder(app)
     app.jinja_env.globals.update(
         ago=ago,
-        asset=_asset_finder(app),
+        asset=asset,
         exact_time=exact_time,
         format_date=format_date,
         format_decimal=format_decimal,
         format_money=format_money,
         hue=hue,
-        icon_url=url_for_icon,
+        # One of Tabler's icons in the sprite; the name stands in `studio/static/icons.txt`.
+        icon_url=lambda name: f"{asset('vendor/icons/sprite.svg')}#tabler-{name}",
         status_label=status_label,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -140,12 +143,7 @@ def hue(name: str) -> int:
     return hashlib.blake2s(name.encode(errors="replace"), digest_size=1).digest()[0] % _HUES
 
 
-def url_for_icon(name: str) -> str:
-    """The place of one of Tabler's icons in the sprite; the name stands in `studio/static/icons.txt`."""
-    return f"{url_for('static', filename='vendor/icons/sprite.svg')}#tabler-{name}"
-
-
-def _asset_finder(app: Flask) -> Any:
+def _asset_finder(app: Flask) -> Callable[[str], str]:
     """An address for a static file that changes whenever the file does, so that browsers may keep it."""
     marks: dict[str, tuple[float, str]] = {}
 

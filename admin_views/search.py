@@ -15,7 +15,6 @@ from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.permissions import Permission
 from studio.authoring.models import Character, CharacterStatus, ContentRating
-from studio.authoring.queries import get_character
 from studio.kit.errors import StudioError
 from studio.memory import search
 from studio.memory.errors import NotEmbeddedError
@@ -87,7 +86,7 @@ class SearchView(StudioView):
     def similar(self, character_id: UUID) -> ResponseReturnValue:
         """The characters nearest to one."""
         actor = current_actor()
-        character = get_character(self.session, actor=actor, character_id=character_id)
+        character = search.get_found(self.session, actor=actor, character_id=character_id)
         refusal = ""
         neighbours: list[search.Neighbour] = []
         try:
@@ -114,5 +113,5 @@ def _choice(kind: Any, name: str) -> Any:
     return kind(value) if value in set(kind) else None
 
 
-def _character_url(character: Character) -> str:
+def _character_url(character: search.Found) -> str:
     return url_for("characters.details_view", row_id=character.id)

@@ -29,7 +29,7 @@ from admin_views.sign_in import init_sign_in
 from jobs import queue
 from studio import tables, work
 from studio.kit.context import request_id
-from studio.kit.db import engine_options, session_scope, transaction
+from studio.kit.db import engine_options, is_connection_loss, session_scope, transaction
 from studio.kit.errors import UnavailableError
 from studio.settings import ROOT, Settings
 
@@ -39,11 +39,10 @@ MOST_BODY = 25 * 1024 * 1024
 MOST_FORM_TEXT = 8 * 1024 * 1024
 MOST_FORM_PARTS = 2_000
 
-_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0)
-"""Seconds between attempts while PostgreSQL restarts: nine in nine seconds, then the person is told."""
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
+"""Seconds between attempts while PostgreSQL restarts: for fifteen seconds, then the person is told."""
 
-_CANNOT_CONNECT = ("08", "57P")
-"""Classes of SQLSTATE that mean that the connection is lost or the server is stopping or starting."""
+_FOR_EVERYBODY = frozenset({"static", "probes.live", "probes.ready"})
 
 
 class RequestSession(FlaskSession):
@@ -89,6 +88,10 @@ class Studio(Flask):
         g.may_try_again = False
         return super().full_dispatch_request()
 
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """What comes before every view, which for files and probes is nothing: who asks is not looked up."""
+        return None if request.endpoint in _FOR_EVERYBODY else super().preprocess_request()
+
     def dispatch_request(self) -> ResponseReturnValue:
         """Have the view do its work in one transaction, committed before the answer leaves."""
         try:
@@ -121,14 +124,6 @@ class Studio(Flask):
 def _undo_if_refused(response: Response) -> None:
     if response.status_code >= 400:  # noqa: PLR2004 - The first status of a refusal.
         raise _RefusedError(response)
-
-
-def is_connection_loss(error: BaseException) -> bool:
-    """Whether `error` says that PostgreSQL went away or cannot be reached."""
-    if not isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
-        return False
-    state = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or state is None or str(state).startswith(_CANNOT_CONNECT)
 
 
 def never_connected(error: BaseException) -> bool:

@@ -330,6 +330,37 @@ class CharacterVersion(Identified, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 
+class ListedCharacter(Base):
+    """What others may find and see of a character: of the version that is live, never of the draft's later edits."""
+
+    __tablename__ = "listed_characters"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["character_id", "version_number"],
+            ["character_versions.character_id", "character_versions.version_number"],
+            name="fk_listed_characters_version",
+            ondelete="CASCADE",
+        ),
+        sa.Index(
+            "ix_listed_characters_search_text_trgm",
+            "search_text",
+            postgresql_using="gin",
+            postgresql_ops={"search_text": "gin_trgm_ops"},
+        ),
+        sa.Index("ix_listed_characters_bigrams", "bigrams", postgresql_using="gin"),
+    )
+
+    character_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version_number: Mapped[int]
+    name: Mapped[str]
+    tagline: Mapped[str] = mapped_column(default="", server_default="")
+    summary: Mapped[str] = mapped_column(default="", server_default="")
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    portrait_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="SET NULL")
+    search_text: Mapped[str] = mapped_column(deferred=True)
+    bigrams: Mapped[list[str]] = mapped_column(deferred=True)
+
+
 class ContextAwarenessConfig(Identified, Timestamped, Base):
     """How much a chat with the character remembers and weighs."""
 

@@ -17,8 +17,8 @@ from sqlalchemy.orm.util import identity_key
 from studio import work
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
+from studio.authoring import listed, versions
 from studio.authoring import queries as characters
-from studio.authoring import versions
 from studio.authoring.models import Character, CharacterStatus, CharacterVersion
 from studio.kit.errors import NotFoundError
 from studio.kit.money import Money
@@ -179,7 +179,7 @@ def unlist(session: Session, *, actor: Actor, publication_id: UUID) -> Character
         raise NotLiveError
     publication.status = PublicationStatus.UNLISTED
     session.flush()
-    show_character(session, character_id=publication.character_id, is_live=False)
+    show_character(session, character_id=publication.character_id, live_version=None)
     _audit_status(session, actor=actor, action="listing.unlist", publication=publication, before="approved")
     return publication
 
@@ -203,7 +203,7 @@ def relist(session: Session, *, actor: Actor, publication_id: UUID) -> Character
         raise OtherLiveError(live.title)
     publication.status = PublicationStatus.APPROVED
     session.flush()
-    show_character(session, character_id=publication.character_id, is_live=True)
+    show_character(session, character_id=publication.character_id, live_version=publication.version_number)
     _audit_status(session, actor=actor, action="listing.relist", publication=publication, before="unlisted")
     return publication
 
@@ -213,14 +213,18 @@ def lock_character(session: Session, character_id: UUID) -> None:
     session.execute(sa.select(Character.id).where(Character.id == character_id).with_for_update(key_share=True))
 
 
-def show_character(session: Session, *, character_id: UUID, is_live: bool) -> None:
-    """The character can be met by others exactly if a listing of it is live; an archived one stays archived.
+def show_character(session: Session, *, character_id: UUID, live_version: int | None) -> None:
+    """Others can meet and find the character in its live version, or not at all; an archived one stays archived.
 
     Its text did not change, so neither its row version nor its time of change does: an editor that is open elsewhere
     must not become stale because a moderator pressed a button.
     """
     table: sa.Table = Character.__table__  # type: ignore[assignment]
-    status = CharacterStatus.PUBLISHED if is_live else CharacterStatus.DRAFT
+    status = CharacterStatus.DRAFT if live_version is None else CharacterStatus.PUBLISHED
+    if live_version is None:
+        listed.hide(session, character_id=character_id)
+    else:
+        listed.show(session, character_id=character_id, version_number=live_version)
     session.execute(
         sa.update(table)
         .where(table.c.id == character_id, table.c.status != CharacterStatus.ARCHIVED)

@@ -36,6 +36,35 @@
     ask(link.dataset.confirm, () => window.location.assign(link.href));
   });
 
+  // A form that guards what was typed goes out only while the studio answers: where the line is dead, sending would
+  // take the page away and the text with it. data-lost-words on the body is what a person is told then.
+  const tell = (text) => {
+    const corner = one("#toasts");
+    if (!corner || !text || [...corner.children].some((toast) => toast.textContent === text)) return;
+    const toast = document.createElement("div");
+    toast.className = "toast-item";
+    toast.setAttribute("role", "alert");
+    toast.textContent = text;
+    corner.append(toast);
+  };
+  const tellLost = () => tell(document.body.dataset.lostWords);
+  const answers = () => fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) }).then(() => true, () => false);
+  let reached = null;
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || !form.matches("form[data-guard]") || reached === form) return;
+    const button = event.submitter;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    answers().then((isThere) => {
+      if (!isThere) return tellLost();
+      agreed = reached = form;
+      form.requestSubmit(button);
+      agreed = reached = null;
+    });
+  }, true);
+  document.addEventListener("htmx:sendError", (event) => event.detail.elt.matches("button, form, input, select") && tellLost());
+
   // A second press of a button does nothing while the first is under way.
   document.addEventListener("submit", (event) => {
     const form = event.target;

@@ -3,6 +3,7 @@
 import pytest
 
 from studio.accounts.permissions import RoleName
+from studio.authoring import listed, versions
 from studio.authoring.models import CharacterStatus
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
@@ -58,6 +59,11 @@ class TestSimilar:
     def test_does_not_find_a_strangers_draft(self, session, browser_of, character):
         stranger = browser_of(make_user(session, RoleName.CREATOR))
         assert stranger.get(f"/search/similar/{character.id}").status_code == 404
+
+    def test_shows_a_strangers_listed_character(self, session, browser_of, creator, character, now):
+        version = versions.make(session, actor=creator.actor, character_id=character.id, change_note="", now=now)
         character.status = CharacterStatus.PUBLISHED
+        listed.show(session, character_id=character.id, version_number=version.version_number)
         session.flush()
+        stranger = browser_of(make_user(session, RoleName.CREATOR))
         assert stranger.get(f"/search/similar/{character.id}").status_code == 200

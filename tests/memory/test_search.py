@@ -3,6 +3,7 @@
 import pytest
 
 from studio.accounts.permissions import RoleName
+from studio.authoring import characters, listed, versions
 from studio.authoring.models import CharacterStatus
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.memory import search
@@ -88,10 +89,37 @@ class TestScope:
         embed()
         assert "Hidden Detective" in found("detective", mode, actor=staff)
 
-    def test_shows_others_published_characters(self, session, cast, embed, found):
-        cast["foreign"].status = CharacterStatus.PUBLISHED
-        session.flush()
-        assert "Hidden Detective" in found("detective")
+    @pytest.fixture
+    def listed_one(self, session, outsider, cast, now):
+        """The foreign character, listed; its owner went on writing afterwards."""
+        character = cast["foreign"]
+        version = versions.make(session, actor=outsider, character_id=character.id, change_note="", now=now)
+        character.status = CharacterStatus.PUBLISHED
+        listed.show(session, character_id=character.id, version_number=version.version_number)
+        characters.update(
+            session,
+            actor=outsider,
+            character_id=character.id,
+            row_version=character.row_version,
+            changes={"name": "Secret Successor", "description": "A plan that nobody knows of: she becomes a baker."},
+            now=now,
+        )
+        return character
+
+    @pytest.mark.parametrize("mode", list(Mode))
+    def test_shows_others_characters_as_their_live_version_says(self, listed_one, embed, found, mode):
+        embed()
+        names = found("detective whom nobody may see", mode)
+        assert "Hidden Detective" in names
+        assert "Secret Successor" not in names
+
+    def test_does_not_tell_whether_anothers_draft_holds_a_word(self, listed_one, found, outsider):
+        assert found("baker") == []
+        assert found("baker", actor=outsider) == ["Secret Successor"]
+
+    def test_forgets_what_is_not_listed_any_more(self, session, listed_one, found):
+        listed.hide(session, character_id=listed_one.id)
+        assert found("detective whom nobody may see") == []
 
     def test_refuses_who_may_not_search(self, session, found):
         with pytest.raises(ForbiddenError):

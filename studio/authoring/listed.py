@@ -1,0 +1,44 @@
+"""What others find of a character: a copy of its live version, made when it goes live and gone when it does not."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from studio.authoring import fields, rules
+from studio.authoring.models import CharacterVersion, ListedCharacter
+from studio.kit.text import excerpt
+
+SUMMARY_LENGTH = 300
+
+
+def show(session: Session, *, character_id: UUID, version_number: int) -> None:
+    """Others find this version of the character, and nothing of any other. May be repeated."""
+    version = session.scalars(
+        sa.select(CharacterVersion).where(
+            CharacterVersion.character_id == character_id, CharacterVersion.version_number == version_number
+        )
+    ).one()
+    values, _ = fields.read(version.card)
+    search_text = rules.search_text(values)
+    row = {
+        "version_number": version_number,
+        "name": version.name,
+        "tagline": values.get("tagline", ""),
+        "summary": excerpt(values["description"], SUMMARY_LENGTH),
+        "tags": values["tags"],
+        "portrait_id": version.portrait_id,
+        "search_text": search_text,
+        "bigrams": rules.bigrams(search_text),
+    }
+    session.execute(
+        insert(ListedCharacter)
+        .values(character_id=character_id, **row)
+        .on_conflict_do_update(index_elements=[ListedCharacter.character_id], set_=row)
+    )
+
+
+def hide(session: Session, *, character_id: UUID) -> None:
+    """Others find nothing of the character. May be repeated."""
+    session.execute(sa.delete(ListedCharacter).where(ListedCharacter.character_id == character_id))
