@@ -1,10 +1,12 @@
 """The queue that carries job ids to the workers: RQ on Redis, in JSON, holding nothing that may not be lost."""
 
+import time
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue
 from rq.queue import EnqueueData
@@ -23,6 +25,9 @@ FULL = 1_000
 
 _CHUNK = 250
 _HINT_SECONDS = 3600
+_SILENCE = 5.0
+"""Seconds for which Redis is left alone after it did not answer; the sweep hints at what was asked for meanwhile."""
+
 _MEMORY = "greenroom:queue-memory"
 
 
@@ -51,15 +56,24 @@ def nudge(redis: "Redis") -> Nudge:
     """What `work.set_nudge` wants: puts job ids on their queues.
 
     Ten thousand ids cost no more than the first thousand; the sweep nudges the
-    others as the queue empties. Raises what Redis raises.
+    others as the queue empties. Raises what Redis raises; for some seconds after that
+    nothing is told, so that a Redis which hangs holds up one request and not every one.
     """
+    silent_until = 0.0
 
     def tell(ids_by_queue: Mapping[str, Sequence[UUID]]) -> None:
-        for name, ids in ids_by_queue.items():
-            queue = open_queue(redis, name)
-            wanted = list(dict.fromkeys(ids))[:FULL]
-            for start in range(0, len(wanted), _CHUNK):
-                queue.enqueue_many([_hint(job_id) for job_id in wanted[start : start + _CHUNK]])
+        nonlocal silent_until
+        if time.monotonic() < silent_until:
+            return
+        try:
+            for name, ids in ids_by_queue.items():
+                queue = open_queue(redis, name)
+                wanted = list(dict.fromkeys(ids))[:FULL]
+                for start in range(0, len(wanted), _CHUNK):
+                    queue.enqueue_many([_hint(job_id) for job_id in wanted[start : start + _CHUNK]])
+        except (RedisError, OSError):
+            silent_until = time.monotonic() + _SILENCE
+            raise
 
     return tell
 

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _UNEXPECTED = "Something went wrong. The error log knows more."
+_AWAY = "The database did not answer. The job is done again when it does."
 _WAITS = (0.1, 0.3, 0.6, 1.0, 1.5, 2.0, 2.5)
 """Seconds between the attempts to write down how a job went: eight of them, so as to outlast a restart of the database."""
 
@@ -122,7 +123,8 @@ class Runtime:
 
     def _fail(self, run: JobContext, error: Exception, *, most: int | None) -> str:
         failure, is_final = self._judge(run, error)
-        is_final = is_final or (most is not None and run.attempt >= most)
+        is_outage = not is_final and (isinstance(error, UnavailableError) or db.is_connection_loss(error))
+        is_final = is_final or (not is_outage and most is not None and run.attempt >= most)
         at_least: float | None = getattr(error, "retry_after", None)
         # Not for secrets: it keeps jobs that failed together from coming back together.
         chance = random.random()  # noqa: S311
@@ -136,6 +138,7 @@ class Runtime:
                     is_final=is_final,
                     chance=chance,
                     at_least=at_least,
+                    is_outage=is_outage,
                     now=utc_now(),
                 )
             )
@@ -154,6 +157,8 @@ class Runtime:
         if isinstance(error, StudioError):
             # A refusal: it will be refused again, unless somebody only saved in between.
             return Failure(kind, str(error)), not isinstance(error, StaleError)
+        if db.is_connection_loss(error):
+            return Failure(kind, _AWAY), False
         reference = self._report(run, error)
         sentence = str(error) if isinstance(error, JobTimeoutError) else _UNEXPECTED
         return Failure(kind, sentence, reference), False

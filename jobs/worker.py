@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ from jobs import queue, registry, runtime
 from jobs.pulse import Pulse
 from jobs.resources import Resources, prepare_tables
 from studio import work
+from studio.kit.errors import InvalidError
 from studio.settings import Settings
 from studio.work.rules import QUEUES
 
@@ -28,8 +30,10 @@ _BETWEEN_LOOKS = 15
 """Seconds that one wait for a hint may last; Redis closes nothing that is used so often."""
 
 
-def run(settings: Settings) -> None:
-    """Do jobs until SIGTERM or SIGINT; the job under way is given a few seconds, and goes back to the queue after that.
+def run(settings: Settings, *, queues: Sequence[str] = QUEUES) -> None:
+    """Do jobs of `queues` until SIGTERM or SIGINT; the job under way is given a few seconds, and goes back after that.
+
+    A job of an earlier queue comes before one of a later.
 
     To be called from the main thread of a process of its own. `settings` name the
     database and Redis (`studio.embedded.attach` fills them in). Redis and PostgreSQL may be away in between.
@@ -44,9 +48,9 @@ def run(settings: Settings) -> None:
     prepare_tables()
     runtime.install(runtime.Runtime(resources, pulse, registry.load()))
     pulse.start()
-    log.info("worker %s is up", name)
+    log.info("worker %s is up, for the jobs of %s", name, " and ".join(queues))
     try:
-        _listen(settings, pulse, name)
+        _listen(settings, pulse, name, queues)
     finally:
         pulse.close()
         runtime.install(None)
@@ -55,13 +59,23 @@ def run(settings: Settings) -> None:
         log.info("worker %s has ended", name)
 
 
+def queues_from(text: str) -> tuple[str, ...]:
+    """The queues that `text` names, between commas, each once. Raises InvalidError for one that there is not, or none."""
+    named = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in named if name not in QUEUES]
+    if unknown or not named:
+        known = ", ".join(QUEUES)
+        raise InvalidError("There is no queue %(name)s. Choose from: %(known)s.", name=", ".join(unknown), known=known)
+    return named
+
+
 def new_name(kind: str) -> str:
     """A name for this process: what it is, on which machine, and which one it is."""
     host = socket.gethostname().split(".", 1)[0].replace(":", "-")[:40]
     return f"{kind}-{host}-{os.getpid()}-{uuid7().hex[-6:]}"
 
 
-def _listen(settings: Settings, pulse: Pulse, name: str) -> None:
+def _listen(settings: Settings, pulse: Pulse, name: str, queues: Sequence[str]) -> None:
     """Take hints until told to stop; RQ's loop ends when Redis does not answer, ours begins it again."""
     wait = 0.2
     number = 0
@@ -70,7 +84,7 @@ def _listen(settings: Settings, pulse: Pulse, name: str) -> None:
         began = time.monotonic()
         try:
             with queue.connect(settings) as redis:
-                worker = _Worker(pulse, redis, f"{name}-{number}")
+                worker = _Worker(pulse, redis, f"{name}-{number}", queues)
                 worker.work(logging_level="WARNING")
         except StopRequested:
             # The signal came before or after the loop that knows it.
@@ -110,10 +124,9 @@ class _Worker(SimpleWorker):
     # RQ would wait for up to a minute; Redis on this machine is back in a second.
     max_connection_wait_time = 2.0
 
-    def __init__(self, pulse: Pulse, redis: "Redis", name: str) -> None:
-        queues = [queue.open_queue(redis, each) for each in QUEUES]
+    def __init__(self, pulse: Pulse, redis: "Redis", name: str, queues: Sequence[str]) -> None:
         super().__init__(
-            queues,
+            [queue.open_queue(redis, each) for each in queues],
             name=name,
             connection=redis,
             serializer=queue.SERIALIZER,

@@ -10,6 +10,7 @@ from studio.commands import Guarded, console, log_to_stderr, settings
 
 if TYPE_CHECKING:
     from studio.accounts.permissions import RoleName
+    from studio.settings import Settings
 
 app = typer.Typer(
     cls=Guarded,
@@ -44,21 +45,26 @@ def up(
     launcher.up(settings(), demo=demo, console=console)
 
 
+Unchecked = Annotated[
+    bool, typer.Option("--unchecked", hidden=True, help="Do not look at the surroundings first: `up` has just done so.")
+]
+
+
 @app.command()
-def web() -> None:
+def web(*, unchecked: Unchecked = False) -> None:
     """Serve the pages, beside a studio that is up or servers of your own.
 
     Example: STUDIO_WEB_WORKERS=4 python -m studio web
     """
+    import logging
+
     from granian.constants import Interfaces
     from granian.server import Server
 
-    from studio import check
-    from studio.embedded import attach, launcher
-
-    live = attach(settings())
-    launcher.require(check.run(live))
+    live = _surroundings(checked=unchecked)
     log_to_stderr(live.log_level)
+    # Our threads wait for the database most of the time; more of them than cores is what we mean.
+    logging.getLogger("_granian").addFilter(lambda record: "seems quite high" not in record.getMessage())
     Server(
         "wsgi:app",
         address=live.host,
@@ -74,33 +80,34 @@ def web() -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    *,
+    queues: Annotated[
+        str, typer.Option("--queues", help="The queues to listen to, the first before the second.")
+    ] = "default,bulk",
+    unchecked: Unchecked = False,
+) -> None:
     """Work through jobs until told to stop; start as many as you like.
 
-    Example: python -m studio worker
+    Example: python -m studio worker --queues default
     """
     from jobs import worker as job_worker
-    from studio import check
-    from studio.embedded import attach, launcher
 
-    live = attach(settings())
-    launcher.require(check.run(live))
+    named = job_worker.queues_from(queues)
+    live = _surroundings(checked=unchecked)
     log_to_stderr(live.log_level)
-    job_worker.run(live)
+    job_worker.run(live, queues=named)
 
 
 @app.command()
-def scheduler() -> None:
+def scheduler(*, unchecked: Unchecked = False) -> None:
     """Ask for the jobs whose time has come, and take back those whose worker died.
 
     Example: python -m studio scheduler
     """
     from jobs import schedule
-    from studio import check
-    from studio.embedded import attach, launcher
 
-    live = attach(settings())
-    launcher.require(check.run(live))
+    live = _surroundings(checked=unchecked)
     log_to_stderr(live.log_level)
     schedule.run(live)
 
@@ -222,6 +229,19 @@ def create(
     finally:
         engine.dispose()
     console.print(f"{email} can sign in now.", markup=False, highlight=False)
+
+
+def _surroundings(*, checked: bool) -> "Settings":
+    """The settings with both addresses; where they were not `checked` yet, refuses what is missing with what to do."""
+    from studio.embedded import attach
+
+    live = attach(settings())
+    if not checked:
+        from studio import check
+        from studio.embedded import launcher
+
+        launcher.require(check.run(live))
+    return live
 
 
 def _role(text: str) -> "RoleName":

@@ -24,6 +24,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import admin_views
 from admin_views import errors, headers, i18n, preferences, probes, rendering
 from admin_views.access import declare_public
+from admin_views.bounded_request import BoundedRequest
 from admin_views.resources import Resources
 from admin_views.sign_in import init_sign_in
 from jobs import queue
@@ -72,6 +73,7 @@ class Studio(Flask):
     even connect, so that nothing is done twice.
     """
 
+    request_class = BoundedRequest
     db: SQLAlchemy
     pauses: tuple[float, ...] = _PAUSES
 

@@ -232,7 +232,7 @@ def install_assets(profile: str, stamp: dict[str, str], steps: Steps) -> None:
         steps.skip()
         return
     steps.begin("Getting the screen libraries (styles, scripts, icons)")
-    command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     path = os.pathsep.join([str(PYTHON.parent), os.environ.get("PATH", os.defpath)])
     sentence = "The screen libraries could not be downloaded. Check the connection (or npm's configuration) and run this again."
     run(command if profile == "dev" else [*command, "--omit=dev"], sentence, attempts=2, environment={"PATH": path})

@@ -61,6 +61,8 @@ def log_to_stderr(level: str) -> None:
     import logging
 
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", force=True)
+    # It tells at INFO of each of its parts.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def record(problem: Exception, *, place: str) -> str:
@@ -73,12 +75,20 @@ def record(problem: Exception, *, place: str) -> str:
 
 def _record_by_studio(problem: Exception, *, place: str) -> str:
     from studio.embedded import attach
+    from studio.embedded.errors import NotRunningError
     from studio.kit.clock import utc_now
     from studio.kit.db import make_engine
     from studio.operations import error_log
     from studio.operations.models import ErrorSource
 
-    live = attach(settings())
+    given = settings()
+    try:
+        live = attach(given)
+    except NotRunningError:
+        # The next studio that is up reads it back from the file.
+        return error_log.report_to_file(
+            data=given.data, error=problem, source=ErrorSource.COMMAND, place=place, now=utc_now()
+        )
     engine = make_engine(live.database_url.get_secret_value() if live.database_url else "", pool=1)
     try:
         return error_log.report(

@@ -23,6 +23,36 @@ Say = Callable[[str, str], None]
 """Told each line of a process: the process's name, and the line."""
 
 
+class Restarts:
+    """When something that died is started again: after `first` seconds, and each time twice as late while it keeps dying."""
+
+    def __init__(self, *, first: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._first = self._pause = first
+        self._clock = clock
+        self._began = 0.0
+        self._due: float | None = None
+
+    def began(self) -> None:
+        """It has just been started."""
+        self._began, self._due = self._clock(), None
+
+    def schedule(self) -> float | None:
+        """It is dead: return in how many seconds it is to be started, and None where that was asked already."""
+        if self._due is not None:
+            return None
+        now = self._clock()
+        if now - self._began > _SETTLED:
+            self._pause = self._first
+        pause, self._due = self._pause, now + self._pause
+        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+        return pause
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be started now."""
+        return self._due is not None and self._clock() >= self._due
+
+
 class Child:
     """One process of the studio, by the name under which its lines are told."""
 
@@ -35,9 +65,7 @@ class Child:
         self._environment = dict(environment)
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
-        self._began = 0.0
-        self._pause = 1.0
-        self._due: float | None = None
+        self._restarts = Restarts(first=1.0)
 
     @property
     def pid(self) -> int | None:
@@ -51,7 +79,7 @@ class Child:
 
     def start(self) -> None:
         """Start the process; to be called from the main thread."""
-        self._began, self._due = time.monotonic(), None
+        self._restarts.began()
         self._process = spawn(
             self._command,
             folder=self._folder,
@@ -65,16 +93,10 @@ class Child:
         """Start the process again if it died, each time a little later; to be called now and then."""
         if self.is_running or self._process is None:
             return
-        now = time.monotonic()
-        if self._due is None:
-            if now - self._began > _SETTLED:
-                self._pause = 1.0
-            self._due = now + self._pause
-            self._say(
-                self.name, f"ended ({_ending(self._process.returncode)}); starting it again in {self._pause:.0f} s"
-            )
-            self._pause = min(_LONGEST_PAUSE, self._pause * 2)
-        elif now >= self._due:
+        pause = self._restarts.schedule()
+        if pause is not None:
+            self._say(self.name, f"ended ({ending(self._process.returncode)}); starting it again in {pause:.0f} s")
+        elif self._restarts.is_due:
             self.start()
 
     def ask_to_end(self) -> None:
@@ -135,7 +157,8 @@ def python(*words: str) -> list[str]:
     return [sys.executable, "-m", "studio", *words]
 
 
-def _ending(code: int | None) -> str:
+def ending(code: int | None) -> str:
+    """How a process ended, in a word or two."""
     if code is not None and code < 0:
         return signal.Signals(-code).name
     return f"exit code {code}"

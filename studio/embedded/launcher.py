@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,10 +15,11 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from studio import check, migrate
-from studio.embedded.children import Child, python, stop_all
-from studio.embedded.services import running
+from studio.embedded.children import Child, Say, python, stop_all
+from studio.embedded.services import kept
 from studio.kit.errors import ConflictError, UnavailableError
 from studio.settings import ROOT, Settings
+from studio.work.rules import QUEUES
 
 _READY_SECONDS = 90.0
 _PATIENCE = 6.0
@@ -47,31 +48,39 @@ class NotReadyError(UnavailableError):
 def up(settings: Settings, *, demo: bool, console: Console) -> None:
     """Run the studio until it is asked to stop (SIGINT, SIGTERM or SIGHUP), and stop everything in order.
 
-    A process that dies is started again. Raises PortTakenError, AlreadyRunningError, NotReadyError,
+    A process or server that dies is started again. Raises PortTakenError, AlreadyRunningError, NotReadyError,
     or what the servers and migrations raise; nothing is left running then.
     """
     settings = settings.model_copy(update={"demo": demo or settings.demo})
     _require_port(settings)
-    with _stopping() as asked, running(settings, exclusive=True) as live:
+    say = _teller(console)
+    with _stopping() as asked, kept(settings) as servers:
+        live = servers.settings
         console.print("[dim]PostgreSQL and Valkey answer.[/dim]")
         require(check.run(live, with_migrations=False))
         prepare(live, console=console)
-        if live.demo:
-            load_demo(live, console=console)
-        children = _children(live, console)
+        children = _children(live, say)
+
+        def look() -> None:
+            servers.look(say=say, give_up=asked.is_set)
+            for child in children:
+                child.look()
+
         try:
+            began = time.monotonic()
+            # They take seconds to be ready, and the demo content is in place by then.
             for child in children:
                 child.start()
-            began = time.monotonic()
-            if _wait_until_ready(live, children, asked):
+            if live.demo:
+                load_demo(live, console=console)
+            if _wait_until_ready(live, look, asked):
                 _greet(live, console, seconds=time.monotonic() - began)
             elif not asked.is_set():
                 console.print(
                     f"[yellow]The studio does not answer at {escape(_address(live))}/readyz yet; what stands above may say why.[/yellow]"
                 )
             while not asked.wait(0.3):
-                for child in children:
-                    child.look()
+                look()
         finally:
             console.print("[dim]Stopping…[/dim]")
             # The web first: nobody shall ask for new work while the workers finish theirs.
@@ -122,22 +131,39 @@ def load_demo(settings: Settings, *, console: Console) -> None:
         engine.dispose()
 
 
-def _children(settings: Settings, console: Console) -> list[Child]:
+def _teller(console: Console) -> Say:
+    """What prints each line of a process with the process's name in front."""
+    width = len("scheduler")
+
+    def say(name: str, line: str) -> None:
+        console.print(f"[cyan]{name:<{width}}[/cyan] {escape(line)}", soft_wrap=True, highlight=False)
+
+    return say
+
+
+def _children(settings: Settings, say: Say) -> list[Child]:
     """The processes of the studio; web comes first."""
     environment = dict(os.environ) | {
         "STUDIO_DATA": str(settings.data),
         "STUDIO_DEMO": "true" if settings.demo else "false",
         "PYTHONUNBUFFERED": "1",
     }
-    width = len("scheduler")
-
-    def say(name: str, line: str) -> None:
-        console.print(f"[cyan]{name:<{width}}[/cyan] {escape(line)}", soft_wrap=True, highlight=False)
-
     roles = {"web": ["web"]}
-    roles |= {f"worker {number}": ["worker"] for number in range(1, settings.job_workers + 1)}
+    roles |= {
+        f"worker {number}": ["worker", "--queues", ",".join(queues)]
+        for number, queues in enumerate(queues_of_workers(settings.job_workers), start=1)
+    }
     roles["scheduler"] = ["scheduler"]
-    return [Child(name, python(*words), folder=ROOT, environment=environment, say=say) for name, words in roles.items()]
+    return [
+        # What they would check has just been checked.
+        Child(name, python(*words, "--unchecked"), folder=ROOT, environment=environment, say=say)
+        for name, words in roles.items()
+    ]
+
+
+def queues_of_workers(count: int) -> list[tuple[str, ...]]:
+    """What each of `count` workers listens to: where there are several, the first leaves the long jobs to the others."""
+    return [QUEUES if number or count == 1 else QUEUES[:1] for number in range(count)]
 
 
 @contextmanager
@@ -175,14 +201,13 @@ def _address(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _wait_until_ready(settings: Settings, children: Sequence[Child], asked: threading.Event) -> bool:
-    """Whether /readyz says yes before the time is up or somebody asks to stop; whoever dies meanwhile is started again."""
+def _wait_until_ready(settings: Settings, look: Callable[[], None], asked: threading.Event) -> bool:
+    """Whether /readyz says yes before the time is up or somebody asks to stop; `look` is called in between."""
     deadline = time.monotonic() + _READY_SECONDS
     # A proxy of the environment knows no way to ourselves.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline and not asked.wait(0.15):
-        for child in children:
-            child.look()
+        look()
         try:
             with opener.open(f"{_address(settings)}/readyz", timeout=5) as answer:
                 if answer.status == 200:  # noqa: PLR2004 - OK.

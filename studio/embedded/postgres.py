@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
 from urllib.parse import quote
@@ -26,7 +27,9 @@ from studio.embedded.processes import (
     identity_for,
     last_words,
     leftover,
+    leftovers,
     make_folder,
+    never,
     open_log,
     spawn,
     stop,
@@ -43,16 +46,47 @@ _ENOUGH_SHARED_MEMORY = 1_000_000_000  # Bytes.
 _START_SECONDS = 300.0  # Recovery after a crash may take minutes on a large database.
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A data folder with all that starting its server takes."""
+
+    folder: Path
+    log: Path
+    identity: Identity
+    programs: Path
+    settings: Mapping[str, str]
+
+    def spawn(self, port: int) -> "subprocess.Popen[bytes]":
+        """Start a server on `port`, after ending whatever an earlier one left behind."""
+        _clear_leftovers(self.folder)
+        data = _as_seen_by(self.identity, self.folder)
+        command: list[str | Path] = [self.programs / "postgres", "-D", data, "-p", str(port)]
+        for name, value in self.settings.items():
+            command += ["-c", f"{name}={value}"]
+        with open_log(self.log) as output:
+            return spawn(
+                command,
+                folder=self.folder,
+                identity=self.identity,
+                death_signal=signal.SIGINT,
+                output=output,
+                environment=_environment(),
+            )
+
+
 class PostgresServer:
     """One running cluster; `start` makes it, `stop` ends it, and the kernel ends it should this process die."""
 
-    def __init__(self, process: subprocess.Popen[bytes], *, folder: Path, port: int, superuser_password: str) -> None:
-        self.process = process
-        self.folder = folder
+    name = "postgres"
+
+    def __init__(self, cluster: Cluster, *, port: int, superuser_password: str) -> None:
+        self.folder = cluster.folder
         self.port = port
+        self._cluster = cluster
         self._superuser_password = superuser_password
         # A new one at each start: nothing that leaked earlier opens this database.
         self._password = secrets.token_urlsafe(24)
+        self.process = cluster.spawn(port)
 
     @property
     def pid(self) -> int:
@@ -70,6 +104,23 @@ class PostgresServer:
     def stop(self, *, patience: float = 20.0) -> None:
         """Close every connection and write everything down (a fast shutdown); may be repeated."""
         stop(self.process, gently=signal.SIGINT, firmly=signal.SIGQUIT, patience=patience)
+
+    def restart(self, *, give_up: Callable[[], bool] = never) -> None:
+        """Start the server again where it was, after it died: whoever knew its address comes back by itself.
+
+        To be called from the main thread. Waits until the data are recovered, or until `give_up` says
+        yes. Raises ServerFailedError if it does not start; it may be tried again then.
+        """
+        self.process = self._cluster.spawn(self.port)
+        try:
+            self.wait(give_up=give_up)
+            if not give_up():
+                self.prepare()
+        except (ServerFailedError, psycopg.Error) as problem:
+            self.stop(patience=1.0)
+            raise ServerFailedError(
+                server="PostgreSQL", log=str(self._cluster.log), last=last_words(self._cluster.log)
+            ) from problem
 
     def _url(self, role: str, password: str, database: str) -> str:
         return (
@@ -109,8 +160,8 @@ class PostgresServer:
             options="-c client_min_messages=warning",
         )
 
-    def wait(self, log: Path) -> None:
-        """Return once the server answers queries; raises ServerFailedError if it ends or never does."""
+    def wait(self, *, give_up: Callable[[], bool] = never) -> None:
+        """Return once the server answers queries or `give_up` says yes; raises ServerFailedError if it ends or never does."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -119,6 +170,9 @@ class PostgresServer:
                 time.sleep(0.05)
             else:
                 return
+            if give_up():
+                return
+        log = self._cluster.log
         raise ServerFailedError(server="PostgreSQL", log=str(log), last=last_words(log))
 
 
@@ -140,24 +194,11 @@ def start(folder: Path, *, log: Path, options: Mapping[str, str] | None = None, 
         raise DataVersionError(found=found, needed=MAJOR)
     password = (folder / _PASSWORD_FILE).read_text().strip()
     settings = _settings() | ({} if durable else _CARELESS) | dict(options or {})
+    cluster = Cluster(folder=folder, log=log, identity=identity, programs=programs, settings=settings)
     for attempt in range(1, _ATTEMPTS + 1):
-        _clear_leftovers(folder)
-        port = free_port()
-        command: list[str | Path] = [programs / "postgres", "-D", _as_seen_by(identity, folder), "-p", str(port)]
-        for name, value in settings.items():
-            command += ["-c", f"{name}={value}"]
-        with open_log(log) as output:
-            process = spawn(
-                command,
-                folder=folder,
-                identity=identity,
-                death_signal=signal.SIGINT,
-                output=output,
-                environment=_environment(),
-            )
-        server = PostgresServer(process, folder=folder, port=port, superuser_password=password)
+        server = PostgresServer(cluster, port=free_port(), superuser_password=password)
         try:
-            server.wait(log)
+            server.wait()
             server.prepare()
         except ServerFailedError:
             server.stop(patience=1.0)
@@ -291,6 +332,9 @@ def _clear_leftovers(folder: Path) -> None:
         pid = 0
     if pid > 0 and (process := leftover(pid, name="postgres", folder=folder)) is not None:
         end_leftover(process, gently=signal.SIGINT, firmly=signal.SIGQUIT, patience=30.0)
+    # A killed postmaster may leave a process behind that is busy with a query: until that ends, no new server can start.
+    for process in leftovers(name="postgres", folder=folder):
+        end_leftover(process, gently=signal.SIGQUIT, firmly=signal.SIGQUIT, patience=2.0)
     # PostgreSQL itself would believe this note if some other process of its user had got the same id since.
     note.unlink(missing_ok=True)
 

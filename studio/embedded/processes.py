@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from studio.embedded.errors import DataFolderError, DataOwnerError
 
 _GUARD = Path(__file__).with_name("guard.py")
 _NOBODY = 65534
+_TROUBLE = re.compile(r"FATAL|PANIC|error:|could not|No space left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ def make_folder(folder: Path, identity: Identity | None = None, *, mode: int = 0
     except OSError as problem:
         raise DataFolderError(folder=str(folder), reason=problem.strerror or "unknown reason") from problem
     return folder
+
+
+def never() -> bool:
+    """What says whether to give up waiting, where nobody does."""
+    return False
 
 
 def spawn(
@@ -129,6 +136,11 @@ def leftover(pid: int, *, name: str, folder: Path) -> psutil.Process | None:
     return process if same else None
 
 
+def leftovers(*, name: str, folder: Path) -> list[psutil.Process]:
+    """Every living process that is the program `name` at work in `folder`."""
+    return [found for pid in psutil.pids() if (found := leftover(pid, name=name, folder=folder)) is not None]
+
+
 def end_leftover(process: psutil.Process, *, gently: signal.Signals, firmly: signal.Signals, patience: float) -> None:
     """Have a server without its launcher be gone, with its data in order where `gently` allows that."""
     for number, seconds in ((gently, patience), (firmly, 5.0), (signal.SIGKILL, 5.0)):
@@ -143,14 +155,16 @@ def end_leftover(process: psutil.Process, *, gently: signal.Signals, firmly: sig
 
 
 def last_words(log: Path, *, lines: int = 3) -> str:
-    """The last few lines of a log, as one line."""
+    """The last few lines of a log that tell of trouble (of any lines, where none does), as one line."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))
             tail = file.read().decode(errors="replace").splitlines()
     except OSError:
         return "(none)"
-    return " / ".join(line.strip() for line in tail[-lines:] if line.strip()) or "(none)"
+    said = [line.strip() for line in tail if line.strip()]
+    telling = [line for line in said if _TROUBLE.search(line)] or said
+    return " / ".join(telling[-lines:]) or "(none)"
 
 
 def open_log(log: Path, *, most: int = 10_000_000) -> IO[bytes]:

@@ -3,19 +3,22 @@
 import fcntl
 import json
 import os
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 import psycopg
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from studio.embedded import postgres, valkey
+from studio.embedded.children import Restarts, Say, ending
 from studio.embedded.errors import AlreadyRunningError, NotRunningError
-from studio.embedded.processes import make_folder
+from studio.embedded.processes import make_folder, never
 from studio.embedded.urls import libpq_url, normal_database_url
+from studio.kit.errors import StudioError
 from studio.settings import Settings
 
 _WAIT_SECONDS = 60.0
@@ -78,23 +81,81 @@ def running(settings: Settings, *, exclusive: bool = False) -> Iterator[Settings
         yield _filled(settings)
         return
     with ExitStack() as stack:
-        if not _lock(settings, stack):
-            if exclusive:
-                raise AlreadyRunningError(owner=_owner(settings))
+        if _lock(settings, stack):
+            yield stack.enter_context(_started(settings)).settings
+        elif exclusive:
+            raise AlreadyRunningError(owner=_owner(settings))
+        else:
             yield _wait_for_owner(settings)
-            return
+
+
+@contextmanager
+def kept(settings: Settings) -> Iterator["Kept"]:
+    """As `running` with `exclusive`, for a launcher that also looks after the servers."""
+    with ExitStack() as stack:
+        if not _lock(settings, stack):
+            raise AlreadyRunningError(owner=_owner(settings))
+        yield stack.enter_context(_started(settings))
+
+
+class Server(Protocol):
+    """One of the servers that this process may start."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+    def restart(self, *, give_up: Callable[[], bool]) -> None:
+        """Start the server again where it was, after it died."""
+
+
+class Kept:
+    """The servers that this process has started (none, where addresses were given), and the filled settings."""
+
+    def __init__(self, settings: Settings, servers: Sequence[Server]) -> None:
+        self.settings = settings
+        self._servers = [(server, Restarts(first=0.2)) for server in servers]
+        for _, restarts in self._servers:
+            restarts.began()
+
+    def look(self, *, say: Say, give_up: Callable[[], bool] = never) -> None:
+        """Start again what has died, at the same address; to be called now and then, from the main thread.
+
+        Returns once it answers, or `give_up` says yes. What cannot be started is tried again at a later look.
+        """
+        for server, restarts in self._servers:
+            code = server.process.poll()
+            if code is None:
+                continue
+            if restarts.schedule() is not None:
+                say(server.name, f"ended ({ending(code)}); starting it again")
+            elif restarts.is_due:
+                restarts.began()
+                try:
+                    server.restart(give_up=give_up)
+                except (StudioError, OSError) as problem:
+                    say(server.name, str(problem))
+                else:
+                    say(server.name, "is back")
+
+
+@contextmanager
+def _started(settings: Settings) -> Iterator[Kept]:
+    with ExitStack() as stack:
+        servers: list[Server] = []
         database_url = redis_url = None
         if settings.database_url is None:
             server = postgres.start(settings.data / "postgres", log=settings.data / "logs" / "postgres.log")
             stack.callback(server.stop)
+            servers.append(server)
             database_url = server.url()
         if settings.redis_url is None:
             queue = valkey.start(settings.data / "valkey", log=settings.data / "logs" / "valkey.log")
             stack.callback(queue.stop)
+            servers.append(queue)
             redis_url = queue.url()
         Services(owner=os.getpid(), database_url=database_url, redis_url=redis_url).write(settings)
         stack.callback(Services.place(settings).unlink, missing_ok=True)
-        yield _filled(settings, database_url=database_url, redis_url=redis_url)
+        yield Kept(_filled(settings, database_url=database_url, redis_url=redis_url), servers)
 
 
 def _filled(settings: Settings, *, database_url: str | None = None, redis_url: str | None = None) -> Settings:

@@ -4,6 +4,8 @@ import secrets
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -12,11 +14,13 @@ from studio.embedded.binaries import valkey_program
 from studio.embedded.errors import ServerFailedError
 from studio.embedded.postgres import free_port
 from studio.embedded.processes import (
+    Identity,
     end_leftover,
     identity_for,
     last_words,
     leftover,
     make_folder,
+    never,
     open_log,
     spawn,
     stop,
@@ -26,13 +30,46 @@ _ATTEMPTS = 4
 _START_SECONDS = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A data folder with all that starting its server takes."""
+
+    folder: Path
+    log: Path
+    identity: Identity
+    program: Path
+    settings: Mapping[str, object]
+
+    def spawn(self, port: int, password: str) -> "subprocess.Popen[bytes]":
+        """Start a server on `port`, after ending one that was left behind."""
+        _clear_leftovers(self.folder)
+        settings = {**self.settings, "port": port, "requirepass": password}
+        with open_log(self.log) as output:
+            process = spawn(
+                # Settings come by standard input: a command line shows its password to everybody on the machine.
+                [self.program, "-"],
+                folder=self.folder,
+                identity=self.identity,
+                death_signal=signal.SIGTERM,
+                output=output,
+                feed="".join(f"{name} {value}\n" for name, value in settings.items()).encode(),
+                environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            )
+        make_folder(_note(self.folder).parent)
+        _note(self.folder).write_text(str(process.pid))
+        return process
+
+
 class ValkeyServer:
     """One running server; `start` makes it, `stop` ends it, and the kernel ends it should this process die."""
 
-    def __init__(self, process: subprocess.Popen[bytes], *, port: int, password: str) -> None:
-        self.process = process
+    name = "valkey"
+
+    def __init__(self, place: Place, *, port: int) -> None:
         self.port = port
-        self._password = password
+        self._place = place
+        self._password = secrets.token_urlsafe(24)
+        self.process = place.spawn(port, self._password)
 
     @property
     def pid(self) -> int:
@@ -47,13 +84,26 @@ class ValkeyServer:
         """Write the snapshot and end; may be repeated."""
         stop(self.process, gently=signal.SIGTERM, firmly=signal.SIGTERM, patience=patience)
 
-    def wait(self, log: Path) -> None:
-        """Return once the server answers; raises ServerFailedError if it ends or never does."""
+    def restart(self, *, give_up: Callable[[], bool] = never) -> None:
+        """Start the server again where it was, after it died, with the snapshot that it had.
+
+        To be called from the main thread. Raises ServerFailedError if it does not start; it may be tried again then.
+        """
+        self.process = self._place.spawn(self.port, self._password)
+        try:
+            self.wait(give_up=give_up)
+        except ServerFailedError:
+            self.stop(patience=1.0)
+            raise
+
+    def wait(self, *, give_up: Callable[[], bool] = never) -> None:
+        """Return once the server answers or `give_up` says yes; raises ServerFailedError if it ends or never does."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            if answers(self.url()):
+            if answers(self.url()) or give_up():
                 return
             time.sleep(0.02)
+        log = self._place.log
         raise ServerFailedError(server="Valkey", log=str(log), last=last_words(log))
 
 
@@ -66,38 +116,24 @@ def start(folder: Path, *, log: Path, databases: int = 16, durable: bool = True)
     identity = identity_for(folder)
     make_folder(folder, identity)
     program = valkey_program(identity)
+    settings = {
+        "bind": "127.0.0.1",
+        "databases": databases,
+        "save": '"300 1"' if durable else '""',
+        "appendonly": "no",
+        # A full memory must be an error that is seen, not a job that is quietly forgotten.
+        "maxmemory": "256mb",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "pidfile": '""',
+        "logfile": '""',
+        "loglevel": "notice",
+    }
+    place = Place(folder=folder, log=log, identity=identity, program=program, settings=settings)
     for attempt in range(1, _ATTEMPTS + 1):
-        _clear_leftovers(folder)
-        port, password = free_port(), secrets.token_urlsafe(24)
-        settings = {
-            "bind": "127.0.0.1",
-            "port": port,
-            "requirepass": password,
-            "databases": databases,
-            "save": '"300 1"' if durable else '""',
-            "appendonly": "no",
-            # A full memory must be an error that is seen, not a job that is quietly forgotten.
-            "maxmemory": "256mb",
-            "maxmemory-policy": "noeviction",
-            "daemonize": "no",
-            "pidfile": '""',
-            "logfile": '""',
-            "loglevel": "notice",
-        }
-        with open_log(log) as output:
-            process = spawn(
-                # Settings come by standard input: a command line shows its password to everybody on the machine.
-                [program, "-"],
-                folder=folder,
-                identity=identity,
-                death_signal=signal.SIGTERM,
-                output=output,
-                feed="".join(f"{name} {value}\n" for name, value in settings.items()).encode(),
-                environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            )
-        server = ValkeyServer(process, port=port, password=password)
+        server = ValkeyServer(place, port=free_port())
         try:
-            server.wait(log)
+            server.wait()
         except ServerFailedError:
             server.stop(patience=1.0)
             if attempt == _ATTEMPTS:
@@ -107,8 +143,6 @@ def start(folder: Path, *, log: Path, databases: int = 16, durable: bool = True)
             server.stop()
             raise
         else:
-            (folder.parent / "run").mkdir(exist_ok=True)
-            _note(folder).write_text(str(process.pid))
             return server
     raise AssertionError("unreachable")
 

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 log = logging.getLogger(__name__)
 
 _AFTER_COMMIT = "studio.after_commit"
+_CANNOT_CONNECT = ("08", "57P")
+"""Classes of SQLSTATE that mean that the connection is lost or the server is stopping or starting."""
 
 
 def engine_options(*, pool: int) -> dict[str, Any]:
@@ -28,6 +30,14 @@ def engine_options(*, pool: int) -> dict[str, Any]:
 def make_engine(url: str, *, pool: int = 5) -> sa.Engine:
     """An engine for a process without Flask: workers, the scheduler and commands."""
     return sa.create_engine(url, **engine_options(pool=pool))
+
+
+def is_connection_loss(error: BaseException) -> bool:
+    """Whether `error` says that PostgreSQL went away, is stopping or starting, or cannot be reached."""
+    if not isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state is None or str(state).startswith(_CANNOT_CONNECT)
 
 
 def on_commit(session: Session, effect: Callable[[], None], *, key: object = None) -> None:
@@ -54,9 +64,9 @@ def transaction(session: Session) -> Iterator[Session]:
     for effect in session.info.pop(_AFTER_COMMIT, {}).values():
         try:
             effect()
-        except Exception:
-            # The work is committed; a lost hint is made good by the scheduler's sweep.
-            log.warning("an effect after the commit failed", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - Whatever it is, the work is committed.
+            # A lost hint is made good by the scheduler's sweep.
+            log.warning("an effect after the commit failed (%s)", type(error).__name__)
 
 
 @contextmanager

@@ -11,6 +11,9 @@ EXPONENTS = {"USD": 2, "EUR": 2, "GBP": 2, "CNY": 2, "HKD": 2, "TWD": 2, "JPY": 
 MOST_MINOR = 10_000_000_00
 """No single price is higher: a slip of the keyboard is likelier than a card for ten million."""
 
+# A longer number is above every limit, and one like 1e999999 cannot even be reckoned with.
+_MOST_DIGITS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -38,6 +41,8 @@ def parse_price(amount: str, currency: str) -> Money:
         raise _price_error("Write the price as a number, like 4.99.") from None
     if not value.is_finite():
         raise _price_error("Write the price as a number, like 4.99.")
+    if value.adjusted() > _MOST_DIGITS:
+        raise _price_error("The price must be zero or more, and below ten million.")
     scaled = value.scaleb(EXPONENTS[currency])
     if scaled != scaled.to_integral_value():
         raise _price_error("The price has more decimals than the currency.")

@@ -14,8 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from studio.kit.errors import InvalidError
+from studio.kit.text import storable
 
 _LONGEST_CURSOR = 2_000
+# What an integer and a bigint of PostgreSQL hold; it refuses a larger number with an error.
+_LARGEST = {False: 2**31 - 1, True: 2**63 - 1}
 
 COUNT_CAP = 10_000
 """Counting stops here; the screen then says "10,000+"."""
@@ -123,7 +126,13 @@ def _from_json(value: Any, key: Key) -> Any:
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, (str, int, float)):
         raise BadCursorError
     if issubclass(kind, str):
-        if not isinstance(value, str) or "\x00" in value:
+        if not isinstance(value, str) or storable(value) != value:
             raise BadCursorError
         return kind(value)
-    return kind(value)
+    return _bounded(kind(value), key)
+
+
+def _bounded(number: Any, key: Key) -> Any:
+    if isinstance(number, int) and abs(number) > _LARGEST[isinstance(key.column.type, sa.BigInteger)]:
+        raise BadCursorError
+    return number

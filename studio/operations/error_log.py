@@ -91,6 +91,49 @@ def report(
             )
     except Exception as second:  # noqa: BLE001 - A second failure must not hide the first.
         log.warning("error %s goes to a file: the database refused it (%s)", reference, type(second).__name__)
+    _to_file(
+        data,
+        kept=kept,
+        reference=reference,
+        source=source,
+        place=place,
+        user_id=user_id,
+        request_id=request_id,
+        job_id=job_id,
+        now=now,
+    )
+    return reference
+
+
+def report_to_file(*, data: Path, error: BaseException, source: ErrorSource, place: str, now: datetime) -> str:
+    """As `report`, for a process that has no database (its servers have stopped, say); `collect_files` reads it back."""
+    kept, reference = scrubbed(error), new_reference()
+    _to_file(
+        data,
+        kept=kept,
+        reference=reference,
+        source=source,
+        place=place,
+        user_id=None,
+        request_id=context.request_id.get(),
+        job_id=None,
+        now=now,
+    )
+    return reference
+
+
+def _to_file(
+    data: Path,
+    *,
+    kept: Scrubbed,
+    reference: str,
+    source: ErrorSource,
+    place: str,
+    user_id: UUID | None,
+    request_id: str | None,
+    job_id: UUID | None,
+    now: datetime,
+) -> None:
     line = {
         "reference": reference,
         "source": source.value,
@@ -108,7 +151,6 @@ def report(
         _append(data / "logs" / FILE, json.dumps(line, ensure_ascii=False))
     except OSError:
         log.exception("error %s could not be kept anywhere: %s at %s", reference, kept.type, place)
-    return reference
 
 
 def collect_files(session: Session, *, data: Path, now: datetime) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.kit.text import storable
+from studio.kit.text import one_line, storable
 from studio.settings import ROOT
 
 LONGEST_MESSAGE = 1_000
@@ -131,7 +131,7 @@ def new_reference() -> str:
 def as_reference(typed: str) -> str:
     """The reference that a person meant: case, spaces and the letters that look like digits are forgiven."""
     code = typed.upper().translate(str.maketrans("OIL", "011", " -_\t"))
-    return f"{code[:4]}-{code[4:]}" if len(code) == _REFERENCE_LENGTH else typed.strip()
+    return f"{code[:4]}-{code[4:]}" if len(code) == _REFERENCE_LENGTH else one_line(typed)
 
 
 def _inner(error: BaseException) -> BaseException:

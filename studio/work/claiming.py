@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from studio.work import asking
 from studio.work.errors import CancelRequestedError, ClaimLostError
 from studio.work.models import JobRun, JobState
-from studio.work.rules import Failure, brief, wait_before_next
+from studio.work.rules import OUTAGE_PATIENCE, Failure, brief, wait_before_next
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,18 @@ def fail(
     chance: float,
     now: datetime,
     at_least: float | None = None,
+    is_outage: bool = False,
 ) -> JobRun:
     """Record that this attempt failed: it waits for the next, or, after the last or where `is_final`, has failed for good.
 
     `chance` (0 to 1) spreads the wait; `at_least` is the seconds that a provider asked for.
+    Where something that the job needs was away (`is_outage`), it is allowed one attempt more, for
+    OUTAGE_PATIENCE after it was asked for.
     A job that a person asked to stop is cancelled instead. Raises ClaimLostError.
     """
     job = _held(session, job_id=job_id, token=token)
+    if is_outage and not is_final and now - job.created_at < OUTAGE_PATIENCE:
+        job.max_attempts = max(job.max_attempts, job.attempts + 1)
     let_go(session, job, failure=failure, is_final=is_final, now=now)
     if job.state is JobState.QUEUED:
         job.run_after = now + wait_before_next(job.attempts, chance=chance, at_least=at_least)

@@ -16,6 +16,8 @@ QUEUES = ("default", "bulk")
 
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=10)
+OUTAGE_PATIENCE = timedelta(hours=6)
+"""For so long after it was asked for, a job outlasts what it needs being away: such attempts do not use up its own."""
 LONGEST_MESSAGE = 500
 LONGEST_STEP = 200
 _LONGEST_ARGUMENT = 200

@@ -5,10 +5,14 @@ import subprocess
 import sys
 
 import pytest
+import sqlalchemy as sa
 import typer
+from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
 from studio import __main__ as program
+from studio.operations import error_log
+from studio.operations.models import ErrorLog
 from studio.settings import ROOT
 
 
@@ -40,6 +44,17 @@ def run(tmp_path):
         )
 
     return call
+
+
+def broken(*_args, **_kwargs):
+    raise RuntimeError("api_key=sk-abcdefghijklmnop")
+
+
+def assert_is_kept(error, told):
+    """The error log has what went wrong, under the reference that the person was told, and no secret."""
+    assert f"reference {error.reference}." in told
+    assert (error.source, error.place, error.error_type) == ("command", "cards", "RuntimeError")
+    assert "sk-" not in error.message + error.stack_trace
 
 
 class TestEveryCommand:
@@ -81,22 +96,37 @@ class TestFailure:
         assert result.returncode == 1
         assert "creator, moderator, staff, admin" in result.stderr
 
-    def test_keeps_what_nobody_expected_under_a_reference(self, tmp_path, monkeypatch):
+    def test_keeps_what_nobody_expected_for_the_next_studio_that_is_up(self, session, tmp_path, monkeypatch, now):
         monkeypatch.setenv("STUDIO_DATA", str(tmp_path))
-
-        text = "the text of somebody's card"
-
-        def broken(*_args, **_kwargs):
-            raise RuntimeError(text)
-
         monkeypatch.setattr("studio.cards.command.inspect", broken)
         result = CliRunner().invoke(program.app, ["cards", "inspect", "card.png"])
         assert result.exit_code == 1
-        reference = result.output.split("reference ")[1].split(".")[0].strip()
-        kept = (tmp_path / "logs" / "errors.log").read_text()
-        assert reference in kept
-        assert "RuntimeError" in kept
-        assert "somebody's card" not in kept
+        assert error_log.collect_files(session, data=tmp_path, now=now) == 1
+        assert_is_kept(session.scalars(sa.select(ErrorLog)).one(), result.output)
+
+    def test_that_nobody_expected_is_in_the_error_log_where_the_database_answers(
+        self, committed_database, redis_url, tmp_path, monkeypatch
+    ):
+        monkeypatch.setenv("STUDIO_DATA", str(tmp_path))
+        monkeypatch.setenv("STUDIO_DATABASE_URL", committed_database.url)
+        monkeypatch.setenv("STUDIO_REDIS_URL", redis_url)
+        monkeypatch.setattr("studio.cards.command.inspect", broken)
+        result = CliRunner().invoke(program.app, ["cards", "inspect", "card.png"])
+        assert result.exit_code == 1
+        with Session(committed_database.engine) as session:
+            assert_is_kept(session.scalars(sa.select(ErrorLog)).one(), result.output)
+
+    def test_names_the_queues_that_there_are(self, run):
+        result = run("worker", "--queues", "default,fast")
+        assert result.returncode == 1
+        assert result.stderr == "There is no queue fast. Choose from: default, bulk.\n"
+
+    def test_is_one_sentence_for_a_data_folder_that_cannot_be_written(self, run, tmp_path):
+        (tmp_path / "file").touch()
+        result = run("up", STUDIO_DATA=str(tmp_path / "file"))
+        assert result.returncode == 1
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert "STUDIO_DATA" in result.stderr
 
     def test_says_which_port_is_taken(self, run):
         import socket

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from studio.embedded import attach, postgres, running
 from studio.embedded.errors import AlreadyRunningError, DataVersionError, NotRunningError
-from studio.embedded.services import Services
+from studio.embedded.services import Services, kept
 from studio.embedded.urls import libpq_url
 from studio.kit.errors import InvalidError
 from studio.settings import ROOT, Settings
@@ -72,6 +72,14 @@ def gone(folder, *, seconds=30):
     while servers_in(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not servers_in(folder)
+
+
+def pid_in(folder):
+    """The id of the postmaster that works in `folder`, or nothing while there is none."""
+    try:
+        return (folder / "postgres" / "postmaster.pid").read_text().splitlines()[0]
+    except (FileNotFoundError, IndexError):
+        return ""
 
 
 def row(url, query):
@@ -142,6 +150,63 @@ class TestRunning:
         with running(own) as live:
             assert row(live.database_url.get_secret_value(), "SELECT 1") == (1,)
         assert not draft.exists()
+
+
+class TestKept:
+    """What a launcher does for its servers while it is up."""
+
+    @staticmethod
+    def look_until_back(servers, name):
+        said = []
+        deadline = time.monotonic() + 60
+        while (name, "is back") not in said and time.monotonic() < deadline:
+            servers.look(say=lambda *words: said.append(words))
+            time.sleep(0.05)
+        return said
+
+    def test_starts_a_killed_postgresql_where_it_was_with_all_that_was_committed(self, own, folder):
+        with kept(own) as servers:
+            url = servers.settings.database_url.get_secret_value()
+            with psycopg.connect(libpq_url(url)) as connection:
+                connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+            note = json.loads(Services.place(own).read_text())
+            [postmaster] = [each for each in servers_in(folder) if each.pid == int(pid_in(folder))]
+            postmaster.kill()
+            assert self.look_until_back(servers, "postgres") == [
+                ("postgres", "ended (SIGKILL); starting it again"),
+                ("postgres", "is back"),
+            ]
+            assert row(url, "SELECT one FROM kept") == (1,)
+            assert json.loads(Services.place(own).read_text()) == note
+        assert not servers_in(folder)
+
+    def test_is_not_stopped_by_a_process_of_the_killed_one_that_is_busy(self, own, folder):
+        with kept(own) as servers:
+            url = servers.settings.database_url.get_secret_value()
+            with psycopg.connect(libpq_url(url)) as connection:
+                pid = connection.info.backend_pid
+                # A process that is stopped notices nothing, as one deep in a calculation does not.
+                os.kill(pid, signal.SIGSTOP)
+                os.kill(int(pid_in(folder)), signal.SIGKILL)
+                assert ("postgres", "is back") in self.look_until_back(servers, "postgres")
+            assert row(url, "SELECT 1") == (1,)
+
+    def test_starts_a_killed_valkey_where_it_was(self, own, folder):
+        with kept(own) as servers:
+            url = servers.settings.redis_url.get_secret_value()
+            os.kill(int((folder / "run" / "valkey.pid").read_text()), signal.SIGKILL)
+            assert ("valkey", "is back") in self.look_until_back(servers, "valkey")
+            assert redis.Redis.from_url(url).ping()
+
+    def test_does_not_wait_for_a_server_once_asked_to_stop(self, own, folder):
+        with kept(own) as servers:
+            os.kill(int(pid_in(folder)), signal.SIGKILL)
+            deadline = time.monotonic() + 30
+            began = int(pid_in(folder))
+            while int(pid_in(folder) or began) == began and time.monotonic() < deadline:
+                servers.look(say=lambda *_: None, give_up=lambda: True)
+                time.sleep(0.05)
+        assert not servers_in(folder)
 
 
 class TestAnotherLauncher:

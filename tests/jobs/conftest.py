@@ -51,7 +51,7 @@ class House:
             rows = connection.execute(sa.text("SELECT number, attempt FROM effects ORDER BY at"))
             return [(row[0], row[1]) for row in rows]
 
-    def wait_for(self, what: Callable[[], object], seconds: float = 20.0) -> None:
+    def wait_for(self, what: Callable[[], object], seconds: float = 60.0) -> None:
         """Return once `what` says so; fails with what the processes logged otherwise."""
         deadline = time.monotonic() + seconds
         while not what():

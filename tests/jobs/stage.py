@@ -17,6 +17,7 @@ from jobs.registry import JobContext, job
 from studio.kit.errors import InvalidError
 from studio.providers.errors import ProviderBusyError
 from studio.settings import ROOT, Settings
+from studio.work.rules import QUEUES
 
 EFFECTS = sa.table("effects", sa.column("number"), sa.column("attempt"), sa.column("pid"))
 
@@ -85,6 +86,14 @@ def busy(run: JobContext) -> None:
     raise ProviderBusyError("The provider is busy.", retry_after=30.0)
 
 
+@job("tests.cut_off")
+def cut_off(run: JobContext) -> None:
+    """Loses its connection to the database in the middle of a transaction."""
+    with run.transaction() as session:
+        _take_effect(session, run, 1)
+        session.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
 @job("tests.too_slow", timeout=0.2)
 def too_slow(run: JobContext) -> None:
     time.sleep(5)
@@ -109,8 +118,11 @@ def settings_for(database_url: str, redis_url: str, data: Path, **options) -> Se
 
 
 @contextmanager
-def process(kind: str, settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker or scheduler in a process of its own that also knows these jobs; ended at the end."""
+def process(kind: str, settings: Settings, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker or scheduler in a process of its own that also knows these jobs; ended at the end.
+
+    `words` are the queues that a worker listens to, all of them where none is named.
+    """
     environment = {
         "PATH": os.environ.get("PATH", ""),
         "STUDIO_DATABASE_URL": settings.database_url.get_secret_value(),
@@ -122,7 +134,7 @@ def process(kind: str, settings: Settings) -> Iterator["subprocess.Popen[bytes]"
     settings.data.mkdir(parents=True, exist_ok=True)
     with (settings.data / f"{kind}.log").open("ab") as log:
         running = subprocess.Popen(
-            [sys.executable, "-c", "from tests.jobs import stage; stage.main()", kind],
+            [sys.executable, "-c", "from tests.jobs import stage; stage.main()", kind, *words],
             cwd=ROOT,
             env=environment,
             stdout=log,
@@ -147,5 +159,8 @@ def main() -> None:
     from jobs import schedule, worker
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    runs = {"worker": worker.run, "scheduler": schedule.run}
-    runs[sys.argv[1]](Settings(_env_file=None))
+    settings, queues = Settings(_env_file=None), sys.argv[2:]
+    if sys.argv[1] == "scheduler":
+        schedule.run(settings)
+    else:
+        worker.run(settings, queues=queues or QUEUES)

@@ -83,6 +83,17 @@ class TestWorker:
         assert house.effects() == [(1, 2), (2, 1)]
 
 
+class TestQueues:
+    def test_of_long_jobs_leave_a_worker_for_the_short_ones(self, house):
+        with stage.process("worker", house.settings, "default"), stage.process("worker", house.settings):
+            long = [house.ask("tests.slow_effect", number=n, seconds=60, queue="bulk") for n in range(2)]
+            house.wait_for(lambda: house.states().get("running") == 1)
+            short = house.ask("tests.effect", number=9)
+            house.wait_for(lambda: house.job(short).state is JobState.SUCCEEDED)
+        assert house.effects() == [(9, 1)]
+        assert {house.job(each).attempts for each in long} == {0}
+
+
 class TestRedis:
     def test_may_forget_everything(self, house, redis_client):
         with stage.process("scheduler", house.settings), stage.process("worker", house.settings):
@@ -91,7 +102,7 @@ class TestRedis:
                 if number % 50 == 49:
                     redis_client.flushdb()
             redis_client.flushdb()
-            house.wait_for(lambda: house.states() == {"succeeded": 200}, seconds=40)
+            house.wait_for(lambda: house.states() == {"succeeded": 200})
         assert sorted(house.effects()) == [(n, 1) for n in range(200)]
 
     def test_may_be_out_of_reach_when_a_job_is_asked_for(self, house):
@@ -116,6 +127,6 @@ class TestPostgres:
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
                         [house.engine.url.database],
                     )
-            house.wait_for(lambda: house.states() == {"succeeded": 21}, seconds=40)
+            house.wait_for(lambda: house.states() == {"succeeded": 21})
         numbers = sorted(number for number, _ in house.effects())
         assert numbers == [*range(20), 1000]

@@ -5,13 +5,23 @@ import time
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
 
 from jobs import queue
+from studio.embedded.postgres import free_port
 from studio.settings import Settings
+
+
+@pytest.fixture
+def unreachable(settings):
+    """A client of a Redis that is not there."""
+    elsewhere = settings.model_copy(update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")})
+    with queue.connect(elsewhere) as client:
+        yield client
 
 
 class TestNudge:
@@ -34,6 +44,12 @@ class TestNudge:
         queue.nudge(redis_client)({"default": [uuid4() for _ in range(queue.FULL + 500)]})
         assert queue.length(redis_client, "default") == queue.FULL
 
+    def test_leaves_a_redis_that_does_not_answer_alone_for_a_while(self, unreachable):
+        tell = queue.nudge(unreachable)
+        with pytest.raises(RedisError):
+            tell({"default": [uuid4()]})
+        tell({"default": [uuid4()]})
+
 
 class TestHasForgotten:
     def test_says_so_once_after_each_loss(self, redis_client):
@@ -43,18 +59,11 @@ class TestHasForgotten:
 
 
 class TestConnect:
-    def test_gives_up_soon_where_nobody_answers(self, settings):
-        from pydantic import SecretStr
-
-        from studio.embedded.postgres import free_port
-
-        elsewhere = settings.model_copy(update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")})
-        client = queue.connect(elsewhere)
+    def test_gives_up_soon_where_nobody_answers(self, unreachable):
         began = time.monotonic()
         with pytest.raises(RedisError):
-            client.ping()
+            unreachable.ping()
         assert time.monotonic() - began < 60
-        client.close()
 
     def test_needs_an_address(self):
         with pytest.raises(ValueError, match="no Redis"):

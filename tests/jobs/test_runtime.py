@@ -66,6 +66,22 @@ class TestPerform:
         runtime.perform(job.id)
         assert house.job(job).state is JobState.FAILED
 
+    def test_does_not_take_an_outage_for_the_jobs_fault(self, house, runtime):
+        job = house.ask("tests.busy", max_attempts=1)
+        runtime.perform(job.id)
+        kept = house.job(job)
+        assert (kept.state, kept.attempts, kept.max_attempts) == (JobState.QUEUED, 1, 2)
+
+    def test_takes_a_lost_connection_for_an_outage_and_no_error(self, house, runtime):
+        job = house.ask("tests.cut_off", max_attempts=1)
+        runtime.perform(job.id)
+        kept = house.job(job)
+        assert (kept.state, kept.error_reference) == (JobState.QUEUED, None)
+        assert "database did not answer" in kept.error_message
+        assert house.effects() == []
+        with Session(house.engine) as session:
+            assert session.scalars(sa.select(ErrorLog)).all() == []
+
     def test_takes_a_refusal_for_an_answer(self, house, runtime):
         job = house.ask("tests.refuse")
         runtime.perform(job.id)

@@ -12,6 +12,7 @@ from studio.kit import db
 from studio.work import claiming, progress
 from studio.work.errors import CancelRequestedError, ClaimLostError
 from studio.work.models import JobRun, JobState
+from studio.work.rules import OUTAGE_PATIENCE
 from tests.factories.work import make_job, make_running_job
 
 FAILURE = claiming.Failure("ValueError", "It did not work.", "ABCD-2345")
@@ -116,6 +117,15 @@ class TestSucceed:
 
 
 class TestFail:
+    def test_allows_one_attempt_more_for_an_outage(self, session, now):
+        job, token = make_running_job(session, now=now, max_attempts=1)
+        assert fail(session, job, token, now, is_outage=True).state is JobState.QUEUED
+        assert (job.attempts, job.max_attempts) == (1, 2)
+
+    def test_does_not_wait_for_ever_for_what_is_away(self, session, now):
+        job, token = make_running_job(session, now=now, max_attempts=1)
+        assert fail(session, job, token, now + OUTAGE_PATIENCE, is_outage=True).state is JobState.FAILED
+
     def test_has_the_job_wait_for_its_next_attempt(self, session, now):
         job, token = make_running_job(session, now=now)
         fail(session, job, token, now)
