@@ -85,11 +85,15 @@ class Filter:
             raise InvalidError("This filter does not know that value.", fields={self.name: "Choose one of the list."})
         if self.kind is FilterKind.DATE:
             try:
-                return date.fromisoformat(text)
+                day = date.fromisoformat(text)
             except ValueError:
+                day = date.max
+            # A filter may ask for the day after, which the last day that Python knows does not have.
+            if day == date.max:
                 raise InvalidError(
                     "Write the date as year-month-day, like 2026-11-22.", fields={self.name: "This is not a date."}
-                ) from None
+                )
+            return day
         return one_line(text)[:LONGEST_SEARCH]
 
 

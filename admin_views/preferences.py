@@ -67,5 +67,7 @@ def _remember(name: str, value: str) -> Response:
 
 def local_target(url: str | None) -> str:
     """`url` where it leads to a page of this studio, else the home page."""
-    is_local = url is not None and url.startswith("/") and not url.startswith("//") and "\\" not in url
-    return url if url is not None and is_local else "/"
+    # Browsers drop tabs and line breaks from an address, so "/<tab>/elsewhere" would lead elsewhere.
+    if url is None or not url.startswith("/") or url.startswith("//") or "\\" in url or not url.isprintable():
+        return "/"
+    return url

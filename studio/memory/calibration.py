@@ -1,6 +1,7 @@
 """How far an index has to look: measured on the vectors that are there, since tight clusters need less than a crowd."""
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -20,24 +21,34 @@ _NEAREST = 10
 def needed_ef_search(session: Session, *, model: EmbeddingModel) -> int:
     """The least of CHOICES with which the model's index finds RECALL of what comparing all finds; else the largest.
 
-    Asks for the neighbours of SAMPLE stored vectors, drawn by chance, both ways: with a hundred thousand vectors that takes
-    some ten seconds. The model's index has to be there.
+    Asks SAMPLE questions both ways; with a hundred thousand vectors that takes some twenty seconds. The model's index has
+    to be there, and more than ten vectors.
     """
-    drawn = session.scalars(
-        sa.select(CharacterEmbedding.embedding)
-        .where(CharacterEmbedding.model_name == model.name)
-        .order_by(sa.func.random())
-        .limit(SAMPLE)
-    )
-    vectors = [np.asarray(vector, dtype=np.float32) for vector in drawn]
-    # Each vector finds itself, whatever the index does; only the others count.
-    wanted = [exactly(session, vector=vector, model=model, limit=_NEAREST + 1)[1:] for vector in vectors]
+    questions = _questions(session, model=model)
+    wanted = [exactly(session, vector=question, model=model, limit=_NEAREST) for question in questions]
     for ef_search in CHOICES:
-        found = total = 0
-        for vector, best in zip(vectors, wanted, strict=True):
-            near = by_index(session, vector=vector, model=model, limit=_NEAREST + 1, ef_search=ef_search)
+        found = 0
+        for question, best in zip(questions, wanted, strict=True):
+            near = by_index(session, vector=question, model=model, limit=_NEAREST, ef_search=ef_search)
             found += len({one.character_id for one in best} & {one.character_id for one in near})
-            total += len(best)
-        if found >= RECALL * total:
+        if found >= RECALL * sum(len(best) for best in wanted):
             return ef_search
     return CHOICES[-1]
+
+
+def _questions(session: Session, *, model: EmbeddingModel) -> list[npt.NDArray[np.float32]]:
+    """Vectors that lie where the stored ones lie and are none of them.
+
+    The graph leads straight to its own points, so asking for those would flatter it. Each question is a stored
+    vector, moved as two of its neighbours differ: in a direction in which meanings do differ there.
+    """
+    of_model = sa.select(CharacterEmbedding.embedding).where(CharacterEmbedding.model_name == model.name)
+    questions = []
+    for stored in session.scalars(of_model.order_by(sa.func.random()).limit(SAMPLE)).all():
+        vector = np.asarray(stored, dtype=np.float32)
+        near = exactly(session, vector=vector, model=model, limit=_NEAREST + 1)
+        pair = [near[len(near) // 2].character_id, near[-1].character_id]
+        one, other = session.scalars(of_model.where(CharacterEmbedding.character_id.in_(pair))).all()
+        moved = vector + np.asarray(one, dtype=np.float32) - np.asarray(other, dtype=np.float32)
+        questions.append((moved / np.linalg.norm(moved)).astype(np.float32))
+    return questions

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.kit.db import session_scope
+from studio.memory.calibration import needed_ef_search
 from studio.memory.models import CharacterEmbedding, EmbeddingModel
 from studio.memory.nearest import EXACT_BELOW
 from studio.memory.rules import index_name
@@ -16,6 +17,8 @@ EF_CONSTRUCTION = 128
 def ensure(engine: sa.Engine, *, at_least: int = EXACT_BELOW) -> list[str]:
     """Make the missing index of every model with `at_least` vectors or more; return the names of those made.
 
+    How far a new index has to look is measured and kept with the model.
+
     May be repeated at no cost. CREATE INDEX CONCURRENTLY runs outside a transaction and blocks no
     writer; what an interrupted run left half-made is dropped first.
     """
@@ -27,7 +30,10 @@ def ensure(engine: sa.Engine, *, at_least: int = EXACT_BELOW) -> list[str]:
         if _build(engine, model=model, name=name):
             made.append(name)
         with session_scope(engine) as session:
-            session.execute(sa.update(EmbeddingModel).where(EmbeddingModel.name == model.name).values(index_name=name))
+            values: dict[str, object] = {"index_name": name}
+            if name in made or model.ef_search is None:
+                values["ef_search"] = needed_ef_search(session, model=model)
+            session.execute(sa.update(EmbeddingModel).where(EmbeddingModel.name == model.name).values(values))
     return made
 
 

@@ -32,6 +32,8 @@ class EmbeddingModel(Base):
     dimensions: Mapped[int]
     is_current: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     index_name: Mapped[str | None]
+    # How far the index has to look for a recall of 0.98, measured once it was made.
+    ef_search: Mapped[int | None] = mapped_column(sa.CheckConstraint("ef_search BETWEEN 1 AND 1000", name="ef_search"))
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 

@@ -17,11 +17,7 @@ EXACT_BELOW = 5_000
 """With fewer candidates than this, comparing all of them is as quick as the index and misses nothing."""
 
 EF_SEARCH = 160
-"""How many neighbours HNSW keeps in mind while it searches: recall@10 is 0.99 where clusters of meanings overlap.
-
-Measured in `tests/benchmarks/semantic_search.py`: 80 finds 0.96 of them there, and is hardly quicker once the
-statements around the search are counted.
-"""
+"""How many neighbours HNSW keeps in mind while it searches, for a model whose index was not measured yet (see `calibration`)."""
 
 WIDER = 4
 """Under a filter the index is asked for so many times the rows: what passes comes from several rounds of the scan, each of
@@ -56,7 +52,7 @@ def nearest(
     model: EmbeddingModel,
     limit: int,
     criterion: sa.ColumnElement[bool] | None = None,
-    ef_search: int = EF_SEARCH,
+    ef_search: int | None = None,
 ) -> list[Near]:
     """The `limit` characters whose vectors by `model` are nearest to `vector`, nearest first.
 
@@ -67,11 +63,12 @@ def nearest(
         # The scope of who may see everything costs no join.
         criterion = None
     if model.index_name is None or _few(session, criterion=criterion):
-        return _exact(session, vector=vector, model=model, limit=limit, criterion=criterion)
-    found = _by_index(session, vector=vector, model=model, limit=limit, criterion=criterion, ef_search=ef_search)
+        return exactly(session, vector=vector, model=model, limit=limit, criterion=criterion)
+    ef_search = ef_search or model.ef_search or EF_SEARCH
+    found = by_index(session, vector=vector, model=model, limit=limit, criterion=criterion, ef_search=ef_search)
     if len(found) < limit:
         # The scan gave up before it had enough: what passes the filter lies far from what was asked for.
-        return _exact(session, vector=vector, model=model, limit=limit, criterion=criterion)
+        return exactly(session, vector=vector, model=model, limit=limit, criterion=criterion)
     return found
 
 
@@ -84,28 +81,30 @@ def _few(session: Session, *, criterion: sa.ColumnElement[bool] | None) -> bool:
     return (session.scalar(sa.select(sa.func.count()).select_from(counted)) or 0) < EXACT_BELOW
 
 
-def _exact(
+def exactly(
     session: Session,
     *,
     vector: npt.NDArray[np.float32],
     model: EmbeddingModel,
     limit: int,
-    criterion: sa.ColumnElement[bool] | None,
+    criterion: sa.ColumnElement[bool] | None = None,
 ) -> list[Near]:
+    """As `nearest`, by comparing all that fulfil `criterion`."""
     # The column as it is, without dimensions: the index is on another expression and cannot be walked for this.
     distance = _distance(CharacterEmbedding.embedding, vector, HALFVEC())
     return _read(session, _query(distance, model=model, limit=limit, criterion=criterion))
 
 
-def _by_index(
+def by_index(
     session: Session,
     *,
     vector: npt.NDArray[np.float32],
     model: EmbeddingModel,
     limit: int,
-    criterion: sa.ColumnElement[bool] | None,
     ef_search: int,
+    criterion: sa.ColumnElement[bool] | None = None,
 ) -> list[Near]:
+    """As `nearest`, by the model's index alone: some may be missed, and under a narrow `criterion` too few be found."""
     # `set_config(…, true)` lasts until the end of the transaction; one statement sets all.
     session.execute(
         sa.select(

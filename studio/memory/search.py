@@ -15,7 +15,7 @@ from studio.authoring.listed import SUMMARY_LENGTH
 from studio.authoring.models import Character, CharacterStatus, ListedCharacter
 from studio.authoring.queries import character_visible_to, draft_visible_to
 from studio.kit.errors import NotFoundError
-from studio.kit.text import escape_like, excerpt, folded
+from studio.kit.text import escape_like, excerpt, folded, storable
 from studio.memory import queries, rules
 from studio.memory.embeddings import model_name
 from studio.memory.errors import EmptySearchError, NotEmbeddedError
@@ -97,6 +97,7 @@ def find(
     Forbidden, or EmptySearchError where there is no word in `text`.
     """
     actor.must(Permission.CHARACTER_SEARCH)
+    text = storable(text)
     if not rules.terms_of(text):
         raise EmptySearchError
     narrowed = sa.true() if criterion is None else criterion

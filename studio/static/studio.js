@@ -36,8 +36,8 @@
     ask(link.dataset.confirm, () => window.location.assign(link.href));
   });
 
-  // A form that guards what was typed goes out only while the studio answers: where the line is dead, sending would
-  // take the page away and the text with it. data-lost-words on the body is what a person is told then.
+  // A form that guards what was typed goes out only while the studio answers and knows the person: where the line is
+  // dead or the session over, sending would take the page away, and the text with it.
   const tell = (text) => {
     const corner = one("#toasts");
     if (!corner || !text || [...corner.children].some((toast) => toast.textContent === text)) return;
@@ -47,23 +47,24 @@
     toast.textContent = text;
     corner.append(toast);
   };
-  const tellLost = () => tell(document.body.dataset.lostWords);
-  const answers = () => fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) }).then(() => true, () => false);
+  const { presence, lostWords, signedOutWords } = document.body.dataset;
+  const obstacle = () => fetch(presence, { method: "HEAD", redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(8000) })
+    .then((answer) => (answer.type === "opaqueredirect" || answer.status === 401 ? signedOutWords : null), () => lostWords);
   let reached = null;
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || !form.matches("form[data-guard]") || reached === form) return;
+    if (event.defaultPrevented || !presence || !form.matches("form[data-guard]") || reached === form) return;
     const button = event.submitter;
     event.preventDefault();
     event.stopImmediatePropagation();
-    answers().then((isThere) => {
-      if (!isThere) return tellLost();
+    obstacle().then((words) => {
+      if (words) return tell(words);
       agreed = reached = form;
       form.requestSubmit(button);
       agreed = reached = null;
     });
   }, true);
-  document.addEventListener("htmx:sendError", (event) => event.detail.elt.matches("button, form, input, select") && tellLost());
+  document.addEventListener("htmx:sendError", (event) => event.detail.elt.matches("button, form, input, select") && tell(lostWords));
 
   // A second press of a button does nothing while the first is under way.
   document.addEventListener("submit", (event) => {

@@ -1,13 +1,21 @@
 """People, characters and the real local embedding model for the tests of the memory."""
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from studio.accounts.permissions import RoleName
-from studio.memory import embeddings as vectors
+from studio.authoring.models import Character
+from studio.memory import embeddings as memory_embeddings
+from studio.memory import indexes
+from studio.memory.models import CharacterEmbedding, EmbeddingModel
 from studio.providers import embeddings
-from tests.factories.accounts import make_actor
+from tests.factories.accounts import make_actor, make_user
 from tests.factories.authoring import make_character
+
+DIMENSIONS = 16
+ROWS = 300
 
 
 @pytest.fixture(scope="session")
@@ -51,12 +59,12 @@ def embed(session, provider, now):
     """Embed everything that is missing, as the job does."""
 
     def run():
-        vectors.use_model(session, provider=provider)
-        ids = vectors.ids_to_look_at(session, provider=provider)
-        pending = vectors.pending_of(session, provider=provider, character_ids=ids)
+        memory_embeddings.use_model(session, provider=provider)
+        ids = memory_embeddings.ids_to_look_at(session, provider=provider)
+        pending = memory_embeddings.pending_of(session, provider=provider, character_ids=ids)
         if pending:
             made = provider.embed([item.text for item in pending])
-            vectors.keep(session, provider=provider, pending=pending, vectors=made, now=now)
+            memory_embeddings.keep(session, provider=provider, pending=pending, vectors=made, now=now)
         session.expire_all()
         return [item.character_id for item in pending]
 
@@ -78,4 +86,48 @@ def cast(session, creator, outsider):
     made["foreign"] = make_character(
         session, owner=outsider, name="Hidden Detective", description="A detective whom nobody may see yet."
     )
+    return made
+
+
+@pytest.fixture
+def vectors():
+    random = np.random.default_rng(11)
+    made = random.normal(size=(ROWS, DIMENSIONS))
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def model(session, vectors):
+    """A model with ROWS vectors, and its index; every third row is tagged `third`, one in a hundred `rare`."""
+    owner = make_user(session).id
+    made = EmbeddingModel(name="near@16", dimensions=DIMENSIONS, is_current=True)
+    session.add(made)
+    characters = [
+        Character(
+            name=f"c{n}", owner_id=owner, tags=[*(["third"] if n % 3 == 0 else []), *(["rare"] if n % 100 == 7 else [])]
+        )
+        for n in range(ROWS)
+    ]
+    session.add_all(characters)
+    session.flush()
+    session.add_all(
+        CharacterEmbedding(
+            character_id=character.id,
+            embedding_type="full_profile",
+            model_name="near@16",
+            embedding=vector,
+            content_hash="x",
+            row_version_seen=1,
+        )
+        for character, vector in zip(characters, vectors, strict=True)
+    )
+    session.flush()
+    session.execute(
+        sa.text(
+            "CREATE INDEX near_index ON character_embeddings USING hnsw ((embedding::halfvec(16)) halfvec_ip_ops) "
+            f"WITH (m = {indexes.M}, ef_construction = {indexes.EF_CONSTRUCTION}) WHERE model_name = 'near@16'"
+        )
+    )
+    made.index_name = "near_index"
+    session.flush()
     return made

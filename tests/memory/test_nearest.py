@@ -7,56 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from studio.authoring.models import Character
-from studio.memory import indexes, nearest
-from studio.memory.models import CharacterEmbedding, EmbeddingModel
-from tests.factories.accounts import make_user
+from studio.memory import nearest
 
 DIMENSIONS = 16
-ROWS = 300
-
-
-@pytest.fixture
-def vectors():
-    random = np.random.default_rng(11)
-    made = random.normal(size=(ROWS, DIMENSIONS))
-    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
-
-
-@pytest.fixture
-def model(session, vectors):
-    """A model with ROWS vectors, and its index; every third row is tagged `third`, one in a hundred `rare`."""
-    owner = make_user(session).id
-    made = EmbeddingModel(name="near@16", dimensions=DIMENSIONS, is_current=True)
-    session.add(made)
-    characters = [
-        Character(
-            name=f"c{n}", owner_id=owner, tags=[*(["third"] if n % 3 == 0 else []), *(["rare"] if n % 100 == 7 else [])]
-        )
-        for n in range(ROWS)
-    ]
-    session.add_all(characters)
-    session.flush()
-    session.add_all(
-        CharacterEmbedding(
-            character_id=character.id,
-            embedding_type="full_profile",
-            model_name="near@16",
-            embedding=vector,
-            content_hash="x",
-            row_version_seen=1,
-        )
-        for character, vector in zip(characters, vectors, strict=True)
-    )
-    session.flush()
-    session.execute(
-        sa.text(
-            "CREATE INDEX near_index ON character_embeddings USING hnsw ((embedding::halfvec(16)) halfvec_ip_ops) "
-            f"WITH (m = {indexes.M}, ef_construction = {indexes.EF_CONSTRUCTION}) WHERE model_name = 'near@16'"
-        )
-    )
-    made.index_name = "near_index"
-    session.flush()
-    return made
+ROWS = 300  # As in conftest.py.
 
 
 @pytest.fixture
