@@ -1,0 +1,165 @@
+"""A whole studio for browser tests: web, worker and scheduler as real processes on a database of its own."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import redis
+import sqlalchemy as sa
+from psycopg import sql
+from pydantic import SecretStr
+from sqlalchemy.orm import Session
+
+from studio import demo
+from studio.accounts.permissions import RoleName
+from studio.embedded.urls import libpq_url
+from studio.kit.clock import utc_now
+from studio.kit.db import make_engine, session_scope
+from studio.providers import storage
+from studio.settings import ROOT, Settings
+from tests.factories.accounts import PASSWORD, make_user
+
+_READY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who can sign in."""
+
+    id: str
+    name: str
+    email: str
+    password: str = PASSWORD
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A studio that is up."""
+
+    address: str
+    settings: Settings
+    engine: sa.Engine
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session of the studio's database whose work is committed at the end."""
+        with session_scope(self.engine) as session:
+            yield session
+
+    def person(self, *roles: RoleName, name: str = "") -> Person:
+        """A new person, whom no other test knows."""
+        mark = secrets.token_hex(3)
+        with self.session() as session:
+            user = make_user(session, *roles, name=name or f"Person {mark}", email=f"person.{mark}@example.com")
+            return Person(str(user.id), user.name, user.email)
+
+    def count(self, table: str, **where: str) -> int:
+        """How many rows of `table` have these values."""
+        condition = " AND ".join(f"{column} = :{column}" for column in where) or "true"
+        with self.engine.connect() as connection:
+            return connection.scalar(sa.text(f"SELECT count(*) FROM {table} WHERE {condition}"), where) or 0
+
+
+@contextmanager
+def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Iterator[Stage]:
+    """Have a studio with the demo content up for the duration, on a copy of `template`."""
+    name = f"greenroom_browser_{secrets.token_hex(4)}"
+    url = sa.make_url(admin_url).set(database=name).render_as_string(hide_password=False)
+    settings = Settings(
+        _env_file=None,
+        data=data,
+        port=_free_port(),
+        demo=True,
+        database_url=SecretStr(url),
+        redis_url=SecretStr(redis_url),
+        secret_key=SecretStr("a-key-for-browser-tests-and-nothing-else"),
+        job_sweep=0.5,
+    )
+    with ExitStack() as stack:
+        _execute(admin_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
+        stack.callback(_execute, admin_url, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushdb()
+        engine = make_engine(url)
+        stack.callback(engine.dispose)
+        with session_scope(engine) as session:
+            # A day ago: what a test makes is always newer than what the demo brings.
+            moment = utc_now() - timedelta(days=1)
+            demo.load(session, storage=storage.from_settings(settings), now=moment)
+        for role in ("web", "worker", "scheduler"):
+            stack.enter_context(_process(role, settings))
+        stage = Stage(address=f"http://127.0.0.1:{settings.port}", settings=settings, engine=engine)
+        _wait_until_ready(stage)
+        yield stage
+
+
+def _execute(url: str, statement: str, *names: str) -> None:
+    with psycopg.connect(libpq_url(url), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*[sql.Identifier(name) for name in names]))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def _process(role: str, settings: Settings) -> Iterator[None]:
+    """One process of the studio, as the launcher would start it; its words go to a file under the data folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")} | {
+        "STUDIO_DATA": str(settings.data),
+        "STUDIO_PORT": str(settings.port),
+        "STUDIO_DEMO": "true",
+        "STUDIO_DATABASE_URL": settings.database_url.get_secret_value(),
+        "STUDIO_REDIS_URL": settings.redis_url.get_secret_value(),
+        "STUDIO_SECRET_KEY": settings.secret_key.get_secret_value(),
+        "STUDIO_JOB_SWEEP": str(settings.job_sweep),
+        "PYTHONUNBUFFERED": "1",
+    }
+    with (settings.data / f"{role}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "studio", role],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(stage: Stage) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        try:
+            with opener.open(f"{stage.address}/readyz", timeout=5):
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            if time.monotonic() > deadline:
+                words = {path.name: path.read_text()[-3000:] for path in stage.settings.data.glob("*.log")}
+                raise TimeoutError(f"The studio did not get ready: {words}") from error
+        time.sleep(0.2)
