@@ -8,9 +8,17 @@ from sqlalchemy.orm import Session
 
 from studio.authoring import fields, rules
 from studio.authoring.models import CharacterVersion, ListedCharacter
-from studio.kit.text import excerpt
+from studio.cards import macros
+from studio.kit.text import excerpt, is_cjk
 
 SUMMARY_LENGTH = 300
+_READ_LENGTH = 2_000
+
+
+def summary_of(name: str, description: str) -> str:
+    """The beginning of a description as people read it: on one line, macros resolved to the name and to the reader."""
+    reader = "你" if is_cjk(description) else "you"
+    return excerpt(macros.render(description[:_READ_LENGTH], char=name, user=reader), SUMMARY_LENGTH)
 
 
 def show(session: Session, *, character_id: UUID, version_number: int) -> None:
@@ -26,7 +34,7 @@ def show(session: Session, *, character_id: UUID, version_number: int) -> None:
         "version_number": version_number,
         "name": version.name,
         "tagline": values.get("tagline", ""),
-        "summary": excerpt(values["description"], SUMMARY_LENGTH),
+        "summary": summary_of(values.get("nickname") or version.name, values["description"]),
         "tags": values["tags"],
         "portrait_id": version.portrait_id,
         "search_text": search_text,

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from studio.memory.models import CharacterEmbedding, EmbeddingModel
 from studio.memory.nearest import by_index, exactly
 
-CHOICES = (40, 80, 160, 320, 640)
-"""Values of `hnsw.ef_search` to choose from; each costs about twice the one before."""
+CHOICES = (40, 80, 120, 160, 240, 320, 480, 640)
+"""Values of `hnsw.ef_search` to choose from; what a search costs grows with it."""
 
 RECALL = 0.985
 """A little over the 0.98 that searches are to have: a sample may be lucky."""
@@ -49,6 +49,7 @@ def _questions(session: Session, *, model: EmbeddingModel) -> list[npt.NDArray[n
         near = exactly(session, vector=vector, model=model, limit=_NEAREST + 1)
         pair = [near[len(near) // 2].character_id, near[-1].character_id]
         one, other = session.scalars(of_model.where(CharacterEmbedding.character_id.in_(pair))).all()
-        moved = vector + np.asarray(one, dtype=np.float32) - np.asarray(other, dtype=np.float32)
+        # The neighbours are about √2 as far from each other as from the vector: so is the question as far from it as they.
+        moved = vector + (np.asarray(one, dtype=np.float32) - np.asarray(other, dtype=np.float32)) / np.sqrt(2)
         questions.append((moved / np.linalg.norm(moved)).astype(np.float32))
     return questions

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, Permission
-from studio.authoring.listed import SUMMARY_LENGTH
+from studio.authoring.listed import summary_of
 from studio.authoring.models import Character, CharacterStatus, ListedCharacter
 from studio.authoring.queries import character_visible_to, draft_visible_to
 from studio.kit.errors import NotFoundError
-from studio.kit.text import escape_like, excerpt, folded, storable
+from studio.kit.text import escape_like, folded, storable
 from studio.memory import queries, rules
 from studio.memory.embeddings import model_name
 from studio.memory.errors import EmptySearchError, NotEmbeddedError
@@ -235,7 +235,7 @@ def _load(session: Session, *, actor: Actor, ids: Sequence[UUID]) -> dict[UUID, 
     rows: Iterable[Any] = session.execute(query)
     for character, may_read, listed in rows:
         if may_read:
-            summary = excerpt(character.description, SUMMARY_LENGTH)
+            summary = summary_of(character.nickname or character.name, character.description)
             shown = (character.name, character.tagline, summary, character.status, character.portrait_id)
         elif listed is not None:
             shown = (listed.name, listed.tagline, listed.summary, character.status, listed.portrait_id)
