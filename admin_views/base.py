@@ -140,6 +140,8 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
     details_template = "admin/model/details.html"
     create_template = "admin/model/create.html"
     edit_template = "admin/model/edit.html"
+    created_text: ClassVar[Any] = ""
+    """What is said when a row was made; "Saved." where nothing is given."""
     empty_title: ClassVar[Any] = ""
     empty_text: ClassVar[Any] = ""
     empty_icon: ClassVar[str] = "list"
@@ -343,7 +345,7 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
                 row = self.do_create(self.request_session, actor=current_actor(), form=form)
             except StudioError as error:
                 return self._refused(self.create_template, error, form=form, row=None)
-            flash(_("Saved."), "success")
+            flash(str(self.created_text) or _("Saved."), "success")
             return redirect(self.saved_url(row), 303)
         status = 422 if request.method == "POST" else 200
         return self.render(self.create_template, form=form, row=None, stale=[], **self.form_context(None)), status

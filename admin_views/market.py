@@ -130,6 +130,7 @@ class ListingsView(StudioModelView):
     form = ListingForm
     create_template = "market/submit.html"
     details_template = "market/listing.html"
+    created_text = _l("Submitted for review. A moderator looks at it next; you see the decision here.")
     empty_title = _l("No listings yet")
     empty_text = _l("Submit a character: it is checked, a moderator reads it, and then people can meet it.")
     empty_icon = "building-store"

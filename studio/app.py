@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from flask import Flask, Response, g, request
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.sansio.utils import host_is_trusted
 
 import admin_views
 from admin_views import errors, headers, i18n, preferences, probes, rendering
@@ -42,6 +44,8 @@ MOST_FORM_PARTS = 2_000
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
 """Seconds between attempts while PostgreSQL restarts: for fifteen seconds, then the person is told."""
+
+_THIS_MACHINE = ("127.0.0.1", "localhost")
 
 _FOR_EVERYBODY = frozenset({"static", "probes.live", "probes.ready"})
 
@@ -80,6 +84,14 @@ class Studio(Flask):
     def full_dispatch_request(self) -> Response:
         """Answer the request, again and again while the database is away."""
         request_id.set(uuid7().hex)
+        hosts = self.config["STUDIO_HOSTS"]
+        if hosts is not None and not host_is_trusted(request.host, hosts):
+            # A page of ours would hold addresses under the made-up name.
+            return Response(
+                "The studio does not answer under this name; STUDIO_PUBLIC_URL gives it one.\n",
+                400,
+                mimetype="text/plain",
+            )
         for pause in self.pauses:
             g.may_try_again = True
             try:
@@ -115,6 +127,12 @@ class Studio(Flask):
             e = UnavailableError("The database does not answer just now. Nothing was lost; try again in a moment.")
         return super().handle_user_exception(e)
 
+    def log_exception(self, exc_info: Any) -> None:
+        """Tell the server's log that there was an error, and no more: values and texts stay out of it."""
+        log.error(
+            "%s at %s; the error log has it, request %s", exc_info[0].__name__, request.endpoint, request_id.get()
+        )
+
     def _forget_attempt(self) -> None:
         self.db.session.remove()
         for name in ("_login_user", "studio_actor", "csrf_valid", "identity"):
@@ -144,6 +162,7 @@ def create_app(settings: Settings, *, connection: sa.Connection | None = None) -
     app = Studio("studio", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "studio" / "static"))
     app.config.update(
         SECRET_KEY=secret_key(settings),
+        STUDIO_HOSTS=trusted_hosts(settings),
         MAX_CONTENT_LENGTH=MOST_BODY,
         MAX_FORM_MEMORY_SIZE=MOST_FORM_TEXT,
         MAX_FORM_PARTS=MOST_FORM_PARTS,
@@ -187,6 +206,17 @@ def create_app(settings: Settings, *, connection: sa.Connection | None = None) -
         return response
 
     return app
+
+
+def trusted_hosts(settings: Settings) -> list[str] | None:
+    """The names under which the studio answers; None is any, where it listens to others and nobody said its name.
+
+    A link that is built from a made-up name would send a password to whoever made it up.
+    """
+    public = urlsplit(settings.public_url or "").hostname
+    if public is None and (settings.behind_proxy or settings.host not in _THIS_MACHINE):
+        return None
+    return [*_THIS_MACHINE, *([public] if public else [])]
 
 
 def secret_key(settings: Settings) -> str:

@@ -11,7 +11,12 @@ from sqlalchemy.orm import Session
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring import drafts, fields, lorebooks, queries, reports
-from studio.authoring.errors import DocumentConfirmedError, DocumentDiscardedError, UnusableCardError
+from studio.authoring.errors import (
+    DocumentConfirmedError,
+    DocumentDiscardedError,
+    TooManyPreviewsError,
+    UnusableCardError,
+)
 from studio.authoring.models import (
     CardDocument,
     Character,
@@ -33,6 +38,7 @@ from studio.media.models import MediaFile, MediaPurpose
 from studio.providers.storage import Storage
 
 PREVIEWS_LAST = timedelta(days=7)
+MOST_PREVIEWS = 200
 _SWEPT_AT_ONCE = 200
 _NAME_LENGTH = 200
 
@@ -44,7 +50,8 @@ def preview(
 
     The same file given again while its preview is open gives the same preview. What the studio cannot
     keep (a text beyond its limits) stands in the report's `problems` and holds back the confirmation only.
-    Raises ForbiddenError, or CardError with one sentence where the file holds no card; then nothing is kept.
+    Raises ForbiddenError, TooManyPreviewsError, or CardError with one sentence where the file holds no card; then
+    nothing is kept.
     """
     actor.must(Permission.CARD_IMPORT)
     if actor.user_id is None:
@@ -64,6 +71,12 @@ def preview(
     )
     if open_one is not None:
         return open_one
+    waiting = sa.select(sa.literal(1)).where(
+        CardDocument.owner_id == actor.user_id, CardDocument.state == DocumentState.PREVIEWED
+    )
+    counted = waiting.limit(MOST_PREVIEWS).subquery()
+    if (session.scalar(sa.select(sa.func.count()).select_from(counted)) or 0) >= MOST_PREVIEWS:
+        raise TooManyPreviewsError(most=MOST_PREVIEWS)
     portrait, refusal = _portrait(session, actor=actor, storage=storage, reading=reading, filename=filename)
     document = CardDocument(
         owner_id=actor.user_id,

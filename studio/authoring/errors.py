@@ -35,6 +35,15 @@ class LiveCharacterError(ConflictError):
         super().__init__("This character is published. Take its listing down before you archive it.")
 
 
+class TooManyPreviewsError(ConflictError):
+    """A person has as many unconfirmed imports as they can look through."""
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__(
+            "You have %(most)s cards waiting to be confirmed. Confirm or discard some of them, then bring more.", most=most
+        )
+
+
 class UnusableCardError(InvalidError):
     """A card's content is beyond what the studio keeps; `fields` says where and why."""
 

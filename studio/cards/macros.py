@@ -11,6 +11,8 @@ _SINGLE = re.compile(r"(?<!\{)\{(char|character|bot|user)\}(?!\})", re.IGNORECAS
 _SINGLE_FIXES = {"char": "{{char}}", "character": "{{char}}", "bot": "{{char}}", "user": "{{user}}"}
 # Nesting deeper than this is no text that a person wrote.
 _ROUNDS = 8
+# Characters that names may add to a text: eight megabytes of `{{char}}` with a long name would make 200 of them.
+_MOST_GROWTH = 50_000
 # Braces inside put-in values are hidden while the rest is rendered, so that a name cannot start a macro of its own.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 
@@ -69,14 +71,22 @@ def render(text: str, *, char: str, user: str, original: str = "", seed: int = 0
     """The text with its macros resolved as a chat would, unknown ones left as they stand.
 
     Equal arguments give an equal text: chance comes from `seed`. `char` is the nickname where the card has one.
-    Put-in values are never rendered themselves. No template engine is involved.
+    Put-in values are never rendered themselves; once they have made the text 50,000 characters longer, further
+    macros stay as they stand. No template engine is involved.
     """
     # Only a preview's dice are thrown here.
     dice = random.Random(seed)  # noqa: S311
     values = {"char": char, "user": user, "original": original}
-    text = _ANGLE.sub(lambda match: _hidden(user if match[1].lower() == "user" else char), text)
+    growth = 0
+
+    def kept_short(match: re.Match[str], value: str) -> str:
+        nonlocal growth
+        growth += max(0, len(value) - len(match[0]))
+        return value if growth <= _MOST_GROWTH else _hidden(match[0])
+
+    text = _ANGLE.sub(lambda match: kept_short(match, _hidden(user if match[1].lower() == "user" else char)), text)
     for _ in range(_ROUNDS):
-        rendered = _MACRO.sub(lambda match: _resolved(match, values, dice), text)
+        rendered = _MACRO.sub(lambda match: kept_short(match, _resolved(match, values, dice)), text)
         if rendered == text:
             break
         text = rendered

@@ -21,7 +21,8 @@ class BoundedMatcher(SequenceMatcher[str]):
         super().__init__(None, old, new, autojunk)
         self._effort = effort
         # difflib walks over every occurrence in `new` of every piece of the part of `old` that it looks at.
-        counts = {piece: len(places) + 1 for piece, places in self.b2j.items()}
+        places: dict[str, list[int]] = self.b2j  # type: ignore[attr-defined]  # Documented, but not in its stubs.
+        counts = {piece: len(found) + 1 for piece, found in places.items()}
         self._steps = [0, *accumulate(counts.get(piece, 1) for piece in old)]
 
     def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:

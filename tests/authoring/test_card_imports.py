@@ -9,7 +9,12 @@ from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import NOBODY, SYSTEM
 from studio.authoring import card_imports, documents, duplicates, queries
 from studio.authoring.duplicates import Likeness
-from studio.authoring.errors import DocumentConfirmedError, DocumentDiscardedError, UnusableCardError
+from studio.authoring.errors import (
+    DocumentConfirmedError,
+    DocumentDiscardedError,
+    TooManyPreviewsError,
+    UnusableCardError,
+)
 from studio.authoring.models import CardDocument, Character, CharacterStatus, DocumentState, Lorebook, LorebookEntry
 from studio.cards.errors import CardError
 from studio.cards.reader import read_card
@@ -27,6 +32,13 @@ def count(session, table) -> int:
 
 
 class TestPreview:
+    def test_stops_at_as_many_open_ones_as_a_person_can_look_through(self, session, storage, creator, monkeypatch):
+        monkeypatch.setattr(card_imports, "MOST_PREVIEWS", 1)
+        first = make_preview(session, actor=creator, storage=storage)
+        assert make_preview(session, actor=creator, storage=storage).id == first.id
+        with pytest.raises(TooManyPreviewsError, match="1 cards waiting"):
+            make_preview(session, actor=creator, storage=storage, data=json_card(name="Another"), filename="b.json")
+
     def test_keeps_the_file_and_reports_without_making_a_character(self, session, storage, creator):
         document = make_preview(session, actor=creator, storage=storage)
         report = document.report

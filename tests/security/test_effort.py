@@ -89,7 +89,7 @@ class TestRender:
         rendered = macros.render(text, char="A" * 200, user="You")
 
         assert len(rendered) <= len(text) + 50_000
-        assert rendered.startswith("A" * 200)
+        assert rendered.count("A") >= 50_000
         assert rendered.endswith("{{char}}<bot>")
 
     def test_resolves_every_macro_of_an_honest_text(self) -> None:
