@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL to use instead of the embedded one: postgresql://user:password@host/name."
     )
-    database_pool: int = Field(default=10, ge=1, le=200, description="Connections that each process keeps to PostgreSQL.")
+    database_pool: int = Field(
+        default=10, ge=1, le=200, description="Connections that each process keeps to PostgreSQL."
+    )
     redis_url: SecretStr | None = Field(
         default=None, description="Redis or Valkey to use instead of the embedded one: redis://host:port/0."
     )
@@ -38,7 +40,9 @@ class Settings(BaseSettings):
     )
     demo: bool = Field(default=False, description="Demo mode: demo accounts exist and the sign-in page shows them.")
     public_url: str | None = Field(default=None, description="Address that people use, for links in mails and exports.")
-    behind_proxy: int = Field(default=0, ge=0, le=5, description="How many trusted proxies stand in front of the web server.")
+    behind_proxy: int = Field(
+        default=0, ge=0, le=5, description="How many trusted proxies stand in front of the web server."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
 
     embeddings_provider: Literal["local", "openai"] = Field(
@@ -47,12 +51,16 @@ class Settings(BaseSettings):
     embeddings_url: str | None = Field(default=None, description="Base address of the embeddings server.")
     embeddings_key: SecretStr | None = Field(default=None, description="Key of the embeddings server.")
     embeddings_model: str = Field(default="text-embedding-3-small", description="Model asked of the embeddings server.")
-    embeddings_dimensions: int = Field(default=1536, ge=8, le=4000, description="Dimensions asked of the embeddings server.")
+    embeddings_dimensions: int = Field(
+        default=1536, ge=8, le=4000, description="Dimensions asked of the embeddings server."
+    )
     embeddings_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for one embeddings request.")
     embeddings_attempts: int = Field(default=5, ge=1, le=10, description="Attempts at one embeddings request.")
     embeddings_parallel: int = Field(default=4, ge=1, le=32, description="Embeddings requests under way at once.")
 
-    job_lease: float = Field(default=12.0, gt=1, description="Seconds without a heartbeat after which a job is taken back.")
+    job_lease: float = Field(
+        default=12.0, gt=1, description="Seconds without a heartbeat after which a job is taken back."
+    )
     job_sweep: float = Field(default=2.0, gt=0, description="Seconds between two looks of the scheduler at the jobs.")
 
     @field_validator("data")

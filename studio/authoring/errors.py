@@ -40,7 +40,8 @@ class TooManyPreviewsError(ConflictError):
 
     def __init__(self, *, most: int) -> None:
         super().__init__(
-            "You have %(most)s cards waiting to be confirmed. Confirm or discard some of them, then bring more.", most=most
+            "You have %(most)s cards waiting to be confirmed. Confirm or discard some of them, then bring more.",
+            most=most,
         )
 
 

@@ -35,7 +35,11 @@ class TestBenchmarks:
 
     def test_refuse_a_name_that_is_none(self):
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks", "nonsense"], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "tests.benchmarks", "nonsense"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 2
         assert "there is no benchmark called nonsense" in done.stderr
