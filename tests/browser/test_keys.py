@@ -83,8 +83,10 @@ class TestDeskKeys:
         page.keyboard.press("a")
         expect(page.locator("dialog#confirm")).to_be_visible()
         page.keyboard.press("Escape")
+        expect(page.locator("dialog#confirm")).to_be_hidden()
         assert stage.count("character_publications", title=title, status="approved") == 0
         page.keyboard.press("a")
+        expect(page.locator("dialog#confirm")).to_be_visible()
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator(".messages .alert-success")).to_be_visible()
