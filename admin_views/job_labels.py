@@ -14,6 +14,7 @@ JOB_LABELS = {
     "memory.ensure_indexes": _l("Make search indexes"),
     "operations.collect_error_files": _l("Collect errors kept in files"),
     "operations.prune_errors": _l("Delete old errors"),
+    "operations.prune_jobs": _l("Delete old jobs"),
 }
 """A job that is not here is shown by its name."""
 

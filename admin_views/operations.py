@@ -25,6 +25,8 @@ from studio.work import queries as work_queries
 
 _SHOWN = 20
 
+_EMBEDDING_JOBS = ("memory.embed_character", "memory.embed_missing")
+
 FACT_LABELS = {
     "database": _l("Database"),
     "jobs": _l("Waiting jobs"),
@@ -188,6 +190,9 @@ class HealthView(StudioView):
             "operations/health.html",
             readiness=health.ready(self.session, self.resources.redis, self.resources.settings, now),
             pulses=work_queries.list_pulses(self.session),
+            last_failure=work_queries.find_trouble(
+                self.session, actor=current_actor(), names=_EMBEDDING_JOBS, since=now - timedelta(days=1)
+            ),
             silent_since=now - timedelta(seconds=self.resources.settings.job_lease),
             fact_label=lambda name: FACT_LABELS.get(name, name),
             embeddings=self.resources.embeddings,

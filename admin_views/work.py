@@ -16,15 +16,14 @@ from sqlalchemy.orm import Session
 
 from admin_views import ui
 from admin_views.base import StudioModelView, expose
-from admin_views.job_labels import job_label, step_label
-from admin_views.listing import Column, Filter, FilterKind
+from admin_views.job_labels import JOB_LABELS, job_label, step_label
+from admin_views.listing import Column, Filter
 from admin_views.rendering import status_label
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
-from studio.kit.text import escape_like, one_line
 from studio.operations import jobs
 from studio.work.models import FINAL, JobRun, JobState
 from studio.work.queries import job_visible_to
@@ -101,9 +100,9 @@ class JobsView(StudioModelView):
         ),
         Filter(
             "name",
-            _l("Name begins with"),
-            lambda text: JobRun.name.like(f"{escape_like(one_line(text))}%", escape="\\"),
-            kind=FilterKind.TEXT,
+            _l("Job"),
+            lambda value: JobRun.name == value,
+            choices=lambda _actor: sorted(((name, job_label(name)) for name in JOB_LABELS), key=lambda pair: pair[1]),
         ),
     )
     list_template = "work/list.html"

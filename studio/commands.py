@@ -37,9 +37,21 @@ class Guarded(TyperGroup):
         except BrokenPipeError:
             raise
         except Exception as problem:  # noqa: BLE001 - This is the edge at which every error ends.
+            if _is_database_away(problem):
+                typer.echo(
+                    "The database does not answer. Look at STUDIO_DATABASE_URL; `python -m studio check` says more.",
+                    err=True,
+                )
+                raise typer.Exit(1) from None
             reference = record(problem, place=ctx.invoked_subcommand or "studio")
             typer.echo(f"Something went wrong. If you ask for help, name the reference {reference}.", err=True)
             raise typer.Exit(1) from None
+
+
+def _is_database_away(problem: Exception) -> bool:
+    from studio.kit.db import is_connection_loss
+
+    return is_connection_loss(problem)
 
 
 def settings() -> "Settings":

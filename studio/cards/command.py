@@ -13,7 +13,6 @@ from studio.cards.notes import Note
 from studio.cards.reader import read_card
 from studio.cards.reading import CardReading
 from studio.cards.writer import write_card
-from studio.kit.clock import utc_now
 
 _SHOWN_NOTES = 40
 
@@ -37,7 +36,7 @@ def export(path: Path, *, to: str, as_: str, output: Path, keep_metadata: bool, 
     An existing file is replaced. Raises StudioError with one sentence; `output` is then as it was.
     """
     reading = _read(path)
-    made = write_card(reading, to=to, as_=as_, now=utc_now(), keep_metadata=keep_metadata)
+    made = write_card(reading, to=to, as_=as_, now=None, keep_metadata=keep_metadata)
     _write_whole(output, made.data)
     out.write(f"Wrote {output} ({_bytes(len(made.data))}).\n")
     out.write(_section("Not seen by its readers", made.loss))

@@ -18,12 +18,12 @@ _OWN_KEYS = frozenset({"spec", "spec_version", "data"})
 
 
 def convert(
-    document: Mapping[str, Any], *, to: str, now: datetime, source_url: str | None = None
+    document: Mapping[str, Any], *, to: str, now: datetime | None, source_url: str | None = None
 ) -> tuple[Json, tuple[Note, ...]]:
     """The document as V1, V2 or V3, and what its new readers will not see.
 
-    Starts from the document as it is: order and unknown keys stay, root mirrors follow `data`. V3 gets `now` as its
-    modification date and `source_url` behind its sources. V2 keeps V3's keys under our own extension, from where
+    Starts from the document as it is: order and unknown keys stay, root mirrors follow `data`. V3 gets `now`, where given,
+    as its modification date (a card that is only put into another form was not modified) and `source_url` behind its sources. V2 keeps V3's keys under our own extension, from where
     reading restores them; V1 loses them. Raises ExportError for another version, or CardError for no card.
     """
     if to not in VERSIONS:
@@ -34,7 +34,8 @@ def convert(
         return _to_v1(original, normalised)
     data: Json = copy_json(normalised.card["data"])
     if to == "v3":
-        data["modification_date"] = int(now.timestamp())
+        if now is not None:
+            data["modification_date"] = int(now.timestamp())
         if source_url and source_url not in data.get("source", []):
             data["source"] = [*data.get("source", []), source_url]
         return _wrap(original, normalised, data, to), ()

@@ -36,7 +36,7 @@ def read_card(data: bytes, *, filename: str = "") -> CardReading:
         notes.warn(
             "mirror_differs",
             "",
-            "The file states some fields twice and differently; `data` counts (%(keys)s).",
+            "The file gives some fields twice with different texts; those under “data” are used (%(keys)s).",
             keys=keys,
         )
     return CardReading(

@@ -37,7 +37,7 @@ def write_card(
     *,
     to: str,
     as_: str,
-    now: datetime,
+    now: datetime | None,
     picture: bytes | None = None,
     assets: Mapping[str, bytes] | None = None,
     keep_metadata: bool = False,

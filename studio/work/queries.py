@@ -100,3 +100,18 @@ def oldest_due(session: Session, *, now: datetime) -> datetime | None:
 def list_pulses(session: Session) -> Sequence[WorkerPulse]:
     """The processes that do and schedule jobs, most recently seen first."""
     return session.scalars(sa.select(WorkerPulse).order_by(WorkerPulse.seen_at.desc()).limit(200)).all()
+
+
+def find_trouble(session: Session, *, actor: Actor, names: Sequence[str], since: datetime) -> JobRun | None:
+    """The newest job of these names that was tried since then, if it failed or has to be tried again; else None."""
+    newest = session.scalars(
+        sa.select(JobRun)
+        .where(
+            job_visible_to(actor), JobRun.name.in_(names), JobRun.created_at >= since, JobRun.started_at.is_not(None)
+        )
+        .order_by(JobRun.created_at.desc(), JobRun.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if newest is None or newest.error_type is None or newest.state is JobState.SUCCEEDED:
+        return None
+    return newest

@@ -6,6 +6,7 @@ from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.operations import error_log
 from studio.operations.models import ErrorGroup, ErrorSource
+from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_user
 
 
@@ -65,3 +66,23 @@ class TestHealth:
         page = staff.get("/health/").text
         assert "no text leaves this machine" in page
         assert "No worker has ever been seen" in page
+
+    def test_tells_of_a_provider_that_fails_until_a_job_of_its_succeeds(self, session, staff):
+        now = utc_now()
+        job = JobRun(
+            name="memory.embed_character",
+            arguments={},
+            attempts=1,
+            error_type="studio.providers.errors.ProviderBusyError",
+            error_message="The embeddings server does not answer.",
+            created_at=now,
+            run_after=now,
+            started_at=now,
+        )
+        session.add(job)
+        session.flush()
+        page = staff.get("/health/").text
+        assert "The embeddings server does not answer." in page
+        job.state, job.finished_at = JobState.SUCCEEDED, now
+        session.flush()
+        assert "embeddings server does not answer" not in staff.get("/health/").text

@@ -61,12 +61,17 @@ class TestList:
 
     def test_shows_others_only_what_they_asked_for(self, session, browser_of, job):
         stranger = browser_of(make_user(session, RoleName.CREATOR))
-        assert "Embed what is missing" not in stranger.get("/jobs/").text
+        assert str(job.id) not in stranger.get("/jobs/").text
         assert stranger.get(f"/jobs/{job.id}").status_code == 404
 
     def test_is_filtered_by_state(self, session, browser_of, owner, job, failed):
         page = browser_of(owner).get("/jobs/?state=failed").text
-        assert "Make picture sizes" in page
+        assert str(failed.id) in page
+        assert str(job.id) not in page
+
+    def test_is_filtered_by_what_the_job_does(self, browser_of, owner, job, failed):
+        page = browser_of(owner).get("/jobs/?name=media.make_variants").text
+        assert str(failed.id) in page
         assert str(job.id) not in page
 
 

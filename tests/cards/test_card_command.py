@@ -18,6 +18,19 @@ def card_file(tmp_path):
     return path
 
 
+class TestExportThenInspect:
+    @pytest.mark.parametrize("as_", ["png", "json", "charx"])
+    @pytest.mark.parametrize("date", [None, 1_700_000_001])
+    def test_gives_the_same_card_with_its_dates(self, tmp_path, as_, date):
+        given = make.v3_document() if date is None else make.v3_document(modification_date=date)
+        if date is None:
+            given["data"].pop("modification_date", None)
+        source, copy = tmp_path / "card.json", tmp_path / f"copy.{as_}"
+        source.write_text(json.dumps(given, ensure_ascii=False), encoding="utf-8")
+        command.export(source, to="v3", as_=as_, output=copy, keep_metadata=False, out=io.StringIO())
+        assert read_card(copy.read_bytes()).card == read_card(source.read_bytes()).card
+
+
 class TestInspect:
     def test_prints_json_with_the_promised_keys(self, card_file):
         out = io.StringIO()

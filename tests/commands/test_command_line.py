@@ -91,6 +91,12 @@ class TestFailure:
         assert result.returncode == 1
         assert len(result.stderr.strip().splitlines()) == 1
 
+    def test_says_that_the_database_does_not_answer(self, run):
+        result = run("migrate", STUDIO_DATABASE_URL="postgresql://x:y@127.0.0.1:1/z")
+        assert result.returncode == 1
+        assert result.stderr.strip().splitlines()[-1].startswith("The database does not answer.")
+        assert "reference" not in result.stderr
+
     def test_names_the_roles_that_there_are(self, run):
         result = run("user", "create", "ada@example.org", "--role", "queen")
         assert result.returncode == 1
