@@ -75,7 +75,7 @@ class ErrorsView(StudioModelView):
             "state",
             _l("State"),
             cell=lambda group: (
-                ui.badge("succeeded", _("dealt with")) if group.resolved_at else ui.badge("failed", _("open"))
+                ui.badge("succeeded", _("dealt with")) if group.resolved_at else ui.badge("failed", _("not dealt with"))
             ),
         ),
     )
@@ -89,7 +89,7 @@ class ErrorsView(StudioModelView):
             "state",
             _l("State"),
             lambda value: ErrorGroup.resolved_at.is_(None) if value == "open" else ErrorGroup.resolved_at.is_not(None),
-            choices=[("open", _l("open")), ("resolved", _l("dealt with"))],
+            choices=[("open", _l("not dealt with")), ("resolved", _l("dealt with"))],
             quick=True,
         ),
         Filter(

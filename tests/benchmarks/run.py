@@ -51,26 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(name: str, context: Context) -> list[Result]:
-    module = importlib.import_module(f"tests.benchmarks.{name}")
-    if name != "recovery":
-        found: list[Result] = module.run(context)
-        return found
-    if context.quick:
-        context.say("A killed worker takes as long to notice in a small sample as in a large one; left out.")
-        return []
-    # It starts servers of its own, durable ones, and answers with plain lines.
-    return [
-        Result(
-            line["name"],
-            line["unit"],
-            line["ours"],
-            line["peer"],
-            line["peer_name"],
-            goal=module.GOAL_SECONDS,
-            at_most=True,
-        )
-        for line in module.run()
-    ]
+    found: list[Result] = importlib.import_module(f"tests.benchmarks.{name}").run(context)
+    return found
 
 
 def _write(path: Path, results: Sequence[Result]) -> None:
