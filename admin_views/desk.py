@@ -13,11 +13,13 @@ from studio.cards import macros
 from studio.market.checks.submission import Submission, Text
 from studio.market.marking import LONGEST, Segment, segments
 from studio.market.models import CharacterPublication, ScreeningResult, Severity
+from studio.market.rules import TAG_LENGTH
 
 _MOST_SHOWN = 300_000
 """Characters of all texts together; the whole card can be downloaded."""
 
 _MOST_LINES = 250
+_TAGS = ("listing.tags[", "data.tags[")
 _GREETINGS = ("first_mes", "alternate_greetings", "group_only_greetings")
 _GROUPS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("listing", _l("Listing"), ("listing.",)),
@@ -53,6 +55,8 @@ class Shown:
     segments: Sequence[Segment]
     left_out: int
     is_key: bool = False
+    is_tag: bool = False
+    """A tag of ordinary length; the page shows a group's tags in one row."""
     preview: str = ""
     """A greeting as a chat would show it, macros resolved; plain text."""
 
@@ -156,7 +160,8 @@ def _most_telling(texts: Sequence[Text], evidence: Mapping[tuple[str, bool], Any
 
 def _shown(text: Text, evidence: Iterable[Mapping[str, Any]], *, longest: int, char: str) -> Shown:
     is_greeting = text.path.startswith(tuple(f"data.{name}" for name in _GREETINGS)) and not text.is_key
-    label = _("Name of a field") if text.is_key else path_label(text.path)
+    is_tag = text.path.startswith(_TAGS) and not text.is_key and len(text.value) <= TAG_LENGTH
+    label = _("Name of a field") if text.is_key else path_label(text.path.partition("[")[0] if is_tag else text.path)
     return Shown(
         path=text.path,
         anchor="t" + hashlib.blake2s(f"{text.path}{text.is_key}".encode(), digest_size=6).hexdigest(),
@@ -164,5 +169,6 @@ def _shown(text: Text, evidence: Iterable[Mapping[str, Any]], *, longest: int, c
         segments=segments(text.value, evidence, longest=longest),
         left_out=max(0, len(text.value) - longest),
         is_key=text.is_key,
+        is_tag=is_tag,
         preview=macros.render(text.value[:longest], char=char, user=_("you")) if is_greeting else "",
     )

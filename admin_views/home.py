@@ -71,7 +71,12 @@ class HomeView(StudioView):
                 .where(
                     market.listing_managed_by(actor),
                     CharacterPublication.publisher_id == actor.user_id,
-                    CharacterPublication.status.in_((PublicationStatus.PENDING, PublicationStatus.REJECTED)),
+                    sa.or_(
+                        CharacterPublication.status == PublicationStatus.PENDING,
+                        sa.and_(
+                            CharacterPublication.status == PublicationStatus.REJECTED, sa.not_(market.is_superseded())
+                        ),
+                    ),
                 )
                 .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
                 .limit(_MOST_LISTINGS)

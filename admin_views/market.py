@@ -221,8 +221,10 @@ class ListingsView(StudioModelView):
         """The character, the category, and the way of the listing so far."""
         session, actor = self.request_session, current_actor()
         character = session.get_one(Character, row.character_id)
+        newest = queries.find_newest_listing(session, actor=actor, character_id=row.character_id)
         return {
             "character": character,
+            "newer": newest if newest is not None and newest.id != row.id else None,
             "portrait": portrait_url(queries.portrait_of(session, row), "card"),
             "category": session.get_one(CharacterCategory, row.category_id),
             "publisher": session.scalar(sa.select(User.name).where(User.id == row.publisher_id)),

@@ -1,5 +1,6 @@
 """What others find of a character: a copy of its live version, made when it goes live and gone when it does not."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,15 +22,20 @@ def summary_of(name: str, description: str) -> str:
     return excerpt(macros.render(description[:_READ_LENGTH], char=name, user=reader), SUMMARY_LENGTH)
 
 
-def show(session: Session, *, character_id: UUID, version_number: int) -> None:
-    """Others find this version of the character, and nothing of any other. May be repeated."""
+def show(
+    session: Session, *, character_id: UUID, version_number: int, title: str = "", tags: Iterable[str] = ()
+) -> None:
+    """Others find this version of the character, and nothing of any other. May be repeated.
+
+    `title` and `tags` are the listing's own: a search for words finds the character by them too.
+    """
     version = session.scalars(
         sa.select(CharacterVersion).where(
             CharacterVersion.character_id == character_id, CharacterVersion.version_number == version_number
         )
     ).one()
     values, _ = fields.read(version.card)
-    search_text = rules.search_text(values)
+    search_text = rules.search_text(values, more=(title, *tags))
     row = {
         "version_number": version_number,
         "name": version.name,

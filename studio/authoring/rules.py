@@ -84,9 +84,13 @@ def content_hash(card: Json) -> str:
     return card_content_hash(card)
 
 
-def search_text(values: Mapping[str, Any]) -> str:
-    """What a search for words looks through: folded, at most 20,000 characters, names and tags first."""
+def search_text(values: Mapping[str, Any], *, more: Iterable[str] = ()) -> str:
+    """What a search for words looks through: folded, at most 20,000 characters, names and tags first.
+
+    `more` are short texts that stand beside the character (a listing's title, say), each as findable as its tags.
+    """
     parts = [values["name"], values.get("nickname", ""), values.get("tagline", ""), " ".join(values.get("tags", ()))]
+    parts += more
     parts += [values.get(key, "") for key in SEARCHED[3:]]
     folded = texts.folded("\n".join(part[:SEARCH_LENGTH] for part in parts if part))
     return folded[:SEARCH_LENGTH]

@@ -179,7 +179,7 @@ def unlist(session: Session, *, actor: Actor, publication_id: UUID) -> Character
         raise NotLiveError
     publication.status = PublicationStatus.UNLISTED
     session.flush()
-    show_character(session, character_id=publication.character_id, live_version=None)
+    show_character(session, character_id=publication.character_id, live=None)
     _audit_status(session, actor=actor, action="listing.unlist", publication=publication, before="approved")
     return publication
 
@@ -203,7 +203,7 @@ def relist(session: Session, *, actor: Actor, publication_id: UUID) -> Character
         raise OtherLiveError(live.title)
     publication.status = PublicationStatus.APPROVED
     session.flush()
-    show_character(session, character_id=publication.character_id, live_version=publication.version_number)
+    show_character(session, character_id=publication.character_id, live=publication)
     _audit_status(session, actor=actor, action="listing.relist", publication=publication, before="unlisted")
     return publication
 
@@ -213,18 +213,26 @@ def lock_character(session: Session, character_id: UUID) -> None:
     session.execute(sa.select(Character.id).where(Character.id == character_id).with_for_update(key_share=True))
 
 
-def show_character(session: Session, *, character_id: UUID, live_version: int | None) -> None:
-    """Others can meet and find the character in its live version, or not at all; an archived one stays archived.
+def show_character(session: Session, *, character_id: UUID, live: CharacterPublication | None) -> None:
+    """Others can meet and find the character as its `live` listing offers it, or not at all.
+
+    An archived one stays archived.
 
     Its text did not change, so neither its row version nor its time of change does: an editor that is open elsewhere
     must not become stale because a moderator pressed a button.
     """
     table: sa.Table = Character.__table__  # type: ignore[assignment]
-    status = CharacterStatus.DRAFT if live_version is None else CharacterStatus.PUBLISHED
-    if live_version is None:
+    status = CharacterStatus.DRAFT if live is None else CharacterStatus.PUBLISHED
+    if live is None:
         listed.hide(session, character_id=character_id)
     else:
-        listed.show(session, character_id=character_id, version_number=live_version)
+        listed.show(
+            session,
+            character_id=character_id,
+            version_number=live.version_number,
+            title=live.title,
+            tags=live.tags,
+        )
     session.execute(
         sa.update(table)
         .where(table.c.id == character_id, table.c.status != CharacterStatus.ARCHIVED)

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, aliased, undefer
 
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
@@ -89,6 +89,19 @@ def listing_managed_by(actor: Actor) -> sa.ColumnElement[bool]:
     if actor.may(Permission.LISTING_READ_OWN) and actor.user_id is not None:
         return CharacterPublication.publisher_id == actor.user_id
     return sa.false()
+
+
+def is_superseded() -> sa.ColumnElement[bool]:
+    """Whether a later listing of the same character exists, so that there is nothing left to do about this one."""
+    later = aliased(CharacterPublication)
+    return (
+        sa.exists()
+        .where(
+            later.character_id == CharacterPublication.character_id,
+            sa.tuple_(later.created_at, later.id) > sa.tuple_(CharacterPublication.created_at, CharacterPublication.id),
+        )
+        .correlate(CharacterPublication)
+    )
 
 
 def case_visible_to(actor: Actor) -> sa.ColumnElement[bool]:

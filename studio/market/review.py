@@ -231,7 +231,7 @@ def approve(
     decision = _decide(
         session, actor=actor, case=case, outcome=Outcome.APPROVED, content_hash=content_hash, note=note, now=now
     )
-    listings.show_character(session, character_id=publication.character_id, live_version=publication.version_number)
+    listings.show_character(session, character_id=publication.character_id, live=publication)
     replaced = {"replaces": str(former.id)} if former is not None else {}
     _audit_decision(session, actor=actor, publication=publication, decision=decision, more=replaced)
     work.ask(

@@ -1,6 +1,7 @@
 """Submitting and following a listing, and the shelves, as people do it on the screens."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -47,6 +48,19 @@ def form_of(session, character, **changes):
         "currency": "USD",
         **changes,
     }
+
+
+def make_sent_back(session, *, owner, moderator, now, character, **values):
+    case = make_claimed_case(
+        session, owner=owner.actor, moderator=moderator.actor, now=now, character=character, **values
+    )
+    publication = session.get_one(CharacterPublication, case.publication_id)
+    review.reject(
+        session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
+        reasons=[Reason("broken_greeting", "first_mes", "One brace.")],
+    )  # fmt: skip
+    session.flush()
+    return publication
 
 
 class TestSubmit:
@@ -135,6 +149,18 @@ class TestFollow:
         chinese = browser.get(f"/listings/{publication.id}", headers={"Accept-Language": "zh-CN"}).text
         assert "开场白" in chinese
 
+    def test_leads_on_to_the_newer_listing_of_the_character(self, browser, session, character, owner, moderator, now):
+        former = make_sent_back(session, owner=owner, moderator=moderator, now=now, character=character)
+        page = browser.get(f"/listings/{former.id}").text
+        assert "Submit anew" in page
+        assert "Open the newer listing" not in page
+        newer = make_listing(session, owner=owner.actor, now=now + timedelta(hours=1), character=character)
+        session.flush()
+        page = browser.get(f"/listings/{former.id}").text
+        assert "Submit anew" not in page
+        assert f'href="/listings/{newer.id}"' in page
+        assert "Open the newer listing" not in browser.get(f"/listings/{newer.id}").text
+
     def test_is_not_found_by_others_even_when_live(self, session, browser_of, character, owner, moderator, now):
         live = make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
         other = browser_of(make_user(session, RoleName.CREATOR))
@@ -176,6 +202,22 @@ class TestFollow:
         assert page.text.count("row-link") == 12
         assert len(statements) <= 8, statements
         assert len(page.data) < 40_000
+
+
+class TestHome:
+    def test_lists_what_was_sent_back_until_it_is_submitted_anew(
+        self, browser, session, character, owner, moderator, now
+    ):
+        make_sent_back(session, owner=owner, moderator=moderator, now=now, character=character, title="First try")
+        other = make_card(session, owner=owner.actor, now=now)
+        make_sent_back(session, owner=owner, moderator=moderator, now=now, character=other, title="Another's try")
+        assert "First try" in browser.get("/").text
+        make_listing(session, owner=owner.actor, now=now + timedelta(hours=1), character=character, title="Second try")
+        session.flush()
+        page = browser.get("/").text
+        assert "First try" not in page
+        assert "Second try" in page
+        assert "Another&#39;s try" in page
 
 
 class TestCategories:

@@ -1,5 +1,7 @@
 """The queue and the desk as a moderator works at them."""
 
+import re
+
 import pytest
 import sqlalchemy as sa
 
@@ -94,6 +96,26 @@ class TestDesk:
         assert ">https://evil.example/x</mark>" in page
         assert "not screened by a model" in page
 
+    def test_shows_tags_in_one_row(self, session, browser, owner, now, tmp_path):
+        character = make_card(session, owner=owner.actor, now=now, name="Ada", tags=["brass", "steam"])
+        made = case_of(
+            session,
+            make_listing(
+                session, owner=owner.actor, now=now, character=character, tags=["sea", "calm", "me@shop.example"]
+            ),
+        )
+        screening.run(session, case_id=made.id, storage=make_storage(tmp_path), now=now)
+        session.flush()
+        page = browser.get(f"/review/{made.id}").text
+        assert page.count("<h3>Tags of the listing</h3>") == 1
+        assert page.count("<h3>Tags</h3>") == 1
+        assert "Tags of the listing 1" not in page
+        # Evidence is marked in its tag, and the way from the finding leads there.
+        row = page.split("<h3>Tags of the listing</h3>")[1].split("</p>")[0]
+        assert row.count('class="mark"') == 3
+        [anchor] = re.findall(r'id="(\w+)"><mark [^>]*>me@shop.example</mark>', row)
+        assert f'href="#{anchor}"' in page
+
     def test_shows_macros_of_a_greeting_resolved(self, session, browser, owner, now):
         from studio.authoring import greetings
         from studio.authoring.rules import Greetings
@@ -145,7 +167,9 @@ class TestDesk:
         assert 0 < page.index("Evelyn") < page.index("Otto")
         assert f"/review/{case.id}/compare/{near.id}" in page
         assert f"/review/{case.id}/compare/{far.id}" in page
-        assert page.count('class="similarity') == 2
+        shown = re.findall(r'class="similarity.*</span>([^<]*)</span></li>', page)
+        assert len(shown) == 2
+        assert all(re.fullmatch(r"-?\d\.\d{3}", number) for number in shown), shown
 
     def test_gives_the_whole_card_as_a_file(self, browser, case):
         answer = browser.get(f"/review/{case.id}/card.json")

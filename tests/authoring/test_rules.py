@@ -73,6 +73,9 @@ class TestSearchText:
         assert "wuxia" in text
         assert "a swordsman" in text
 
+    def test_holds_what_stands_beside_a_long_text(self):
+        assert "a title" in rules.search_text({"name": "x", "description": "y" * 30_000}, more=["A Title"])
+
     @given(description=st.text(max_size=500).map(lambda text: text * 60))
     def test_is_bounded(self, description):
         assert len(rules.search_text({"name": "x", "description": description})) <= rules.SEARCH_LENGTH

@@ -1,9 +1,10 @@
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import undefer
 
 from studio.accounts.models import AuditEntry
 from studio.authoring import characters
-from studio.authoring.models import Character, CharacterStatus
+from studio.authoring.models import Character, CharacterStatus, ListedCharacter
 from studio.kit.errors import ForbiddenError, NotFoundError, StaleError
 from studio.kit.money import Money
 from studio.market import categories, listings, queries, review, rules
@@ -215,6 +216,16 @@ class TestShowCharacter:
         session.refresh(character)
         assert character.status is CharacterStatus.PUBLISHED
         assert (character.row_version, character.updated_at) == before
+
+    def test_lets_others_find_it_by_the_words_of_the_listing(self, session, creator, moderator, now):
+        live = make_live_listing(
+            session, owner=creator, moderator=moderator, now=now, title="Zephyr nights 星夜", tags=["quixotic"]
+        )
+        found = session.get_one(ListedCharacter, live.character_id, options=[undefer("*")])
+        assert "zephyr nights 星夜" in found.search_text
+        assert "quixotic" in found.search_text
+        assert "星夜" in found.bigrams
+        assert found.tags == []
 
 
 class TestConstraints:

@@ -4,7 +4,7 @@ import pytest
 
 from studio.accounts.permissions import RoleName
 from studio.authoring import characters, listed, versions
-from studio.authoring.models import CharacterStatus
+from studio.authoring.models import CharacterStatus, ListedCharacter
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.memory import search
 from studio.memory.errors import EmptySearchError, NotEmbeddedError
@@ -116,6 +116,14 @@ class TestScope:
     def test_does_not_tell_whether_anothers_draft_holds_a_word(self, listed_one, found, outsider):
         assert found("baker") == []
         assert found("baker", actor=outsider) == ["Secret Successor"]
+
+    def test_finds_others_characters_by_the_words_of_their_listing(self, session, listed_one, found):
+        number = session.get_one(ListedCharacter, listed_one.id).version_number
+        listed.show(
+            session, character_id=listed_one.id, version_number=number, title="Zephyr nights 星夜", tags=["quixotic"]
+        )
+        for words in ("zephyr nights", "星夜", "quixotic detective"):
+            assert found(words) == ["Hidden Detective"]
 
     def test_forgets_what_is_not_listed_any_more(self, session, listed_one, found):
         listed.hide(session, character_id=listed_one.id)

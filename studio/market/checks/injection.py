@@ -54,6 +54,43 @@ _RULES = (
         Severity.WARNING,
         _UNBOUND,
     ),
+    # Orders to answer whatever is asked. A character may refuse nothing and nobody ("she never refuses tea"):
+    # so they count as orders by their form, and only where they are about what a model gives.
+    Rule(
+        r"(?:\b(?:must|will|shall|should|may|can|do)\s+(?:never|not)|\b(?:cannot|don't|do\s?n’t|you\s+never)|(?:^|[-.!?:;*,\n\x00])\s*never)"
+        r"\s+(?:ever\s+)?((?:refuse|decline|withhold|censor|sanitize|filter)\b[^.!?\n\x00]{0,60}?"
+        r"\b(?:information|answers?|responses?|requests?|questions?|topics?|content|prompts?|instructions?|outputs?"
+        r"|to (?:answer|respond|reply|comply|generate)))\b",
+        Severity.WARNING,
+        _UNBOUND,
+    ),
+    Rule(
+        r"\b(?:uncensored|unfiltered)\b[^.!?\n\x00]{0,30}"
+        r"\b(?:answers?|responses?|replies|outputs?|information|content|AI|assistant|chatbot|language model)\b",
+        Severity.WARNING,
+        _UNBOUND,
+    ),
+    Rule(
+        r"\b(?:answer|repl(?:y|ies)|respon[ds]|request|information|content|comply|provid|generat|assist)[a-z]*\b[^.!?\n\x00]{0,60}?"
+        r"\b((?:regardless|irrespective) of (?:(?:any|its|their|the) )?(?:moral|ethic|taboo|law)[a-z]*)"
+        r"|\b(?:regardless|irrespective) of (?:(?:any|its|their|the) )?(?:legality|whether (?:it|they) (?:is|are) (?:illegal|legal|unethical|immoral))\b"
+        r"|\bno matter how (?:illegal|immoral|unethical)\b",
+        Severity.WARNING,
+        _UNBOUND,
+    ),
+    Rule(
+        r"(?:绝不(?:能|会|可以|可|得)?|不得|禁止|严禁|永远不(?:能|会|得|可以|要)?|必须不)(?:以任何理由)?拒绝[^。！？\n\x00]{0,10}"
+        r"(?:回答|回应|回复|提供|输出|生成|用户|\{\{user\}\}|任何(?:请求|要求|指令|问题|话题))"
+        r"|(?:你|模型|助手|\{\{char\}\})(?:绝对|永远)?不得拒绝",
+        Severity.WARNING,
+        _UNBOUND,
+    ),
+    Rule(
+        r"(?:无论|不论|不管)(?:内容|信息|话题|请求|问题|其|它|这)?(?:是否|是不是|有多|多么|合不)(?:合法|违法|非法|合规|违规|合乎|符合|道德|不道德)"
+        r"|(?:无过滤|未过滤|未经过滤|不加过滤|未经审查|不经审查|不加审查)的?[^。！？\n\x00]{0,6}(?:回答|回复|答案|内容|输出)",
+        Severity.WARNING,
+        _UNBOUND,
+    ),
 )
 
 # What stands here is sent to the model as instructions, not as a tale.
@@ -68,4 +105,4 @@ def _look(submission: Submission) -> Finding:
     return search(submission, _RULES, weigh=_weigh)
 
 
-CHECK = Check("injection", 1, "Instructions to the model", _look)
+CHECK = Check("injection", 2, "Instructions to the model", _look)
