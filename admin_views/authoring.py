@@ -27,7 +27,7 @@ from admin_views.character_form import (
 )
 from admin_views.feedback import asked_of
 from admin_views.forms import attach_errors, sentence
-from admin_views.imports import ImportsView
+from admin_views.imports import ImportsView, kind_of
 from admin_views.job_labels import job_label, step_label
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.media import portrait_url
@@ -150,11 +150,13 @@ class CharactersView(StudioModelView):
 
     def list_context(self, rows: Sequence[Character]) -> dict[str, Any]:
         """The names of the owners, and whether the list stands as cards or as a table."""
-        if current_actor().may(_P.CHARACTER_READ_ANY) and rows:
+        layout = _layout()
+        # Cards don't name their owners.
+        if layout == "table" and rows and current_actor().may(_P.CHARACTER_READ_ANY):
             owners = {row.owner_id for row in rows if row.owner_id is not None}
             named = sa.select(User.id, User.name).where(User.id.in_(owners))
             g.character_owners = {row[0]: row[1] for row in self.request_session.execute(named)}
-        return {"layout": _layout()}
+        return {"layout": layout}
 
     def do_create(self, session: Session, *, actor: Actor, form: Any) -> Character:
         """Have the character made."""
@@ -182,6 +184,7 @@ class CharactersView(StudioModelView):
             replies=queries.list_replies(session, character_id=row.id),
             lorebook=queries.find_lorebook(session, character_id=row.id),
             source=queries.find_source(session, character_id=row.id),
+            kind_of=kind_of,
             versions=queries.list_versions(session, character_id=row.id, limit=10),
             completeness=rules.completeness(characters.facts_of(session, row)),
             listing=market.find_newest_listing(session, actor=actor, character_id=row.id),
@@ -210,7 +213,7 @@ class CharactersView(StudioModelView):
             data=data,
             name=version.name if version is not None else _("A published character"),
             rendered=macros.render(
-                data.get("first_mes", ""), char=macros.display_name(data) if data else "", user=_("You")
+                data.get("first_mes", ""), char=macros.display_name(data) if data else "", user=_("you")
             ),
         )
 
@@ -250,11 +253,13 @@ class CharactersView(StudioModelView):
         if isinstance(error, StaleCharacterError):
             # The next save is made in knowledge of what is saved now.
             context |= {"stale": stale_differences(form, error), "row_version": error.row_version}
+        is_beside_a_field = False
         if isinstance(error, InvalidError):
             form.validate()
-            attach_errors(form, error)
+            is_beside_a_field = attach_errors(form, error)
             context["row_errors"] = row_errors(error.fields)
-        flash(sentence(error), "danger")
+        if not is_beside_a_field:
+            flash(sentence(error), "danger")
         return self._editor(row, form, rows, **context), error.status
 
     def _editor(self, row: Character, form: CharacterForm, rows: Rows, **context: Any) -> str:
@@ -270,24 +275,29 @@ class CharactersView(StudioModelView):
 
     @expose("/<uuid:row_id>/portrait", methods=("POST",))
     def portrait(self, row_id: UUID) -> ResponseReturnValue:
-        """Show another portrait, or none."""
+        """Show another portrait, or none; what is refused leaves the character as it was, with the reason said there."""
         # Whose character it is comes before what is wrong with the picture.
         queries.get_writable(self.request_session, actor=current_actor(), character_id=row_id)
         sent = request.files.get("portrait")
         data = sent.read() if sent is not None else b""
-        if not data and request.form.get("do") != "remove":
-            raise InvalidError("Choose a picture first: PNG, JPEG, WebP or GIF, up to 20 MB.")
-        characters.set_portrait(
-            self.request_session,
-            actor=current_actor(),
-            storage=self.resources.storage,
-            character_id=row_id,
-            row_version=sent_version() or 0,
-            data=data or None,
-            name=(sent.filename or "") if sent is not None else "",
-            now=utc_now(),
-        )
-        flash(_("The portrait is saved.") if data else _("The portrait is taken away."), "success")
+        try:
+            if not data and request.form.get("do") != "remove":
+                raise InvalidError("Choose a picture first: PNG, JPEG, WebP or GIF, up to 20 MB.")
+            characters.set_portrait(
+                self.request_session,
+                actor=current_actor(),
+                storage=self.resources.storage,
+                character_id=row_id,
+                row_version=sent_version() or 0,
+                data=data or None,
+                name=(sent.filename or "") if sent is not None else "",
+                now=utc_now(),
+            )
+        except StudioError as error:
+            self.request_session.rollback()
+            flash(sentence(error), "danger")
+        else:
+            flash(_("The portrait is saved.") if data else _("The portrait is taken away."), "success")
         return redirect(url_for(".details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/archive", methods=("POST",))
@@ -372,7 +382,7 @@ class CharactersView(StudioModelView):
 
     @staticmethod
     def _rendered(row: Character, text: str) -> str:
-        return macros.render(text, char=row.nickname or row.name, user=_("You"))
+        return macros.render(text, char=row.nickname or row.name, user=_("you"))
 
 
 def _layout() -> str:

@@ -22,12 +22,16 @@ _FORM_NAMES = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One reason of a rejection as its creator reads it; `field` is empty where it is about the whole."""
+    """One reason of a rejection as its creator reads it; `field` is empty where it is about the whole.
+
+    `name` is what the editor calls the field, "" where the editor has none for it.
+    """
 
     title: str
     message: str
     comment: str
     field: str
+    name: str
     url: str
 
 
@@ -40,18 +44,23 @@ def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Aske
             message=reason_message(one.reason),
             comment=one.comment,
             field=field_label(one.field) if one.field else "",
+            name=_name(one.field),
             url=_place(character_id, one.field),
         )
         for one in found
     ]
 
 
-def _place(character_id: UUID, field: str) -> str:
+def _name(field: str) -> str:
     name = _FORM_NAMES.get(field, field)
-    if name.startswith("greeting_") or name in rules.FIELDS:
+    return name if name.startswith("greeting_") or name in rules.FIELDS else ""
+
+
+def _place(character_id: UUID, field: str) -> str:
+    if name := _name(field):
         return url_for("characters.edit_view", row_id=character_id, _anchor=f"field-{name}")
-    if name.startswith("listing."):
+    if field.startswith("listing."):
         return url_for("listings.create_view", character_id=character_id)
-    if name == "portrait":
+    if field == "portrait":
         return url_for("characters.details_view", row_id=character_id, _anchor="portrait")
     return url_for("characters.edit_view", row_id=character_id)

@@ -31,6 +31,17 @@ CONTAINERS = {
     "png_charx": _l("CHARX behind a PNG picture"),
     "webp": _l("WebP picture"),
 }
+KINDS = {
+    "v1": "V1",
+    "v2": "V2",
+    "v3": "V3",
+    "agnai": "Agnai",
+    "pygmalion": "Pygmalion",
+    "tavernai": "TavernAI",
+    "text_generation": "text-generation-webui",
+}
+"""What people call the kinds of cards; names, so the same in every language."""
+
 FIELDS = {
     "name": _l("Name"),
     "nickname": _l("Nickname"),
@@ -163,6 +174,13 @@ class ImportsView(StudioView):
             report=document.report,
             duplicates=duplicates.find(self.session, actor=current_actor(), document=document),
             containers=CONTAINERS,
+            kind_of=kind_of,
             labels=FIELDS,
             likeness=LIKENESS,
         )
+
+
+def kind_of(card_format: str) -> str:
+    """The kind in a card's format ("png_v2", "json_text_generation"), as people call it."""
+    kind = card_format.partition("_")[2]
+    return KINDS.get(kind, kind)

@@ -14,6 +14,7 @@ from admin_views import ui
 from admin_views.base import StudioModelView, StudioView, expose
 from admin_views.listing import Column, Filter, FilterKind, contains
 from admin_views.resources import Resources
+from admin_views.search import provider_label
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
@@ -196,6 +197,7 @@ class HealthView(StudioView):
             silent_since=now - timedelta(seconds=self.resources.settings.job_lease),
             fact_label=lambda name: FACT_LABELS.get(name, name),
             embeddings=self.resources.embeddings,
+            computed_by=provider_label(self.resources.embeddings),
         )
 
 

@@ -20,6 +20,7 @@ from studio.memory import search
 from studio.memory.errors import NotEmbeddedError
 from studio.memory.rules import LONGEST_QUERY
 from studio.memory.search import Mode
+from studio.providers.embeddings import EmbeddingProvider
 
 FIELD_LABELS = {
     "name": _l("name"),
@@ -29,6 +30,14 @@ FIELD_LABELS = {
     "text": _l("text"),
 }
 """What people read for the places in which a word was found."""
+
+
+_LOCAL_LABEL = _l("Universal Sentence Encoder, on this machine (local)")
+
+
+def provider_label(provider: EmbeddingProvider) -> str:
+    """What computes meaning, in the reader's words; another's server is called as its settings call it."""
+    return str(_LOCAL_LABEL) if provider.is_local else provider.label
 
 
 class SearchView(StudioView):
@@ -78,7 +87,7 @@ class SearchView(StudioView):
             results=results,
             refusal=refusal,
             field_labels=FIELD_LABELS,
-            provider=self.resources.embeddings,
+            computed_by=provider_label(self.resources.embeddings),
             character_url=_character_url,
         )
 

@@ -1,4 +1,5 @@
 import re
+import struct
 import uuid
 from io import BytesIO
 
@@ -118,6 +119,10 @@ class TestDetails:
             assert text in page
         assert "Three fallback" not in page
         assert "Add at least three fallback replies" in page
+
+    def test_calls_the_reader_you_in_the_middle_of_a_sentence(self, session, browser, owner):
+        character = make_character(session, owner=owner.actor, greetings=Greetings("As {{user}} logs in"))
+        assert "As you logs in" in browser.get(f"/characters/{character.id}").text
 
     def test_runs_nothing_of_a_card(self, session, browser, owner):
         character = make_character(
@@ -261,6 +266,14 @@ class TestEdit:
         session.expire_all()
         assert character.name == "Old"
 
+    @pytest.mark.parametrize(
+        "wrong", [{"name": ""}, {"reply_content": "a reply", "reply_weight": "many", "reply_language": ""}]
+    )
+    def test_says_once_that_something_is_wrong(self, session, browser, owner, post, wrong):
+        character = make_character(session, owner=owner.actor)
+        answer = post(browser, f"/characters/{character.id}/edit", **form_of(character, **wrong))
+        assert answer.text.count("alert-danger") == 1
+
     def test_does_the_same_for_a_second_click(self, session, browser, owner, post):
         character = make_character(session, owner=owner.actor)
         data = form_of(character, name="Twice")
@@ -296,17 +309,39 @@ class TestPortrait:
         session.expire_all()
         assert character.portrait_id is None
 
-    @pytest.mark.parametrize("data", [b"", b"<svg></svg>", b"text"], ids=["nothing", "svg", "text"])
-    def test_refuses_what_is_no_picture_with_a_sentence(self, session, browser, owner, post, data):
+    @pytest.mark.parametrize(
+        ("data", "sentence"),
+        [
+            (b"", "Choose a picture first"),
+            (b"<svg></svg>", "PNG"),
+            (picture()[:200], "PNG"),
+            (picture()[:16] + struct.pack(">II", 10_000, 10_000) + picture()[24:], "40 megapixels"),
+        ],
+        ids=["nothing", "svg", "cut off", "100 megapixels"],
+    )
+    def test_comes_back_with_a_sentence_and_the_old_portrait_where_refused(
+        self, session, browser, owner, post, data, sentence
+    ):
         character = make_character(session, owner=owner.actor)
+        # Reading the page takes its message away.
+        browser.get(self.upload(post, browser, character, picture()).location)
+        session.expire_all()
+        before = (character.portrait_id, character.row_version)
         answer = self.upload(post, browser, character, data)
-        assert answer.status_code == 422
-        assert "PNG" in answer.text
+        assert answer.status_code == 303
+        assert answer.location.endswith(f"/characters/{character.id}")
+        page = browser.get(answer.location).text
+        message = re.search(r'<div class="messages".*?alert-danger.*?</div>', page, re.DOTALL)
+        assert message is not None
+        assert sentence in message[0]
+        session.expire_all()
+        assert (character.portrait_id, character.row_version) == before
 
     def test_is_not_found_by_outsiders(self, session, browser_of, owner, post):
         character = make_character(session, owner=owner.actor)
         outsider = browser_of(make_user(session, RoleName.CREATOR))
-        assert self.upload(post, outsider, character, picture()).status_code == 404
+        for data in (picture(), b"<svg></svg>", b""):
+            assert self.upload(post, outsider, character, data).status_code == 404
 
 
 class TestArchive:
@@ -369,7 +404,7 @@ class TestLanguage:
 
 
 class TestReview:
-    def test_shows_the_owner_what_to_change_and_where(self, session, browser, browser_of, owner, now):
+    def sent_back(self, session, owner, now, *, field):
         moderator = make_user(session, RoleName.MODERATOR).actor
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator, now=now)
         listing = session.get_one(CharacterPublication, case.publication_id)
@@ -379,15 +414,48 @@ class TestReview:
             actor=moderator,
             case_id=case.id,
             content_hash=listing.content_hash,
-            reasons=[Reason(code=reason.code, field="first_mes", comment="Say hello first.")],
+            reasons=[Reason(code=reason.code, field=field, comment="Say hello first.")],
             now=now,
         )
+        return listing
+
+    def test_shows_the_owner_what_to_change_and_where(self, session, browser, browser_of, owner, now):
+        listing = self.sent_back(session, owner, now, field="first_mes")
         for path in ("", "/edit"):
             page = browser.get(f"/characters/{listing.character_id}{path}").text
             assert "Say hello first." in page
             assert f"/characters/{listing.character_id}/edit#field-greeting_first" in page
         outsider = browser_of(make_user(session, RoleName.CREATOR))
         assert outsider.get(f"/characters/{listing.character_id}").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("field", "name", "described"),
+        [
+            ("first_mes", "greeting_first", "greeting-first-help asked-greeting_first"),
+            ("alternate_greetings", "greeting_alternate", "asked-greeting_alternate"),
+            ("mes_example", "example_dialogue", "example_dialogue-help asked-example_dialogue"),
+            ("content_rating", "content_rating", "asked-content_rating"),
+            ("scenario", "scenario", "scenario-help asked-scenario"),
+        ],
+    )
+    def test_shows_a_reason_below_the_field_that_it_is_about(
+        self, session, browser, owner, now, post, field, name, described
+    ):
+        listing = self.sent_back(session, owner, now, field=field)
+        character = session.get_one(Character, listing.character_id)
+        data = form_of(character, greeting_alternate="Other", do="add:alternate")
+        page = post(browser, f"/characters/{character.id}/edit", **data).text
+        assert re.search(
+            rf'<(?:textarea|select)[^>]*aria-describedby="{described}"[^>]* name="{name}"', page
+        ) or re.search(rf'<(?:textarea|select)[^>]* name="{name}"[^>]*aria-describedby="{described}"', page)
+        below = page.partition(f'id="field-{name}"')[2].partition(f'id="asked-{name}"')[2]
+        assert "Say hello first." in below[:1_000]
+
+    def test_shows_a_reason_of_the_whole_only_on_top(self, session, browser, owner, now):
+        listing = self.sent_back(session, owner, now, field="")
+        page = browser.get(f"/characters/{listing.character_id}/edit").text
+        assert page.count("Say hello first.") == 1
+        assert "asked-" not in page
 
     def test_shows_others_the_listed_version_and_not_the_later_draft(self, session, browser_of, owner, now):
         moderator = make_user(session, RoleName.MODERATOR).actor

@@ -1,3 +1,4 @@
+import json
 import uuid
 from io import BytesIO
 
@@ -105,6 +106,18 @@ class TestReport:
         answer = post(browser, f"/imports/{document.id}/confirm")
         assert answer.status_code == 422
         assert "too long to keep" in answer.text
+
+    def test_cuts_a_long_name_here_and_in_the_list(self, session, browser, owner, storage):
+        document = make_preview(session, actor=owner.actor, storage=storage, data=json_card(name="n" * 5_000))
+        for path in (f"/imports/{document.id}", "/imports/"):
+            page = browser.get(path).text
+            assert "n" * 79 + "…" in page
+            assert "n" * 80 not in page
+
+    def test_names_the_kind_of_card_as_people_do(self, session, browser, owner, storage):
+        card = json.dumps({"名称": "独孤求败", "描述": "proud"}).encode()
+        document = make_preview(session, actor=owner.actor, storage=storage, data=card, filename="card.json")
+        assert "JSON file, TavernAI" in browser.get(f"/imports/{document.id}").text
 
     def test_runs_nothing_of_a_card(self, session, browser, owner, storage):
         evil = "<script>alert(1)</script>"
