@@ -7,9 +7,11 @@ and a route that names no permission does not exist. `docs/how-to/new-view.md` h
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
+from uuid import UUID
 
 import sqlalchemy as sa
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
 from flask_admin.contrib.sqla import ModelView
@@ -20,7 +22,7 @@ from admin_views import listing
 from admin_views.access import AnyOf, allows, ask_permission, route_permission
 from admin_views.export import MOST_ROWS, stream_csv
 from admin_views.forms import StudioForm, attach_errors, current_version, differences, sent_version, sentence
-from admin_views.listing import Column, Filter, ListState, Orders
+from admin_views.listing import Column, Filter, ListState, LongLists, Orders
 from admin_views.pickers import MOST_SUGGESTIONS, Picker
 from admin_views.resources import Resources, request_session, resources
 from admin_views.session import current_actor
@@ -39,6 +41,23 @@ __all__ = [
     "route_permission",
     "sent_version",
 ]
+
+
+_ANY_ID = UUID(int=0)
+_ANY = str(_ANY_ID)
+_PLAIN_IN_QUERY = "!$'()*,/:;?@"
+"""What Werkzeug leaves as it is in a query."""
+
+
+_PLACES = frozenset({"after", "before", "sort", "desc", "layout"})
+"""Arguments of a list that say which of its rows are shown, and how, but not which there are."""
+
+
+def _what_is_listed() -> tuple[Any, ...]:
+    """Who asks, and all of the address that may change which rows a list has."""
+    actor = current_actor()
+    asked = frozenset((name, value) for name, value in request.args.items(multi=True) if name not in _PLACES)
+    return actor.user_id, actor.roles, asked
 
 
 class Guarded:
@@ -150,6 +169,7 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
         self, resources: Resources, model: type[Any], *, name: Any, endpoint: str, url: str | None = None
     ) -> None:
         self.resources = resources
+        self.long_lists = LongLists()
         super().__init__(model, resources.db, name=name, endpoint=endpoint, url=url or f"/{endpoint}")
         if self.column_filters or self.column_editable_list:
             raise LookupError(f"{type(self).__name__} uses Flask-Admin's filters or list editing; use `filters`.")
@@ -208,10 +228,15 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
 
     def row_url(self, row: Any) -> str | None:
         """Where a row of the list leads for the present person."""
-        for method in ("details_view", "edit_view"):
-            if self.may(method):
-                return url_for(f"{self.endpoint}.{method}", row_id=row.id)
-        return None
+        # Building one address costs as much as all the rest of a row: the others of a page are made from it.
+        addresses: dict[str, str | None] = g.setdefault("row_addresses", {})
+        if self.endpoint not in addresses:
+            method = next((method for method in ("details_view", "edit_view") if self.may(method)), None)
+            if self.row_id_converter != "uuid":
+                return None if method is None else url_for(f"{self.endpoint}.{method}", row_id=row.id)
+            addresses[self.endpoint] = None if method is None else url_for(f"{self.endpoint}.{method}", row_id=_ANY_ID)
+        address = addresses[self.endpoint]
+        return None if address is None else address.replace(_ANY, str(row.id))
 
     def saved_url(self, row: Any) -> str:
         """Where a person goes after saving."""
@@ -292,6 +317,8 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
             state=state,
             size=self.page_size,
             options=self.load,
+            long_lists=self.long_lists,
+            key=_what_is_listed(),
         )
         return self.render(
             self.list_template,
@@ -311,7 +338,11 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
 
     def list_url(self, arguments: Mapping[str, Any]) -> str:
         """The address of this list with `arguments`."""
-        return url_for(f"{self.endpoint}.index_view", **arguments)
+        addresses: dict[str, str] = g.setdefault("list_addresses", {})
+        if self.endpoint not in addresses:
+            addresses[self.endpoint] = url_for(f"{self.endpoint}.index_view")
+        query = urlencode({name: value for name, value in arguments.items() if value is not None}, safe=_PLAIN_IN_QUERY)
+        return f"{addresses[self.endpoint]}?{query}" if query else addresses[self.endpoint]
 
     @expose("/<uuid:row_id>")
     def details_view(self, row_id: Any) -> ResponseReturnValue:

@@ -1,7 +1,9 @@
 """The language and time zone of a page: the person's own, else their browser's."""
 
+from typing import Any
+
 from flask import Flask, g, has_request_context, request
-from flask_babel import Babel
+from flask_babel import Babel, get_translations
 
 from admin_views.session import current_person
 from studio.settings import ROOT
@@ -17,6 +19,20 @@ def init_i18n(app: Flask) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(ROOT / "studio" / "translations")
     app.config["BABEL_DEFAULT_LOCALE"] = "en"
     Babel(app, locale_selector=chosen_locale, timezone_selector=chosen_timezone)
+    # A page has some hundred texts; Flask-Babel would look for the catalogue of each.
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda text: _catalogue().ugettext(text),
+        ngettext=lambda one, many, count: _catalogue().ungettext(one, many, count),
+        pgettext=lambda context, text: _catalogue().upgettext(context, text),
+        npgettext=lambda context, one, many, count: _catalogue().unpgettext(context, one, many, count),
+        newstyle=True,
+    )
+
+
+def _catalogue() -> Any:
+    if "catalogue" not in g:
+        g.catalogue = get_translations()
+    return g.catalogue
 
 
 def chosen_locale() -> str:

@@ -1,6 +1,7 @@
 """What a list page is made of: columns, filters, orders, and one page of rows by keyset."""
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -13,11 +14,15 @@ from werkzeug.datastructures import MultiDict
 
 from studio.accounts.permissions import Actor
 from studio.kit.errors import InvalidError
-from studio.kit.paging import Key, after, capped_count, decode_cursor, encode_cursor
-from studio.kit.text import bigrams, escape_like, folded, is_cjk, one_line
+from studio.kit.paging import COUNT_CAP, Key, after, capped_count, decode_cursor, encode_cursor
+from studio.kit.text import bigrams, escape_like, folded, one_line
 
 LONGEST_SEARCH = 200
+_PLAN_FOR_THIS_TEXT = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
+SHORTEST_TRIGRAM = 3
 _MOST_TERMS = 8
+_LONG_FOR = 60.0
+_MOST_LONG_LISTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,26 @@ class RowPage:
     is_capped: bool
 
 
+class LongLists:
+    """Which lists have more rows than are counted: believed for a minute, so that paging does not count again.
+
+    A key names who asks and everything that the rows depend on.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[Hashable, float] = {}
+
+    def has(self, key: Hashable) -> bool:
+        """Whether the list was long less than a minute ago."""
+        return time.monotonic() < self._until.get(key, 0.0)
+
+    def add(self, key: Hashable) -> None:
+        """Remember that the list is long."""
+        if len(self._until) >= _MOST_LONG_LISTS:
+            self._until.clear()
+        self._until[key] = time.monotonic() + _LONG_FOR
+
+
 def fetch_page(
     session: Session,
     query: sa.Select[Any],
@@ -189,11 +214,17 @@ def fetch_page(
     state: ListState,
     size: int,
     options: Sequence[Any] = (),
+    long_lists: LongLists | None = None,
+    key: Hashable = None,
 ) -> RowPage:
     """One page of `query` (scoped and filtered, without an order) by keyset, with a count that is capped unless asked exact.
 
-    Two statements and those of the eager loads, whatever the page. Raises BadCursorError.
+    Two statements (three for a search) and those of the eager loads, whatever the page; one less where `long_lists`
+    knows that the list of this `key` passes the cap. Raises BadCursorError.
     """
+    if state.search:
+        # Without this, the fifth search would get a plan for an average text, which suits neither rare words nor common ones.
+        session.execute(_PLAN_FOR_THIS_TEXT)
     backwards = state.before is not None
     cursor = state.before if backwards else state.after
     paged = query.options(*options)
@@ -207,7 +238,12 @@ def fetch_page(
         rows.reverse()
     has_next = bool(rows) and (has_more or backwards)
     has_previous = bool(rows) and (has_more if backwards else cursor is not None)
-    count, is_capped = counted(session, query, exact=state.exact_count)
+    if long_lists is not None and not state.exact_count and long_lists.has(key):
+        count, is_capped = COUNT_CAP, True
+    else:
+        count, is_capped = counted(session, query, exact=state.exact_count)
+        if is_capped and long_lists is not None:
+            long_lists.add(key)
     return RowPage(
         rows=rows,
         after=_cursor(rows[-1], keys) if has_next and (has_more or backwards) else None,
@@ -250,19 +286,21 @@ def contains(text: str, *columns: Any) -> sa.ColumnElement[bool]:
 
 
 def contains_folded(text: str, *, search_text: Any, pairs: Any) -> sa.ColumnElement[bool]:
-    """Rows whose folded `search_text` (trigram index) contains every word of `text`.
+    """Rows whose folded `search_text` contains every word of `text`, each by the index that is made for it.
 
-    Words of one or two Chinese characters are below a trigram: they are looked up in the array `pairs`.
+    Words of three and more signs are found by trigrams. Shorter ones are below a trigram: Chinese ones and
+    whole Latin ones stand in the array `pairs`. One word is never looked up in both, since
+    PostgreSQL multiplies the two estimates, expects a handful of rows and sorts half the table.
     """
     criteria: list[sa.ColumnElement[bool]] = [sa.true()]
     for term in folded(one_line(text)).split(" ")[:_MOST_TERMS]:
         if not term:
             continue
-        like = search_text.like(f"%{escape_like(term)}%", escape="\\")
-        if is_cjk(term) and len(term) > 1:
-            # The array narrows by its index; the text then decides where the pairs are not neighbours.
-            like = sa.and_(pairs.contains(bigrams([term])), like)
-        criteria.append(like)
+        # A short term of mixed signs, such as "c+", is no piece of its own.
+        if len(term) < SHORTEST_TRIGRAM and term in bigrams([term]):
+            criteria.append(pairs.contains([term]))
+        else:
+            criteria.append(search_text.like(f"%{escape_like(term)}%", escape="\\"))
     return sa.and_(*criteria)
 
 

@@ -50,11 +50,16 @@ def navigation() -> list[Section]:
     return found
 
 
+def place() -> str:
+    """Which entry stands for the present page: the name of its view."""
+    return (request.endpoint or "").rpartition(".")[0]
+
+
 def _entry(view: Any) -> Entry:
     first = "index_view" if hasattr(view, "index_view") else "index"
     return Entry(
         label=str(view.name),
         url=url_for(f"{view.endpoint}.{first}"),
         icon=view.menu_icon,
-        is_here=(request.endpoint or "").rpartition(".")[0] == view.endpoint,
+        is_here=place() == view.endpoint,
     )

@@ -16,18 +16,20 @@ def current_actor() -> Actor:
     """
     if not has_request_context():
         return NOBODY
-    user_id = getattr(current_user, "id", None) if current_user.is_authenticated else None
+    # The row itself: each look through the proxy costs several of these.
+    user = current_user._get_current_object()  # noqa: SLF001 - the documented way out of a LocalProxy.
+    user_id = user.id if user.is_authenticated else None
     cached: tuple[UUID | None, Actor] | None = g.get("studio_actor")
     # Signing in and out happens within a request: what was read before it is no longer true.
     if cached is None or cached[0] != user_id:
-        cached = (user_id, current_user.actor if user_id is not None else NOBODY)
+        cached = (user_id, user.actor if user_id is not None else NOBODY)
         g.studio_actor = cached
     return cached[1]
 
 
 def current_person() -> User | None:
     """The row of the person signed in, or None."""
-    if not has_request_context() or not current_user.is_authenticated:
+    if not has_request_context():
         return None
-    person: User = current_user._get_current_object()  # noqa: SLF001 - the documented way out of a LocalProxy.
-    return person
+    person = current_user._get_current_object()  # noqa: SLF001 - the documented way out of a LocalProxy.
+    return person if person.is_authenticated else None

@@ -1,0 +1,126 @@
+"""Ways of writing times, money and states in the reader's language; what was written once is kept."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+from babel.dates import format_date as write_date
+from babel.dates import format_datetime as write_datetime
+from flask import g, has_request_context
+from flask_babel import format_currency, format_timedelta, get_locale, get_timezone
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from studio.kit.clock import utc_now
+from studio.kit.money import Money
+
+_HUES = 12
+_RECENT = timedelta(days=30)
+_MINUTE = timedelta(minutes=1)
+_KEPT = 4_096
+
+STATUS_LABELS = {
+    "active": _l("active"),
+    "alternate": _l("alternate"),
+    "approved": _l("live"),
+    "archived": _l("archived"),
+    "cancelled": _l("cancelled"),
+    "claimed": _l("claimed"),
+    "confirmed": _l("confirmed"),
+    "creator": _l("creator"),
+    "admin": _l("admin"),
+    "moderator": _l("moderator"),
+    "staff": _l("staff"),
+    "commercial": _l("commercial"),
+    "decided": _l("decided"),
+    "discarded": _l("discarded"),
+    "draft": _l("draft"),
+    "explicit": _l("explicit"),
+    "failed": _l("failed"),
+    "first": _l("first"),
+    "free": _l("free"),
+    "general": _l("for everyone"),
+    "info": _l("note"),
+    "mature": _l("mature"),
+    "official": _l("official"),
+    "pending": _l("waiting for review"),
+    "personal": _l("personal"),
+    "previewed": _l("previewed"),
+    "published": _l("published"),
+    "queued": _l("waiting"),
+    "rejected": _l("sent back"),
+    "running": _l("running"),
+    "screening": _l("being screened"),
+    "severe": _l("severe"),
+    "succeeded": _l("done"),
+    "suspended": _l("suspended"),
+    "teen": _l("teen"),
+    "unlisted": _l("unlisted"),
+    "unrated": _l("not rated"),
+    "waiting": _l("waiting"),
+    "warning": _l("warning"),
+    "withdrawn": _l("withdrawn"),
+}
+"""What people read for the statuses of all domains."""
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago for what is recent ("5 minutes ago"), a date for what is not."""
+    if moment is None:
+        return ""
+    distance = moment - utc_now()
+    if abs(distance) > _RECENT:
+        return _date(moment, *_reader())
+    if abs(distance) < _MINUTE:
+        return str(_("just now"))
+    return str(format_timedelta(distance, add_direction=True))
+
+
+def exact_time(moment: datetime | None) -> str:
+    """Date and time, in the reader's time zone."""
+    return "" if moment is None else _date_and_time(moment, *_reader())
+
+
+def format_money(minor: int, currency: str) -> str:
+    """The amount as the reader writes money; nothing to pay is "Free"."""
+    if minor == 0:
+        return str(_("Free"))
+    return str(format_currency(Money(minor, currency).amount, currency))
+
+
+def status_label(status: object) -> str:
+    """A status in the reader's words; one without words is shown as it is stored."""
+    return _status_label(str(status), _reader()[0])
+
+
+@lru_cache(maxsize=_KEPT)
+def hue(name: str) -> int:
+    """One of twelve colours, the same for the same name every time."""
+    return hashlib.blake2s(name.encode(errors="replace"), digest_size=1).digest()[0] % _HUES
+
+
+def _reader() -> tuple[str, tzinfo]:
+    """The reader's language and time zone, found out once per request."""
+    if not has_request_context():
+        return "en", UTC
+    found: tuple[str, tzinfo] | None = g.get("reader")
+    if found is None:
+        found = g.reader = str(get_locale()), get_timezone()
+    return found
+
+
+@lru_cache(maxsize=_KEPT)
+def _date(moment: datetime, locale: str, zone: tzinfo) -> str:
+    return str(write_date(moment.astimezone(zone).date(), "medium", locale=locale))
+
+
+@lru_cache(maxsize=_KEPT)
+def _date_and_time(moment: datetime, locale: str, zone: tzinfo) -> str:
+    return str(write_datetime(moment.astimezone(UTC), "medium", tzinfo=zone, locale=locale))
+
+
+@lru_cache(maxsize=_KEPT)
+def _status_label(status: str, _locale: str) -> str:
+    # Lazy texts speak the present reader's language, which is the one that the key names.
+    label = STATUS_LABELS.get(status)
+    return str(label) if label is not None else status.replace("_", " ")
