@@ -187,15 +187,6 @@ def list_versions(session: Session, *, character_id: UUID, limit: int = PAGE) ->
     return session.scalars(query).all()
 
 
-def find_version(session: Session, *, character_id: UUID, version_number: int) -> CharacterVersion | None:
-    """One version of a character that the caller was allowed to see."""
-    return session.scalar(
-        sa.select(CharacterVersion).where(
-            CharacterVersion.character_id == character_id, CharacterVersion.version_number == version_number
-        )
-    )
-
-
 def same_content(session: Session, *, actor: Actor, content_hash: str) -> list[UUID]:
     """Characters visible to the actor whose card says exactly the same, now or when it came in."""
     imported = sa.exists().where(CardDocument.character_id == Character.id, CardDocument.content_hash == content_hash)

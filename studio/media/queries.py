@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
-from studio.media.models import MediaFile, MediaPurpose, VariantKind
+from studio.media.models import MediaFile, MediaPurpose
 
 
 def file_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -25,11 +25,6 @@ def get_file(session: Session, *, actor: Actor, file_id: UUID) -> MediaFile:
     if file is None:
         raise NotFoundError
     return file
-
-
-def find_variant(session: Session, *, source_id: UUID, kind: VariantKind) -> MediaFile | None:
-    """The variant of a picture, once the job has made it; whoever may see the picture may see it."""
-    return session.scalar(sa.select(MediaFile).where(MediaFile.source_id == source_id, MediaFile.variant == kind))
 
 
 def find_same(session: Session, *, owner_id: UUID | None, sha256: str, purpose: MediaPurpose) -> MediaFile | None:
