@@ -42,6 +42,24 @@ def app(settings: Settings, session: Session, compiled_templates: FileSystemByte
 
 
 @pytest.fixture
+def make_app(session):
+    """The application with other settings, on the test's connection."""
+    made = []
+
+    def make(settings):
+        made.append(create_app(settings, connection=session.connection()))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            app.db.session.remove()
+            for engine in app.db.engines.values():
+                engine.dispose()
+        app.extensions["studio"].redis.close()
+
+
+@pytest.fixture
 def client(app: Studio) -> FlaskClient:
     """A browser of somebody who is not signed in."""
     return app.test_client()

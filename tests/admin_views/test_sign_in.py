@@ -8,7 +8,6 @@ import pytest
 from studio.accounts import demo_accounts, passwords, people
 from studio.accounts.models import UserStatus
 from studio.accounts.permissions import SYSTEM, RoleName
-from studio.app import create_app
 from tests.factories.accounts import PASSWORD, make_user
 
 WRONG = "This e-mail address and password do not go together."
@@ -25,24 +24,6 @@ def enter(post):
 
 def is_signed_in(client):
     return client.get("/").status_code == 200
-
-
-@pytest.fixture
-def make_app(session):
-    """The application with other settings, on the test's connection."""
-    made = []
-
-    def make(settings):
-        made.append(create_app(settings, connection=session.connection()))
-        return made[-1]
-
-    yield make
-    for app in made:
-        with app.app_context():
-            app.db.session.remove()
-            for engine in app.db.engines.values():
-                engine.dispose()
-        app.extensions["studio"].redis.close()
 
 
 @pytest.fixture

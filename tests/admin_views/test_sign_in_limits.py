@@ -4,27 +4,8 @@ import pytest
 from pydantic import SecretStr
 
 from studio.accounts.permissions import RoleName
-from studio.app import create_app
 from tests.admin_views.conftest import token_of
 from tests.factories.accounts import PASSWORD, make_user
-
-
-@pytest.fixture
-def make_app(session):
-    """The application with other settings, on the test's connection."""
-    made = []
-
-    def make(settings):
-        made.append(create_app(settings, connection=session.connection()))
-        return made[-1]
-
-    yield make
-    for app in made:
-        with app.app_context():
-            app.db.session.remove()
-            for engine in app.db.engines.values():
-                engine.dispose()
-        app.extensions["studio"].redis.close()
 
 
 @pytest.fixture
