@@ -35,7 +35,7 @@ from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.kit.paging import Key
 
 
-class RolesField(SelectMultipleField):  # type: ignore[misc]
+class RolesField(SelectMultipleField):  # type: ignore[misc]  # WTForms has no types.
     """Roles as check boxes."""
 
     widget = ListWidget(prefix_label=False)

@@ -95,7 +95,7 @@ class Guarded:
         return render_template(template, view=self, **context)
 
 
-class StudioView(Guarded, BaseView):  # type: ignore[misc]
+class StudioView(Guarded, BaseView):  # type: ignore[misc]  # Flask-Admin has no types.
     """A page or several that belong together, with own routes by `@expose`.
 
     Each exposed method stands in `permissions`, or the application does not start. Arguments that are ids are
@@ -120,7 +120,7 @@ class StudioView(Guarded, BaseView):  # type: ignore[misc]
         return super().create_blueprint(admin)
 
 
-class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
+class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no types.
     """A list over one table, with details, forms, an export and pickers as far as `permissions` names them.
 
     A subclass says: `permissions` (of index_view, details_view, create_view, edit_view, delete_view, export_view,
@@ -202,15 +202,15 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]
         """The rows that `actor` may know of; a view that does not say shows nobody anything."""
         return sa.false()
 
-    def do_create(self, session: Session, *, actor: Actor, form: Any) -> Any:  # noqa: ARG002
+    def do_create(self, session: Session, *, actor: Actor, form: Any) -> Any:  # noqa: ARG002 - As above.
         """Have a service make the row from `form` and return it."""
         raise ForbiddenError
 
-    def do_update(self, session: Session, *, actor: Actor, row: Any, row_version: int | None, form: Any) -> Any:  # noqa: ARG002
+    def do_update(self, session: Session, *, actor: Actor, row: Any, row_version: int | None, form: Any) -> Any:  # noqa: ARG002 - As above.
         """Have a service change the row; the service compares `row_version` and raises StaleError."""
         raise ForbiddenError
 
-    def do_delete(self, session: Session, *, actor: Actor, row: Any, row_version: int | None) -> None:  # noqa: ARG002
+    def do_delete(self, session: Session, *, actor: Actor, row: Any, row_version: int | None) -> None:  # noqa: ARG002 - As above.
         """Have a service delete, archive or withdraw the row."""
         raise ForbiddenError
 
