@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := @$(PYTHON) -I studio/bootstrap.py
+BABEL := PYTHONPATH=. $(BIN)/pybabel -q
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench lock format clean
 
@@ -29,9 +30,11 @@ bench: ## Measure against stock Flask-Admin, Django and plain RQ; writes var/ben
 lock: ## Pin what pyproject.toml asks for
 	$(SETUP) lock
 
-format: ## Bring the code into its one format
+format: ## Bring the code into its one format, and the catalogue of translations up to date
 	$(SETUP) dev
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+	@mkdir -p var && $(BABEL) extract -F babel.cfg -k _l -k lazy_gettext --no-location --sort-output -o var/messages.pot .
+	@$(BABEL) update -i var/messages.pot -d studio/translations -l zh_Hans -N --ignore-obsolete --ignore-pot-creation-date -w 118
 
 clean: ## Remove what was built (never the data under var/)
 	@rm -rf .venv node_modules studio/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
