@@ -1,4 +1,4 @@
-"""Characters: the list, the page of one, its editor, its portrait, its exports."""
+"""Characters: the list, the page of one, its lorebook, its exports; the editor stands in `character_editor`."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,20 +13,14 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session, load_only
 
 from admin_views import listing, ui
-from admin_views.base import Permission, StudioModelView, expose, sent_version
+from admin_views.base import Permission, expose
+from admin_views.character_editor import EditorView
 from admin_views.character_form import (
     RATINGS,
     CharacterForm,
     NewCharacterForm,
-    Rows,
-    joined_tags,
-    row_errors,
-    rows_from,
-    rows_of,
-    stale_differences,
 )
 from admin_views.feedback import asked_of
-from admin_views.forms import attach_errors, sentence
 from admin_views.imports import ImportsView, kind_of
 from admin_views.job_labels import job_label, step_label
 from admin_views.listing import Column, Filter, FilterKind
@@ -35,13 +29,11 @@ from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
-from studio.authoring import characters, documents, drafts, exports, queries, rules
-from studio.authoring.errors import StaleCharacterError
+from studio.authoring import characters, exports, queries, rules
 from studio.authoring.models import Character, CharacterStatus
 from studio.cards import macros
 from studio.cards.writer import Export
 from studio.kit.clock import utc_now
-from studio.kit.errors import InvalidError, StudioError
 from studio.market import queries as market
 from studio.market.models import CharacterPublication, PublicationStatus
 from studio.work import queries as work_queries
@@ -72,7 +64,7 @@ def _owner_cell(row: Character) -> str:
     return str(g.get("character_owners", {}).get(row.owner_id, ""))
 
 
-class CharactersView(StudioModelView):
+class CharactersView(EditorView):
     """A creator's own characters; everybody's for moderators and staff, who read."""
 
     permissions: ClassVar[dict[str, Any]] = {
@@ -216,89 +208,6 @@ class CharactersView(StudioModelView):
                 data.get("first_mes", ""), char=macros.display_name(data) if data else "", user=_("you")
             ),
         )
-
-    @expose("/<uuid:row_id>/edit", methods=("GET", "POST"))
-    def edit_view(self, row_id: UUID) -> ResponseReturnValue:
-        """The editor. Buttons of rows re-arrange what is typed and save nothing; a stale save shows both texts."""
-        session, actor = self.request_session, current_actor()
-        row = queries.get_writable(session, actor=actor, character_id=row_id)
-        if request.method == "GET":
-            values = documents.values_of(row)
-            form = CharacterForm(formdata=None, data={**values, "tags": joined_tags(values["tags"])})
-            rows = rows_of(queries.greetings_of(session, character_id=row.id), drafts.replies_of(session, row))
-            return self._editor(row, form, rows)
-        form, rows = CharacterForm(), rows_from(request.form)
-        if rows.step(request.form.get("do", "")):
-            return self._editor(row, form, rows, is_dirty=True)
-        try:
-            saved = characters.update(
-                session,
-                actor=actor,
-                character_id=row_id,
-                row_version=sent_version() or 0,
-                changes=form.changes(),
-                greetings=rows.greetings(),
-                replies=rows.drafts(),
-                now=utc_now(),
-            )
-        except StudioError as error:
-            return self._refused_save(error, row_id, form, rows)
-        flash(_("Saved."), "success")
-        return redirect(self.saved_url(saved), 303)
-
-    def _refused_save(self, error: StudioError, row_id: UUID, form: CharacterForm, rows: Rows) -> ResponseReturnValue:
-        self.request_session.rollback()
-        row = queries.get_writable(self.request_session, actor=current_actor(), character_id=row_id)
-        context: dict[str, Any] = {"is_dirty": True}
-        if isinstance(error, StaleCharacterError):
-            # The next save is made in knowledge of what is saved now.
-            context |= {"stale": stale_differences(form, error), "row_version": error.row_version}
-        is_beside_a_field = False
-        if isinstance(error, InvalidError):
-            form.validate()
-            is_beside_a_field = attach_errors(form, error)
-            context["row_errors"] = row_errors(error.fields)
-        if not is_beside_a_field:
-            flash(sentence(error), "danger")
-        return self._editor(row, form, rows, **context), error.status
-
-    def _editor(self, row: Character, form: CharacterForm, rows: Rows, **context: Any) -> str:
-        known = {
-            "stale": [],
-            "row_errors": {},
-            "is_dirty": False,
-            "row_version": sent_version() or row.row_version,
-            **context,
-        }
-        known["feedback"] = asked_of(self.request_session, actor=current_actor(), character_id=row.id)
-        return self.render("authoring/editor.html", row=row, form=form, rows=rows, **known)
-
-    @expose("/<uuid:row_id>/portrait", methods=("POST",))
-    def portrait(self, row_id: UUID) -> ResponseReturnValue:
-        """Show another portrait, or none; what is refused leaves the character as it was, with the reason said there."""
-        # Whose character it is comes before what is wrong with the picture.
-        queries.get_writable(self.request_session, actor=current_actor(), character_id=row_id)
-        sent = request.files.get("portrait")
-        data = sent.read() if sent is not None else b""
-        try:
-            if not data and request.form.get("do") != "remove":
-                raise InvalidError("Choose a picture first: PNG, JPEG, WebP or GIF, up to 20 MB.")
-            characters.set_portrait(
-                self.request_session,
-                actor=current_actor(),
-                storage=self.resources.storage,
-                character_id=row_id,
-                row_version=sent_version() or 0,
-                data=data or None,
-                name=(sent.filename or "") if sent is not None else "",
-                now=utc_now(),
-            )
-        except StudioError as error:
-            self.request_session.rollback()
-            flash(sentence(error), "danger")
-        else:
-            flash(_("The portrait is saved.") if data else _("The portrait is taken away."), "success")
-        return redirect(url_for(".details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/archive", methods=("POST",))
     def archive(self, row_id: UUID) -> ResponseReturnValue:

@@ -11,7 +11,7 @@ from studio import tables
 from studio.settings import ROOT, Settings
 
 PACKAGES = ("studio", "admin_views", "jobs")
-DOMAINS = sorted(path.parent for path in (ROOT / "studio").glob("*/models.py"))
+DOMAINS = sorted({path.parent for name in ("models.py", "models") for path in (ROOT / "studio").glob(f"*/{name}")})
 FLOORS = ("errors", "models", "rules", "queries")
 
 
@@ -50,17 +50,15 @@ class TestDomains:
     @pytest.mark.parametrize("folder", DOMAINS, ids=lambda path: path.name)
     def test_floors_import_only_the_floors_above(self, folder):
         for place, floor in enumerate(FLOORS):
-            path = folder / f"{floor}.py"
-            if not path.exists():
-                continue
             below = {f"studio.{folder.name}.{name}" for name in FLOORS[place + 1 :]}
-            imported = set()
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ImportFrom) and node.module:
-                    imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-                elif isinstance(node, ast.Import):
-                    imported |= {alias.name for alias in node.names}
-            assert not imported & below, f"{by_name(path)} stands above what it imports"
+            for path in (*folder.glob(f"{floor}.py"), *folder.glob(f"{floor}/*.py")):
+                imported = set()
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                    if isinstance(node, ast.ImportFrom) and node.module:
+                        imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+                    elif isinstance(node, ast.Import):
+                        imported |= {alias.name for alias in node.names}
+                assert not imported & below, f"{by_name(path)} stands above what it imports"
 
     @pytest.mark.parametrize("folder", DOMAINS, ids=lambda path: path.name)
     def test_rules_know_no_session(self, folder):

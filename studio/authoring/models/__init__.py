@@ -1,0 +1,47 @@
+"""Tables of stories, characters, all that belongs to a character, and its immutable versions."""
+
+from studio.authoring.models.cards import CardDocument, DocumentState
+from studio.authoring.models.characters import (
+    Character,
+    CharacterOrigin,
+    CharacterScene,
+    CharacterStatus,
+    ContentRating,
+    ContextAwarenessConfig,
+    FallbackReply,
+    Greeting,
+    GreetingKind,
+)
+from studio.authoring.models.limits import NAME_LENGTH, REPLY_LENGTH, SHORT_LENGTH, TEXT_LENGTH, TITLE_LENGTH
+from studio.authoring.models.lorebooks import Lorebook, LorebookEntry
+from studio.authoring.models.opinions import CharacterRating, UserFavorite
+from studio.authoring.models.stories import Story
+from studio.authoring.models.versions import CharacterVersion, ListedCharacter
+from studio.authoring.models.voices import VoiceConfiguration
+
+__all__ = [
+    "NAME_LENGTH",
+    "REPLY_LENGTH",
+    "SHORT_LENGTH",
+    "TEXT_LENGTH",
+    "TITLE_LENGTH",
+    "CardDocument",
+    "Character",
+    "CharacterOrigin",
+    "CharacterRating",
+    "CharacterScene",
+    "CharacterStatus",
+    "CharacterVersion",
+    "ContentRating",
+    "ContextAwarenessConfig",
+    "DocumentState",
+    "FallbackReply",
+    "Greeting",
+    "GreetingKind",
+    "ListedCharacter",
+    "Lorebook",
+    "LorebookEntry",
+    "Story",
+    "UserFavorite",
+    "VoiceConfiguration",
+]

@@ -1,0 +1,53 @@
+"""Tables of lorebooks and their entries."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from studio.authoring.models.limits import TEXT_LENGTH, TITLE_LENGTH
+from studio.kit.orm import Base, Identified, RowVersioned, Timestamped, at_most, refers_to
+
+
+class Lorebook(Identified, Timestamped, RowVersioned, Base):
+    """A character's book of things it knows when they are spoken of."""
+
+    __tablename__ = "lorebooks"
+    __table_args__ = (at_most("name", TITLE_LENGTH),)
+
+    character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE", index=False, unique=True)
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    description: Mapped[str] = mapped_column(default="", server_default="")
+    scan_depth: Mapped[int | None]
+    token_budget: Mapped[int | None]
+    is_recursive: Mapped[bool | None]
+    extensions: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+
+
+class LorebookEntry(Identified, Base):
+    """One thing that a lorebook tells, and the words that call it up."""
+
+    __tablename__ = "lorebook_entries"
+    __table_args__ = (
+        sa.UniqueConstraint(
+            "lorebook_id",
+            "position",
+            name="uq_lorebook_entries_lorebook_id_position",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        at_most("content", TEXT_LENGTH),
+    )
+
+    lorebook_id: Mapped[UUID] = refers_to("lorebooks.id", ondelete="CASCADE", index=False)
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    keys: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    secondary_keys: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    content: Mapped[str] = mapped_column(default="", server_default="")
+    is_enabled: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    is_constant: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    insertion_order: Mapped[float] = mapped_column(sa.Double, default=100, server_default="100")
+    # The entry as the card holds it: whatever the columns don't know survives here.
+    document: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
