@@ -20,7 +20,7 @@ from admin_views.character_form import (
 from admin_views.feedback import asked_of
 from admin_views.forms import attach_errors, sentence
 from admin_views.session import current_actor
-from studio.authoring import characters, documents, drafts, queries
+from studio.authoring import characters, documents, queries
 from studio.authoring.errors import StaleCharacterError
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
@@ -38,7 +38,9 @@ class EditorView(StudioModelView):
         if request.method == "GET":
             values = documents.values_of(row)
             form = CharacterForm(formdata=None, data={**values, "tags": joined_tags(values["tags"])})
-            rows = rows_of(queries.greetings_of(session, character_id=row.id), drafts.replies_of(session, row))
+            rows = rows_of(
+                queries.greetings_of(session, character_id=row.id), queries.replies_of(session, character_id=row.id)
+            )
             return self._editor(row, form, rows)
         form, rows = CharacterForm(), rows_from(request.form)
         if rows.step(request.form.get("do", "")):

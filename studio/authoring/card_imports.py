@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring import drafts, fields, lorebooks, queries, reports
+from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.errors import (
     DocumentConfirmedError,
     DocumentDiscardedError,
@@ -207,6 +208,11 @@ def _make(session: Session, *, document: CardDocument, card: Json, now: datetime
     session.flush()
     greetings, _ = fields.read_greetings(card)
     drafts.write_greetings(session, character, greetings)
+    parts = fields.read_parts(card)
+    drafts.write_replies(session, character, parts.replies)
+    drafts.write_scenes(session, character, parts.scenes)
+    if parts.context != ContextSettings():
+        drafts.write_context(session, character, parts.context)
     lorebooks.write(session, character, card)
     return character
 

@@ -1,6 +1,6 @@
 """Characters as their authors work on them: made, changed, given a portrait, archived and brought back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,10 +9,13 @@ from sqlalchemy.orm import Session
 
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
-from studio.authoring import documents, drafts, queries, rules
+from studio.authoring import chat_settings, documents, drafts, queries, rules
+from studio.authoring import scenes as scene_rules
+from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.errors import LiveCharacterError
 from studio.authoring.models import Character, CharacterOrigin, CharacterStatus
 from studio.authoring.rules import Greetings, ReplyDraft
+from studio.authoring.scenes import SceneDraft
 from studio.kit.errors import ForbiddenError, InvalidError, StaleError
 from studio.media import files
 from studio.media.models import MediaPurpose
@@ -51,26 +54,26 @@ def update(
     changes: Mapping[str, Any],
     greetings: Greetings | None = None,
     replies: Sequence[ReplyDraft] | None = None,
+    scenes: Sequence[SceneDraft] | None = None,
+    context: ContextSettings | Mapping[str, Any] | None = None,
     now: datetime,
 ) -> Character:
-    """The draft says what was given: fields by name (`rules.FIELDS`), and all greetings and replies where given.
+    """The draft says what was given: fields by name (`rules.FIELDS`), and each part (`drafts.PARTS`) where given.
 
     All of it or nothing; saving what stands there already changes nothing, so a second click is harmless.
     Raises NotFoundError, ArchivedCharacterError, InvalidError with a sentence for each field, or
     StaleCharacterError with both texts where somebody saved since `row_version` was read.
     """
     character = drafts.locked(session, actor=actor, character_id=character_id)
-    wanted = _cleaned(changes, greetings, replies)
+    wanted = _cleaned(changes, greetings=greetings, replies=replies, scenes=scenes, context=context)
     drafts.refuse_stale(session, character, row_version=row_version, wanted=wanted)
     was = drafts.state(session, character)
     changed = {key: value for key, value in wanted.items() if was[key] != value}
     if not changed:
         return character
     for key, value in changed.items():
-        if key == "greetings":
-            drafts.write_greetings(session, character, value)
-        elif key == "replies":
-            drafts.write_replies(session, character, value)
+        if key in drafts.PARTS:
+            drafts.write_part(session, character, key, value)
         else:
             setattr(character, key, value)
     drafts.settle(
@@ -173,16 +176,20 @@ def _set_status(
     return character
 
 
-def _cleaned(
-    changes: Mapping[str, Any], greetings: Greetings | None, replies: Sequence[ReplyDraft] | None
-) -> dict[str, Any]:
+def _cleaned(changes: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
     wanted, wrong = rules.cleaned(changes)
-    if greetings is not None:
-        wanted["greetings"], more = rules.cleaned_greetings(greetings)
-        wrong |= more
-    if replies is not None:
-        wanted["replies"], more = rules.cleaned_replies(replies)
-        wrong |= more
+    for name, part in parts.items():
+        if part is not None:
+            wanted[name], more = _CLEANERS[name](part)
+            wrong |= more
     if wrong:
         raise InvalidError(_INVALID, fields=wrong)
     return wanted
+
+
+_CLEANERS: Mapping[str, Callable[[Any], tuple[Any, dict[str, str]]]] = {
+    "greetings": rules.cleaned_greetings,
+    "replies": rules.cleaned_replies,
+    "scenes": scene_rules.cleaned,
+    "context": chat_settings.cleaned_context,
+}

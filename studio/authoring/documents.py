@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from studio.authoring import fields, queries
+from studio.authoring.fields import Parts
 from studio.authoring.models import Character
 from studio.cards.documents import Json, parse_document
 from studio.cards.editing import apply_edits
@@ -45,6 +46,7 @@ def document_of(session: Session, character: Character) -> Json:
         normalise(raw).card,
         values=values_of(character),
         greetings=queries.greetings_of(session, character_id=character.id),
+        parts=parts_of(session, character),
     )
     return apply_edits(raw, wanted)
 
@@ -52,6 +54,15 @@ def document_of(session: Session, character: Character) -> Json:
 def card_of(session: Session, character: Character) -> Json:
     """The V3 object {spec, spec_version, data} of the draft."""
     return normalise(document_of(session, character)).card
+
+
+def parts_of(session: Session, character: Character) -> Parts:
+    """The fallback replies, scenes and context settings as somebody writes them."""
+    return Parts(
+        replies=tuple(queries.replies_of(session, character_id=character.id)),
+        scenes=tuple(queries.scenes_of(session, character_id=character.id)),
+        context=queries.context_of(session, character_id=character.id),
+    )
 
 
 def values_of(character: Character) -> dict[str, Any]:

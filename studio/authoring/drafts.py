@@ -1,6 +1,7 @@
 """What every change to a draft has in common: the lock, the version token, the parts' rows, and what follows from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,9 +14,19 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor
 from studio.accounts.rules import fingerprint
 from studio.authoring import documents, queries, rules
+from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.errors import ArchivedCharacterError, Difference, StaleCharacterError
-from studio.authoring.models import Character, CharacterStatus, FallbackReply, Greeting, GreetingKind
+from studio.authoring.models import (
+    Character,
+    CharacterScene,
+    CharacterStatus,
+    ContextAwarenessConfig,
+    FallbackReply,
+    Greeting,
+    GreetingKind,
+)
 from studio.authoring.rules import Greetings, ReplyDraft
+from studio.authoring.scenes import SceneDraft
 
 
 def locked(session: Session, *, actor: Actor, character_id: UUID) -> Character:
@@ -28,18 +39,19 @@ def locked(session: Session, *, actor: Actor, character_id: UUID) -> Character:
 
 def state(session: Session, character: Character) -> dict[str, Any]:
     """All that a person edits, by the names that forms and `Difference` use."""
-    greetings = queries.greetings_of(session, character_id=character.id)
+    parts = documents.parts_of(session, character)
     return {
         **documents.values_of(character),
-        "greetings": greetings,
-        "replies": replies_of(session, character),
+        "greetings": queries.greetings_of(session, character_id=character.id),
+        "replies": list(parts.replies),
+        "scenes": list(parts.scenes),
+        "context": parts.context,
     }
 
 
-def replies_of(session: Session, character: Character) -> list[ReplyDraft]:
-    """The fallback replies as somebody writes them."""
-    rows = queries.list_replies(session, character_id=character.id)
-    return [ReplyDraft(content=row.content, weight=row.weight, language=row.language) for row in rows]
+def write_part(session: Session, character: Character, name: str, value: Any) -> None:
+    """The character has exactly this part, as `state` names it: greetings, replies, scenes or context."""
+    _WRITERS[name](session, character, value)
 
 
 def refuse_stale(session: Session, character: Character, *, row_version: int, wanted: Mapping[str, Any]) -> None:
@@ -87,6 +99,37 @@ def write_replies(session: Session, character: Character, replies: Sequence[Repl
         for position, reply in enumerate(replies)
     )
     session.flush()
+
+
+def write_scenes(session: Session, character: Character, scenes: Sequence[SceneDraft]) -> None:
+    """The character has exactly these scenes, in this order."""
+    session.execute(sa.delete(CharacterScene).where(CharacterScene.character_id == character.id))
+    session.add_all(
+        CharacterScene(character_id=character.id, position=position, **asdict(scene))
+        for position, scene in enumerate(scenes)
+    )
+    session.flush()
+
+
+def write_context(session: Session, character: Character, context: ContextSettings) -> None:
+    """The character's chats are run by these settings."""
+    row = session.scalar(sa.select(ContextAwarenessConfig).where(ContextAwarenessConfig.character_id == character.id))
+    if row is None:
+        row = ContextAwarenessConfig(character_id=character.id)
+        session.add(row)
+    for name, value in asdict(context).items():
+        setattr(row, name, value)
+    session.flush()
+
+
+_WRITERS: Mapping[str, Callable[[Session, Character, Any], None]] = {
+    "greetings": write_greetings,
+    "replies": write_replies,
+    "scenes": write_scenes,
+    "context": write_context,
+}
+PARTS = tuple(_WRITERS)
+"""What of `state` stands in rows of its own, not in the character's."""
 
 
 def settle(
@@ -153,7 +196,9 @@ def ask_variants(session: Session, character: Character, *, actor: Actor) -> Non
         )
 
 
-_PLAIN = frozenset({"tags", "language", "content_rating", "status", "portrait_id", "row_version"})
+_PLAIN = frozenset(
+    {"tags", "language", "content_rating", "license", "ai_model", "status", "portrait_id", "row_version"}
+)
 
 
 def _audited(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +211,10 @@ def _audited_value(key: str, value: Any) -> Any:
         return {"count": sum(bool(text) for text in texts), **fingerprint("\n".join(texts))}
     if key == "replies":
         return {"count": len(value), **fingerprint("\n".join(f"{r.weight} {r.language} {r.content}" for r in value))}
+    if key == "scenes":
+        return {"count": len(value), **fingerprint("\n".join(repr(scene) for scene in value))}
+    if isinstance(value, ContextSettings):
+        return asdict(value)
     if key in _PLAIN or not isinstance(value, str):
         return str(value) if isinstance(value, UUID) else value
     return fingerprint(value)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, Permission
+from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.models import (
     CardDocument,
     Character,
@@ -15,6 +16,7 @@ from studio.authoring.models import (
     CharacterScene,
     CharacterStatus,
     CharacterVersion,
+    ContextAwarenessConfig,
     DocumentState,
     FallbackReply,
     Greeting,
@@ -22,7 +24,8 @@ from studio.authoring.models import (
     Lorebook,
     LorebookEntry,
 )
-from studio.authoring.rules import Greetings
+from studio.authoring.rules import Greetings, ReplyDraft
+from studio.authoring.scenes import SceneDraft
 from studio.kit.errors import NotFoundError
 from studio.media.models import MediaFile, MediaPurpose
 
@@ -127,6 +130,40 @@ def list_replies(session: Session, *, character_id: UUID) -> list[FallbackReply]
     """The fallback replies of a character in their order."""
     query = sa.select(FallbackReply).where(FallbackReply.character_id == character_id).order_by(FallbackReply.position)
     return list(session.scalars(query))
+
+
+def replies_of(session: Session, *, character_id: UUID) -> list[ReplyDraft]:
+    """The fallback replies as somebody writes them."""
+    rows = list_replies(session, character_id=character_id)
+    return [ReplyDraft(content=row.content, weight=row.weight, language=row.language) for row in rows]
+
+
+def scenes_of(session: Session, *, character_id: UUID) -> list[SceneDraft]:
+    """The scenes as somebody writes them."""
+    return [
+        SceneDraft(
+            title=row.title,
+            stage=row.stage,
+            progress=row.progress,
+            stage_prompt=row.stage_prompt,
+            required_progress=row.required_progress,
+        )
+        for row in list_scenes(session, character_id=character_id)
+    ]
+
+
+def context_of(session: Session, *, character_id: UUID) -> ContextSettings:
+    """The context settings of a character, the defaults where nobody chose."""
+    row = session.scalar(sa.select(ContextAwarenessConfig).where(ContextAwarenessConfig.character_id == character_id))
+    if row is None:
+        return ContextSettings()
+    return ContextSettings(
+        context_window=row.context_window,
+        memory_count=row.memory_count,
+        emotion_weight=row.emotion_weight,
+        learning_rate=row.learning_rate,
+        consistency=row.consistency,
+    )
 
 
 def list_scenes(session: Session, *, character_id: UUID) -> list[CharacterScene]:

@@ -1,17 +1,20 @@
 """What makes a character's fields right, what search reads of them, and what is still missing."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from studio.authoring import chat_settings
 from studio.authoring.models import (
     NAME_LENGTH,
     REPLY_LENGTH,
     SHORT_LENGTH,
     TEXT_LENGTH,
     ContentRating,
+    License,
 )
+from studio.authoring.models.limits import MOST_WARNINGS, WEIGHT
 from studio.cards import limits
 from studio.cards.documents import Json
 from studio.cards.normalise import content_hash as card_content_hash
@@ -41,7 +44,16 @@ LONG_TEXTS: tuple[str, ...] = (
     "post_history_instructions",
     "creator_notes",
 )
-FIELDS: tuple[str, ...] = (*SHORT_TEXTS, *LONG_TEXTS, "tags", "content_rating")
+LABELS = ("tags", "content_rating", "content_warnings", "license")
+AI_SETTINGS = (
+    "ai_model",
+    "context_tokens",
+    "emotional_range",
+    "is_learning_enabled",
+    "memory_retention_days",
+    "is_context_aware",
+)
+FIELDS: tuple[str, ...] = (*SHORT_TEXTS, *LONG_TEXTS, *LABELS, *AI_SETTINGS)
 """What a person may change in a character's own row."""
 
 EMBEDDED = frozenset({"name", "tagline", "tags", "description", "personality", "scenario"})
@@ -119,11 +131,9 @@ def cleaned(changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
 
 
 def _cleaned_field(key: str, value: Any) -> tuple[Any, str]:
-    if key == "tags":
-        return _cleaned_tags(value)
-    if key == "content_rating":
-        known = value in ContentRating._value2member_map_
-        return (ContentRating(value), "") if known else (ContentRating.UNRATED, "Choose one of the ratings.")
+    cleaner = _CLEANERS.get(key)
+    if cleaner is not None:
+        return cleaner(value)
     if key in LONG_TEXTS:
         text = texts.storable(value)
         return text, _TOO_LONG[TEXT_LENGTH] if len(text) > TEXT_LENGTH else ""
@@ -148,9 +158,50 @@ def _cleaned_tags(value: Iterable[str]) -> tuple[list[str], str]:
     return kept, ""
 
 
+def _cleaned_rating(value: Any) -> tuple[ContentRating, str]:
+    try:
+        return ContentRating(value), ""
+    except ValueError:
+        return ContentRating.UNRATED, "Choose one of the ratings."
+
+
+def _cleaned_license(value: Any) -> tuple[License, str]:
+    try:
+        return License(value or License.UNSTATED), ""
+    except ValueError:
+        return License.UNSTATED, "Choose one of the licences."
+
+
+def _cleaned_warnings(value: Iterable[str]) -> tuple[list[str], str]:
+    kept = tags(value)
+    if len(kept) > MOST_WARNINGS:
+        return kept, "There are more than 20 content warnings. Keep the weightiest."
+    if any(len(warning) > TAG_LENGTH for warning in kept):
+        return kept, "A content warning has more than 100 characters. Shorten it."
+    return kept, ""
+
+
+def _cleaned_switch(value: Any) -> tuple[bool, str]:
+    return bool(value), ""
+
+
 def _language_problem(language: str) -> str:
     fits = not language or (len(language) <= SHORT_TEXTS["language"] and _LANGUAGE.fullmatch(language))
     return "" if fits else "Give a language by its code, such as en or zh-Hans."
+
+
+_CLEANERS: Mapping[str, Callable[[Any], tuple[Any, str]]] = {
+    "tags": _cleaned_tags,
+    "content_rating": _cleaned_rating,
+    "content_warnings": _cleaned_warnings,
+    "license": _cleaned_license,
+    "ai_model": chat_settings.cleaned_model,
+    "context_tokens": chat_settings.cleaned_context_tokens,
+    "emotional_range": chat_settings.cleaned_emotions,
+    "is_learning_enabled": _cleaned_switch,
+    "memory_retention_days": chat_settings.cleaned_retention,
+    "is_context_aware": _cleaned_switch,
+}
 
 
 def tags(values: Iterable[str]) -> list[str]:
@@ -181,22 +232,26 @@ def cleaned_greetings(greetings: Greetings) -> tuple[Greetings, dict[str, str]]:
 
 
 def cleaned_replies(replies: Sequence[ReplyDraft]) -> tuple[list[ReplyDraft], dict[str, str]]:
-    """The fallback replies as they are kept, without empty ones, and a sentence for what cannot be kept."""
-    kept = [
-        ReplyDraft(content=content, weight=reply.weight, language=texts.one_line(reply.language))
-        for reply in replies
-        if (content := _said(reply.content))
-    ]
+    """The fallback replies as they are kept, without empty ones, and a sentence for what cannot be kept.
+
+    A sentence stands under "replies.<place>", counted from 0 in what was given, empty ones included.
+    """
+    kept: list[ReplyDraft] = []
     wrong: dict[str, str] = {}
+    for place, reply in enumerate(replies):
+        content = _said(reply.content)
+        if not content:
+            continue
+        language = texts.one_line(reply.language)
+        kept.append(ReplyDraft(content=content, weight=reply.weight, language=language))
+        if len(content) > REPLY_LENGTH:
+            wrong[f"replies.{place}"] = _TOO_LONG[REPLY_LENGTH]
+        elif reply.weight not in WEIGHT:
+            wrong[f"replies.{place}"] = "A weight is a whole number from 1 to 1000."
+        elif sentence := _language_problem(language):
+            wrong[f"replies.{place}"] = sentence
     if len(kept) > MOST_REPLIES:
         wrong["replies"] = "There are more than 200 replies. Take some out."
-    for number, reply in enumerate(kept):
-        if len(reply.content) > REPLY_LENGTH:
-            wrong[f"replies.{number}"] = _TOO_LONG[REPLY_LENGTH]
-        elif not 1 <= reply.weight <= 1000:  # noqa: PLR2004 - The CHECK's own numbers.
-            wrong[f"replies.{number}"] = "A weight is a whole number from 1 to 1000."
-        elif sentence := _language_problem(reply.language):
-            wrong[f"replies.{number}"] = sentence
     return kept, wrong
 
 

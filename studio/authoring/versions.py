@@ -13,6 +13,8 @@ from studio.authoring.models import Character, CharacterVersion
 from studio.kit.text import excerpt
 
 _NOTE_LENGTH = 500
+# These stand in every version; others only where somebody chose them, so that older versions still equal their drafts.
+_ALWAYS = ("tagline", "relationships", "current_state", "language", "content_rating")
 
 
 def make(
@@ -60,22 +62,12 @@ def make(
 
 
 def beside_the_card(session: Session, character: Character) -> dict[str, Any]:
-    """What a version keeps and card formats have no place for, as JSON: profile, fallback replies, scenes."""
+    """What a version keeps and card formats have no place for, as JSON: profile, replies, scenes, context settings."""
     values = documents.values_of(character)
+    parts = fields.plain(documents.parts_of(session, character))
     return {
-        "profile": {column: str(values[column]) for column in fields.PROFILE},
-        "fallback_replies": [
-            {"content": reply.content, "weight": reply.weight, "language": reply.language}
-            for reply in queries.list_replies(session, character_id=character.id)
-        ],
-        "scenes": [
-            {
-                "title": scene.title,
-                "stage": scene.stage,
-                "progress": scene.progress,
-                "stage_prompt": scene.stage_prompt,
-                "required_progress": scene.required_progress,
-            }
-            for scene in queries.list_scenes(session, character_id=character.id)
-        ],
+        "profile": {**{column: values[column] for column in _ALWAYS}, **fields.profile_of(values)},
+        "fallback_replies": parts.get("replies", []),
+        "scenes": parts.get("scenes", []),
+        **({"context": parts["context"]} if "context" in parts else {}),
     }

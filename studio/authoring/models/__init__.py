@@ -6,12 +6,12 @@ from studio.authoring.models.characters import (
     CharacterOrigin,
     CharacterScene,
     CharacterStatus,
-    ContentRating,
     ContextAwarenessConfig,
     FallbackReply,
     Greeting,
     GreetingKind,
 )
+from studio.authoring.models.labels import ContentRating, ContentWarning, License
 from studio.authoring.models.limits import NAME_LENGTH, REPLY_LENGTH, SHORT_LENGTH, TEXT_LENGTH, TITLE_LENGTH
 from studio.authoring.models.lorebooks import Lorebook, LorebookEntry
 from studio.authoring.models.opinions import CharacterRating, UserFavorite
@@ -33,11 +33,13 @@ __all__ = [
     "CharacterStatus",
     "CharacterVersion",
     "ContentRating",
+    "ContentWarning",
     "ContextAwarenessConfig",
     "DocumentState",
     "FallbackReply",
     "Greeting",
     "GreetingKind",
+    "License",
     "ListedCharacter",
     "Lorebook",
     "LorebookEntry",

@@ -7,7 +7,23 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio.authoring.models.limits import NAME_LENGTH, REPLY_LENGTH, SHORT_LENGTH, TEXT_LENGTH, TITLE_LENGTH
+from studio.authoring.models.labels import ContentRating, License
+from studio.authoring.models.limits import (
+    CONTEXT_TOKENS,
+    CONTEXT_WINDOW,
+    MEMORY_COUNT,
+    MOST_WARNINGS,
+    NAME_LENGTH,
+    PERCENT,
+    REPLY_LENGTH,
+    RETENTION_DAYS,
+    SHARE,
+    SHORT_LENGTH,
+    TEXT_LENGTH,
+    TITLE_LENGTH,
+    WEIGHT,
+    within,
+)
 from studio.kit.orm import Base, Identified, RowVersioned, Timestamped, at_most, refers_to, stored
 
 
@@ -24,16 +40,6 @@ class CharacterStatus(StrEnum):
     DRAFT = "draft"
     PUBLISHED = "published"
     ARCHIVED = "archived"
-
-
-class ContentRating(StrEnum):
-    """For whom the character is."""
-
-    UNRATED = "unrated"
-    GENERAL = "general"
-    TEEN = "teen"
-    MATURE = "mature"
-    EXPLICIT = "explicit"
 
 
 class GreetingKind(StrEnum):
@@ -58,6 +64,12 @@ class Character(Identified, Timestamped, RowVersioned, Base):
         sa.CheckConstraint("code ~ '^B[0-9]+C[0-9]+$'", name="code_is_b_and_c_with_numbers"),
         sa.CheckConstraint("length(btrim(name)) > 0", name="name_is_not_blank"),
         sa.CheckConstraint("cardinality(tags) <= 100", name="tags_are_at_most_100"),
+        sa.CheckConstraint(
+            f"cardinality(content_warnings) <= {MOST_WARNINGS}", name=f"content_warnings_are_at_most_{MOST_WARNINGS}"
+        ),
+        within("context_tokens", CONTEXT_TOKENS, name="context_tokens_fit_a_model"),
+        within("memory_retention_days", RETENTION_DAYS, name="memory_retention_days_within_ten_years"),
+        at_most("ai_model", NAME_LENGTH),
         at_most("name", NAME_LENGTH),
         at_most("nickname", NAME_LENGTH),
         at_most("tagline", SHORT_LENGTH),
@@ -113,6 +125,10 @@ class Character(Identified, Timestamped, RowVersioned, Base):
     content_rating: Mapped[ContentRating] = mapped_column(
         stored(ContentRating, "content_rating"), default=ContentRating.UNRATED, server_default=ContentRating.UNRATED
     )
+    content_warnings: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    license: Mapped[License] = mapped_column(
+        stored(License, "license"), default=License.UNSTATED, server_default=License.UNSTATED
+    )
     portrait_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="SET NULL")
 
     # From TavernAI Plus: how a chat engine should run the character.
@@ -121,6 +137,8 @@ class Character(Identified, Timestamped, RowVersioned, Base):
     is_learning_enabled: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     memory_retention_days: Mapped[int | None]
     is_context_aware: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    # How many tokens the model reads at once: what the editor's bar compares the character's texts with.
+    context_tokens: Mapped[int] = mapped_column(default=8192, server_default="8192")
 
     # Computed on every save by `studio.authoring.rules`: what the card says (not when), and what search reads.
     content_hash: Mapped[str] = mapped_column(default="", server_default="", index=True)
@@ -166,7 +184,7 @@ class FallbackReply(Identified, Timestamped, Base):
             initially="DEFERRED",
         ),
         sa.CheckConstraint("position >= 0", name="position_is_not_negative"),
-        sa.CheckConstraint("weight BETWEEN 1 AND 1000", name="weight_is_between_1_and_1000"),
+        within("weight", WEIGHT, name="weight_is_between_1_and_1000"),
         sa.CheckConstraint("length(btrim(content)) > 0", name="content_is_not_blank"),
         at_most("content", REPLY_LENGTH),
     )
@@ -190,8 +208,8 @@ class CharacterScene(Identified, Timestamped, Base):
             deferrable=True,
             initially="DEFERRED",
         ),
-        sa.CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_a_percentage"),
-        sa.CheckConstraint("required_progress BETWEEN 0 AND 100", name="required_progress_is_a_percentage"),
+        within("progress", PERCENT, name="progress_is_a_percentage"),
+        within("required_progress", PERCENT, name="required_progress_is_a_percentage"),
         at_most("title", TITLE_LENGTH),
         at_most("stage", TITLE_LENGTH),
         at_most("stage_prompt", TEXT_LENGTH),
@@ -211,11 +229,11 @@ class ContextAwarenessConfig(Identified, Timestamped, Base):
 
     __tablename__ = "context_awareness_configs"
     __table_args__ = (
-        sa.CheckConstraint("context_window BETWEEN 1 AND 1000", name="context_window"),
-        sa.CheckConstraint("memory_count BETWEEN 0 AND 1000", name="memory_count"),
-        sa.CheckConstraint("emotion_weight BETWEEN 0 AND 1", name="emotion_weight"),
-        sa.CheckConstraint("learning_rate BETWEEN 0 AND 1", name="learning_rate"),
-        sa.CheckConstraint("consistency BETWEEN 0 AND 1", name="consistency"),
+        within("context_window", CONTEXT_WINDOW, name="context_window"),
+        within("memory_count", MEMORY_COUNT, name="memory_count"),
+        within("emotion_weight", SHARE, name="emotion_weight"),
+        within("learning_rate", SHARE, name="learning_rate"),
+        within("consistency", SHARE, name="consistency"),
     )
 
     character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE", index=False, unique=True)
