@@ -13,6 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session
 
 from studio.providers.embeddings import EmbeddingProvider
+from studio.providers.language import LanguageProvider
 from studio.settings import Settings
 
 
@@ -41,6 +42,13 @@ class Resources:
         from studio.providers import embeddings
 
         return embeddings.from_settings(self.settings)
+
+    @cached_property
+    def language(self) -> LanguageProvider:
+        """What writes answers."""
+        from studio.providers import language
+
+        return language.from_settings(self.settings)
 
 
 def resources() -> Resources:

@@ -11,11 +11,12 @@ from sqlalchemy.orm import configure_mappers
 from jobs import queue
 from studio import tables
 from studio.kit import db
-from studio.providers import embeddings, storage
+from studio.providers import embeddings, language, storage
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.providers.embeddings import EmbeddingProvider
+    from studio.providers.language import LanguageProvider
     from studio.providers.storage import Storage
 
 _SIDE_TIMEOUT = "-c statement_timeout=5000 -c lock_timeout=4000"
@@ -56,6 +57,11 @@ class Resources:
     def embeddings(self) -> "EmbeddingProvider":
         """What turns texts into vectors."""
         return embeddings.from_settings(self.settings)
+
+    @cached_property
+    def language(self) -> "LanguageProvider":
+        """What writes answers."""
+        return language.from_settings(self.settings)
 
     def close(self) -> None:
         """Let every connection go; may be repeated."""

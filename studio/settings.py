@@ -1,14 +1,25 @@
 """Everything that can be set from outside, typed, read once from STUDIO_* variables."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: where `wsgi.py`, `templates/` and `migrations/` stand."""
+
+
+class ModelPrice(BaseModel):
+    """What a model costs, in units of the currency per million tokens that it reads (`input`) and writes (`output`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Decimal = Field(ge=0, le=100_000)
+    output: Decimal = Field(ge=0, le=100_000)
 
 
 class Settings(BaseSettings):
@@ -58,6 +69,41 @@ class Settings(BaseSettings):
     embeddings_attempts: int = Field(default=5, ge=1, le=10, description="Attempts at one embeddings request.")
     embeddings_parallel: int = Field(default=4, ge=1, le=32, description="Embeddings requests under way at once.")
 
+    language_provider: Literal["none", "openai"] = Field(
+        default="none",
+        description="`none`: characters answer with their fallback replies; `openai` is any OpenAI-compatible server.",
+    )
+    language_url: str | None = Field(default=None, description="Base address of the language server.")
+    language_key: SecretStr | None = Field(default=None, description="Key of the language server.")
+    language_model: str = Field(default="gpt-4.1-mini", min_length=1, description="Model asked of the language server.")
+    language_models: str = Field(default="", description="Further models to choose from, separated by commas.")
+    language_timeout: float = Field(
+        default=30.0, gt=0, description="Seconds of silence after which an answer is given up."
+    )
+    language_time_limit: float = Field(default=180.0, gt=0, description="Seconds that a whole answer may take.")
+    language_attempts: int = Field(default=3, ge=1, le=10, description="Attempts at one answer, before its first word.")
+    language_parallel: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="Answers that each web process streams at once; at most half of its threads.",
+    )
+    language_context: int = Field(
+        default=8192,
+        ge=512,
+        le=2_000_000,
+        description="Tokens that the model's window holds, prompt and answer together.",
+    )
+    language_max_output: int = Field(default=800, ge=16, le=100_000, description="Tokens that an answer may have.")
+    language_daily_tokens: int = Field(
+        default=2_000_000, ge=0, description="Tokens that a person's chats and helps may use in a day; 0 is no limit."
+    )
+    language_prices: Mapping[str, ModelPrice] = Field(
+        default={},
+        description='Prices per million tokens, as JSON: {"gpt-4.1-mini": {"input": 0.4, "output": 1.6}}.',
+    )
+    language_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
+
     job_lease: float = Field(
         default=12.0, gt=1, description="Seconds without a heartbeat after which a job is taken back."
     )
@@ -67,6 +113,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @cached_property
+    def further_language_models(self) -> tuple[str, ...]:
+        """The models that may be chosen instead of the usual one."""
+        return tuple(name.strip() for name in self.language_models.split(",") if name.strip())
 
     @cached_property
     def media_folder(self) -> Path:
