@@ -5,6 +5,7 @@ from flask_babel import lazy_gettext as _l
 
 JOB_LABELS = {
     "authoring.sweep_previews": _l("Clear away old card previews"),
+    "market.move_listings": _l("Move listings to another category"),
     "market.release_claims": _l("Release a moderator's claims"),
     "market.release_stuck_screenings": _l("Pass on stuck screenings"),
     "market.screen_listing": _l("Screen a listing"),

@@ -119,6 +119,39 @@ class CategoryCircleError(InvalidError):
         super().__init__(sentence, fields={"parent_id": sentence})
 
 
+class CategoryTooDeepError(InvalidError):
+    """Shelves in shelves in shelves: nobody finds anything there."""
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__(
+            "Categories stand in one another %(most)s levels deep at most. Choose a place farther up.", most=most
+        )
+
+
+class CategoryInUseError(ConflictError):
+    """Listings stand in the category, and nobody said where they go."""
+
+    def __init__(self, *, count: int) -> None:
+        super().__init__("%(count)s listings stand in this category. Say first where they go.", count=count)
+
+
+class CategoryParentError(ConflictError):
+    """Others stand in the category."""
+
+    def __init__(self, *, names: str, count: int) -> None:
+        super().__init__(
+            "Other categories (%(count)s) stand in this one: %(names)s. Move them first.", names=names, count=count
+        )
+
+
+class CategoryDestinationError(InvalidError):
+    """Listings cannot go there."""
+
+    def __init__(self) -> None:
+        sentence = "Choose another, open category for the listings."
+        super().__init__(sentence, fields={"to": sentence})
+
+
 class CategoryNameTakenError(InvalidError):
     """Two shelves of one name would be taken for each other."""
 

@@ -10,7 +10,7 @@ from studio.accounts.permissions import RoleName
 from studio.market import review, screening
 from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, PublicationStatus
 from studio.market.rules import Reason
-from tests.factories.accounts import make_user
+from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import any_category, case_of, make_card, make_claimed_case, make_listing, make_live_listing
 
 
@@ -225,15 +225,44 @@ class TestCategories:
     def staff(self, session, browser_of):
         return browser_of(make_user(session, RoleName.STAFF))
 
-    def test_makes_and_closes_a_shelf(self, staff, session, post):
-        given = {"name": "Ghosts", "name_zh": "鬼", "parent_id": "", "sort_order": "5", "is_active": "y"}
+    def test_makes_a_shelf_closes_it_and_opens_it_again(self, staff, session, post):
+        given = {"name": "Ghosts", "name_zh": "鬼", "parent_id": "", "icon": "ghost"}
         assert post(staff, "/categories/new", **given).status_code == 303
         shelf = session.scalars(sa.select(CharacterCategory).where(CharacterCategory.name == "Ghosts")).one()
-        del given["is_active"]
-        answer = post(staff, f"/categories/{shelf.id}/edit", **given, row_version=str(shelf.row_version))
+        for way, is_active in (("close", False), ("reopen", True)):
+            answer = post(staff, f"/categories/{shelf.id}/{way}", row_version=str(shelf.row_version))
+            assert answer.status_code == 303
+            session.refresh(shelf)
+            assert shelf.is_active is is_active
+
+    def test_asks_where_the_listings_go_before_it_closes(self, staff, session, post, now):
+        listing = make_listing(session, owner=make_actor(session, RoleName.CREATOR), now=now)
+        shelf = session.get_one(CharacterCategory, listing.category_id)
+        address = f"/categories/{shelf.id}/close"
+        assert "1 listing stands in this category." in staff.get(address).text
+        answer = post(staff, address, row_version=str(shelf.row_version))
+        assert answer.status_code == 409
+        assert "Say where the listings go." in answer.text
+        assert post(staff, address, row_version=str(shelf.row_version), to="stay").status_code == 303
+
+    def test_arranges_by_steps_and_by_dropping(self, staff, session, post):
+        shelves = session.scalars(sa.select(CharacterCategory).order_by(CharacterCategory.sort_order)).all()
+        first, second, third = shelves[:3]
+        assert post(staff, f"/categories/{second.id}/step", row_version=second.row_version, way="in").status_code == 303
+        session.refresh(second)
+        assert second.parent_id == first.id
+        answer = post(
+            staff,
+            f"/categories/{third.id}/place",
+            row_version=third.row_version,
+            parent_id=first.id,
+            before_id=second.id,
+        )
         assert answer.status_code == 303
-        session.refresh(shelf)
-        assert not shelf.is_active
+        session.refresh(third)
+        session.refresh(second)
+        assert third.parent_id == first.id
+        assert third.sort_order < second.sort_order
 
     def test_refuses_a_circle_with_a_sentence(self, staff, session, post):
         upper = CharacterCategory(name="Upper")
@@ -243,11 +272,19 @@ class TestCategories:
         session.add(lower)
         session.flush()
         answer = post(
-            staff, f"/categories/{upper.id}/edit", name="Upper", parent_id=str(lower.id), is_active="y",
-            row_version=str(upper.row_version),
-        )  # fmt: skip
+            staff, f"/categories/{upper.id}/move", parent_id=str(lower.id), row_version=str(upper.row_version)
+        )
         assert answer.status_code == 422
         assert "cannot stand below itself" in answer.text
+
+    def test_costs_the_same_however_many_shelves_there_are(self, staff, session, statements):
+        staff.get("/categories/")
+        few = len(statements)
+        session.add_all(CharacterCategory(name=f"Shelf {number}") for number in range(60))
+        session.flush()
+        statements.clear()
+        assert "Shelf 59" in staff.get("/categories/").text
+        assert len(statements) == few <= 6
 
     def test_is_for_staff(self, browser):
         assert browser.get("/categories/").status_code == 403

@@ -12,7 +12,7 @@ from studio.accounts.permissions import Actor
 from studio.authoring import characters
 from studio.authoring.models import Character
 from studio.kit.money import Money
-from studio.market import categories, listings, review, screening
+from studio.market import categories, category_tree, listings, review, screening
 from studio.market.checks import CHECKS
 from studio.market.checks.base import Finding
 from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, ReviewCase
@@ -32,10 +32,15 @@ def make_card(session: Session, *, owner: Actor, now: datetime, **changes: Any) 
     )
 
 
-def make_category(session: Session, *, staff: Actor, **values: Any) -> CharacterCategory:
+def make_category(
+    session: Session, *, staff: Actor, parent_id: UUID | None = None, is_active: bool = True, **values: Any
+) -> CharacterCategory:
     """A shelf with a name of its own."""
     draft = categories.CategoryDraft(**{"name": f"Shelf {next(_numbers)}", **values})
-    return categories.create(session, actor=staff, draft=draft)
+    category = categories.create(session, actor=staff, draft=draft, parent_id=parent_id)
+    if not is_active:
+        category_tree.close(session, actor=staff, category_id=category.id, row_version=category.row_version)
+    return category
 
 
 def any_category(session: Session) -> UUID:

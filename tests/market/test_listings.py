@@ -5,9 +5,9 @@ from sqlalchemy.orm import undefer
 from studio.accounts.models import AuditEntry
 from studio.authoring import characters
 from studio.authoring.models import Character, CharacterStatus, ListedCharacter
-from studio.kit.errors import ForbiddenError, NotFoundError, StaleError
+from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.kit.money import Money
-from studio.market import categories, listings, queries, review, rules
+from studio.market import listings, review, rules
 from studio.market.errors import (
     AlreadyPendingError,
     ArchivedCharacterError,
@@ -265,60 +265,6 @@ class TestConstraints:
                 sa.text("UPDATE character_publications SET status = :s, published_at = now() WHERE id IN (:a, :b)"),
                 {"s": status, "a": first.id, "b": second.id},
             )
-
-
-class TestCategories:
-    def test_refuses_a_circle_with_a_sentence(self, session, staff):
-        upper = make_category(session, staff=staff)
-        lower = make_category(session, staff=staff, parent_id=upper.id)
-        with pytest.raises(categories.CategoryCircleError) as caught:
-            categories.update(
-                session, actor=staff, category_id=upper.id, row_version=upper.row_version,
-                draft=categories.CategoryDraft(name=upper.name, parent_id=lower.id),
-            )  # fmt: skip
-        assert "parent_id" in caught.value.fields
-
-    def test_refuses_itself_as_parent(self, session, staff):
-        shelf = make_category(session, staff=staff)
-        with pytest.raises(categories.CategoryCircleError):
-            categories.update(
-                session, actor=staff, category_id=shelf.id, row_version=None,
-                draft=categories.CategoryDraft(name=shelf.name, parent_id=shelf.id),
-            )  # fmt: skip
-
-    def test_refuses_a_taken_name(self, session, staff):
-        shelf = make_category(session, staff=staff)
-        with pytest.raises(categories.CategoryNameTakenError):
-            make_category(session, staff=staff, name=shelf.name)
-
-    def test_refuses_a_stale_save(self, session, staff):
-        shelf = make_category(session, staff=staff)
-        with pytest.raises(StaleError):
-            categories.update(
-                session, actor=staff, category_id=shelf.id, row_version=shelf.row_version + 1,
-                draft=categories.CategoryDraft(name="New name"),
-            )  # fmt: skip
-
-    def test_names_wrong_fields(self, session, staff):
-        with pytest.raises(categories.CategoryInvalidError) as caught:
-            make_category(session, staff=staff, name=" ", description="x" * 2001)
-        assert set(caught.value.fields) == {"name", "description"}
-
-    def test_is_for_staff(self, session, creator):
-        with pytest.raises(ForbiddenError):
-            make_category(session, staff=creator)
-
-    def test_a_closed_shelf_hides_its_own(self, session, staff, creator):
-        upper = make_category(session, staff=staff, name="Upper")
-        make_category(session, staff=staff, name="Lower", parent_id=upper.id)
-        shown = [(s.category.name, s.depth) for s in queries.list_categories(session, actor=creator, only_active=True)]
-        assert shown.index(("Lower", 1)) == shown.index(("Upper", 0)) + 1
-        categories.update(
-            session, actor=staff, category_id=upper.id, row_version=None,
-            draft=categories.CategoryDraft(name="Upper", is_active=False),
-        )  # fmt: skip
-        names = {s.category.name for s in queries.list_categories(session, actor=creator, only_active=True)}
-        assert not names & {"Upper", "Lower"}
 
 
 def test_approval_is_needed_for_every_live_listing(session, creator, moderator, now):
