@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from studio.cards import archives, limits, png, webp
+from studio.cards.documents import dump_document, no_object, parse_document
 from studio.cards.errors import CardError, DamagedError, NotACardError, PictureError, TooLargeError
+from studio.cards.formats import byaf
 from studio.cards.notes import Notebook
 from studio.cards.pictures import PictureHeader, inspect_picture, is_svg
+from studio.cards.yaml_text import parse_yaml
 
 _URLSAFE = bytes.maketrans(b"-_", b"+/")
 _NO_CARD = "This picture holds no character card; ask for the original file, since chats and social sites strip it."
@@ -26,7 +29,7 @@ class Opened:
 
 
 def open_container(data: bytes, notes: Notebook) -> Opened:
-    """Opens PNG, APNG, JSON, CHARX (also behind a PNG or JPEG) and WebP; names play no part.
+    """Opens PNG, APNG, JSON, YAML, CHARX (also behind a PNG or JPEG), BYAF and WebP; names play no part.
 
     Raises NotACardError, DamagedError, EncryptedError, TooLargeError, UnsafeArchiveError or PictureError.
     """
@@ -35,15 +38,15 @@ def open_container(data: bytes, notes: Notebook) -> Opened:
     if data.startswith(png.SIGNATURE):
         return _open_png(data, notes)
     if data.startswith(archives.LOCAL_HEADER):
-        return _open_charx("charx", data)
+        return _open_charx("charx", data, notes)
     if data.startswith(b"\xff\xd8\xff"):
         if not archives.holds_archive(data):
             inspect_picture(data)
             raise NotACardError(_NO_CARD)
-        return _open_charx("jpeg_charx", data)
+        return _open_charx("jpeg_charx", data, notes)
     if webp.is_webp(data):
         return _open_webp(data)
-    return _open_json(data)
+    return _open_text(data, notes)
 
 
 def unpack_base64(text: bytes) -> bytes:
@@ -73,7 +76,7 @@ def _open_png(data: bytes, notes: Notebook) -> Opened:
         )
     texts, assets = _texts_and_assets(walked, data, notes)
     if not texts and archives.LOCAL_HEADER in data[walked.end : walked.end + 4]:
-        return _open_charx("png_charx", data)
+        return _open_charx("png_charx", data, notes)
     if walked.end < len(data):
         notes.warn("trailing_bytes", "", "Bytes after the picture's end were ignored.")
     payloads: dict[str, bytes] = {}
@@ -122,11 +125,16 @@ def _texts_and_assets(
     return texts, assets
 
 
-def _open_charx(container: str, data: bytes) -> Opened:
+def _open_charx(container: str, data: bytes, notes: Notebook) -> Opened:
     archive = archives.read_archive(data)
     members = dict(archive.members)
     if archives.CARD_PATH not in members:
-        raise NotACardError("This archive holds no card.json, so it is no CHARX card.")
+        if byaf.MANIFEST_PATH in members:
+            return _open_byaf(members, notes)
+        raise NotACardError(
+            "This archive is no card: it holds neither a card.json (CHARX) nor a manifest.json (BYAF). An archive "
+            "of many cards is brought in under “Many cards at once”."
+        )
     card = members.pop(archives.CARD_PATH)
     if container == "charx":
         return Opened(container, {archives.CARD_PATH: card}, assets=members)
@@ -142,7 +150,30 @@ def _open_webp(data: bytes) -> Opened:
     return Opened("webp", {"UserComment": payload}, data, header)
 
 
-def _open_json(data: bytes) -> Opened:
+def _open_byaf(members: dict[str, bytes], notes: Notebook) -> Opened:
+    """The archive's JSON files as one document; its pictures, and the characters behind the first, beside it."""
+    manifest = parse_document(members.pop(byaf.MANIFEST_PATH), notes)
+    named = _paths(manifest.get("characters"))
+    if not named or named[0] not in members:
+        raise NotACardError("This Backyard archive names no character that it holds; export it again.")
+    if len(named) > 1:
+        notes.warn("more_characters", "", "The archive holds more characters; the first was read.")
+    character = parse_document(members.pop(named[0]), notes)
+    scenarios = []
+    for path in _paths(manifest.get("scenarios")):
+        try:
+            scenarios.append(parse_document(members.pop(path, b""), notes))
+        except CardError:
+            notes.warn("scenario_unreadable", path, "A scenario of the archive cannot be read and was left out.")
+    document = dict(zip(byaf.ENVELOPE, (manifest, character, scenarios), strict=True))
+    return Opened("byaf", {"byaf": dump_document(document)}, assets=members)
+
+
+def _paths(value: object) -> list[str]:
+    return [path for path in value if isinstance(path, str)] if isinstance(value, list) else []
+
+
+def _open_text(data: bytes, notes: Notebook) -> Opened:
     head = data[:64].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
     if not head:
         raise NotACardError("This file is empty.")
@@ -150,4 +181,7 @@ def _open_json(data: bytes) -> Opened:
         return Opened("json", {"json": data})
     if is_svg(data):
         raise PictureError("SVG drawings are not taken, since they can hold scripts; save it as PNG.")
-    raise NotACardError("This file is no character card; give a PNG, JSON or CHARX card.")
+    value = parse_yaml(data, notes)
+    if not isinstance(value, dict):
+        raise no_object(value)
+    return Opened("yaml", {"yaml": dump_document(value)})

@@ -8,7 +8,7 @@ from studio.cards import round_trip
 from studio.cards.documents import Json, copy_json, storable
 from studio.cards.errors import ExportError
 from studio.cards.formats import v2
-from studio.cards.formats.base import V1_KEYS, V3_KEYS
+from studio.cards.formats.base import V1_KEYS, V3_KEYS, CardFormat
 from studio.cards.normalise import Normalised, normalise
 from studio.cards.notes import Note
 
@@ -32,36 +32,52 @@ def convert(
     normalised = normalise(original)
     if to == "v1":
         return _to_v1(original, normalised)
-    data: Json = copy_json(normalised.card["data"])
+    # The normalised copy is nobody else's, so it may become the new document.
+    data: Json = normalised.card["data"]
     if to == "v3":
         if now is not None:
             data["modification_date"] = int(now.timestamp())
         if source_url and source_url not in data.get("source", []):
             data["source"] = [*data.get("source", []), source_url]
-        return _wrap(original, normalised, data, to), ()
+        return _wrap(original, data, to, normalised.format), ()
     hidden = round_trip.lower(data, notice=False)
     loss = tuple(
         Note("hidden_in_v2", path, "V2 cannot say this; it is kept in an extension and comes back on reading here.")
         for path in hidden
     )
-    return _wrap(original, normalised, data, to), loss
+    return _wrap(original, data, to, normalised.format), loss
 
 
 def backfill(document: Json) -> Json:
-    """A V3 document as the V2 copy that older readers find beside it in a picture, with the notice for them."""
-    normalised = normalise(document)
-    data: Json = copy_json(normalised.card["data"])
+    """A V3 document of `convert`'s as the V2 copy that older readers find beside it, with the notice for them."""
+    data = _loose_copy(document["data"])
     round_trip.lower(data, notice=True)
-    return _wrap(document, normalised, data, "v2")
+    return _wrap(document, data, "v2")
 
 
-def _wrap(original: Json, normalised: Normalised, data: Json, to: str) -> Json:
+def _loose_copy(data: Json) -> Json:
+    """A copy of as much as `round_trip.lower` changes; the rest is shared."""
+    copied: Json = {**data, "extensions": _own_copied(data["extensions"])}
+    book = data.get("character_book")
+    if book:
+        entries = [{**entry, "extensions": _own_copied(entry["extensions"])} for entry in book["entries"]]
+        copied["character_book"] = {**book, "entries": entries}
+    return copied
+
+
+def _own_copied(extensions: Json) -> Json:
+    own = extensions.get(round_trip.NAMESPACE)
+    return {**extensions, round_trip.NAMESPACE: dict(own)} if isinstance(own, dict) else dict(extensions)
+
+
+def _wrap(original: Json, data: Json, to: str, kind: CardFormat | None = None) -> Json:
+    """`data` with its root; `kind` is the original's format, where it is not V2 or V3 for sure."""
     spec, version = _SPECS[to]
     root: Json = {"spec": spec, "spec_version": version, "data": data}
-    if normalised.format.key in _SPECS:
+    if kind is None or kind.key in _SPECS:
         # Keys keep the places that they had in the original.
         root = {key: root.get(key, value) for key, value in original.items()} | root
-    elif normalised.format.is_native:
+    elif kind.is_native:
         root |= _strangers(original)
     for mirror, key in v2.ROOT_MIRRORS.items():
         if mirror not in root:

@@ -17,6 +17,9 @@ Json = dict[str, Any]
 _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 # Escapes that may yield a character that PostgreSQL refuses: NUL, or one half of a surrogate pair.
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
+# Values that are their own copy, whatever they hold.
+_PLAIN = frozenset({bool, int, type(None)})
+_SCALARS = _PLAIN | {str, float}
 _EXACT_WHOLE_NUMBERS = 2**53
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -30,10 +33,18 @@ def parse_document(payload: bytes, notes: Notebook) -> Json:
     """
     document = parse_json(payload, notes)
     if not isinstance(document, dict):
-        raise NotACardError(
-            "This file holds a list or a single value, not a character card; a card is one JSON object."
-        )
+        raise no_object(document)
     return document
+
+
+def no_object(value: Any) -> NotACardError:
+    """What to say of a file that holds a list or a single value where a card would be one object."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) and "worldInfos" in one for one in value):
+        return NotACardError(
+            "These are several TavernAI Plus scenarios, not characters: copy their world information into the "
+            "lorebooks of the characters that they are for."
+        )
+    return NotACardError("This file holds a list or a single value, not a character card; a card is one JSON object.")
 
 
 def parse_json(payload: bytes, notes: Notebook) -> Any:
@@ -47,7 +58,11 @@ def parse_json(payload: bytes, notes: Notebook) -> Any:
     if text.startswith("rcc||"):
         raise EncryptedError("This is an encrypted Risu card; export it from Risu without encryption.")
     check_structure(text)
-    document = _loads(text, notes)
+    try:
+        document = _loads(text, notes)
+    except RecursionError:
+        raise _too_deep() from None
+    check_depth(document)
     if _SUSPECT.search(text):
         document = storable(document, notes)
     return document
@@ -58,7 +73,25 @@ def storable(value: Any, notes: Notebook | None = None) -> Any:
 
     Raises TooLargeError where values are nested deeper than any reading allows.
     """
-    return _storable(value, notes, "", 0)
+    return _storable(value, notes, "", 0) if notes is not None else _stored(value, 0)
+
+
+def _stored(value: Any, depth: int) -> Any:
+    """As `_storable` without notes, and so without the paths that they would name."""
+    if type(value) is str:
+        return clean_text(value)
+    if depth > limits.JSON_DEPTH:
+        raise _too_deep()
+    if isinstance(value, Mapping):
+        return {
+            clean_text(str(key)): item if type(item) in _PLAIN else _stored(item, depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [item if type(item) in _PLAIN else _stored(item, depth + 1) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return clean_text(value) if isinstance(value, str) else value
 
 
 def _storable(value: Any, notes: Notebook | None, path: str, depth: int) -> Any:
@@ -93,9 +126,9 @@ def canonical(value: Any) -> bytes:
 def copy_json(value: Any) -> Any:
     """A deep copy of JSON values, several times quicker than copy.deepcopy."""
     if isinstance(value, dict):
-        return {key: copy_json(item) for key, item in value.items()}
+        return {key: item if type(item) in _SCALARS else copy_json(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [copy_json(item) for item in value]
+        return [item if type(item) in _SCALARS else copy_json(item) for item in value]
     return value
 
 
@@ -116,21 +149,30 @@ def _too_deep() -> TooLargeError:
 
 
 def check_structure(text: str) -> None:
-    """Raises TooLargeError where parsing this JSON would build too deep or too many values; parses nothing."""
-    depth = values = 0
+    """Raises TooLargeError where parsing this JSON would build too many values; parses nothing."""
+    # Every value but the first has a comma or an opening bracket before it, so few of these are proof enough.
+    if text.count(",") + text.count("[") + text.count("{") <= limits.JSON_VALUES:
+        return
+    values = 0
     for match in _STRUCTURE.finditer(text):
-        mark = text[match.start()]
-        if mark in "[{":
-            depth += 1
-            values += 1
-            if depth > limits.JSON_DEPTH:
-                raise _too_deep()
-        elif mark in "]}":
-            depth -= 1
-        elif mark == ",":
-            values += 1
+        values += text[match.start()] in "[{,"
         if values > limits.JSON_VALUES:
             raise TooLargeError("The card's JSON has more than %(limit)s values.", limit=limits.JSON_VALUES)
+
+
+def check_depth(value: Any) -> None:
+    """Raises TooLargeError where objects and lists stand in each other deeper than any card's."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limits.JSON_DEPTH):
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+            if type(item) is dict or type(item) is list
+        ]
+        if not level:
+            return
+    raise _too_deep()
 
 
 def _loads(text: str, notes: Notebook) -> Any:
@@ -171,11 +213,20 @@ def _loads(text: str, notes: Notebook) -> Any:
 
 def clean_text(text: str, notes: Notebook | None = None, path: str = "") -> str:
     """The text without NUL and half surrogate pairs, which PostgreSQL refuses; a change is noted at `path`."""
-    if not _UNSTORABLE.search(text):
+    if "\0" not in text and _is_whole(text):
         return text
     if notes is not None:
         notes.repair("unstorable_character", path, "A character that cannot be stored was replaced or removed.")
     return _UNSTORABLE.sub(lambda match: "" if match.group() == "\x00" else "\ufffd", text)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no half of a surrogate pair stands in the text; the encoder looks ten times as quickly as a pattern."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plain_numbers(value: Any) -> Any:

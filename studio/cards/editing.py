@@ -49,6 +49,8 @@ def apply_edits(raw_document: Mapping[str, Any], edits: Mapping[str, Any]) -> Js
     """
     _check(edits)
     document: Json = storable(raw_document)
+    if not edits:
+        return document
     normalised = normalise(document)
     current = normalised.card["data"]
     wanted = {key: _as_stored(key, value) for key, value in storable(edits).items()}

@@ -8,6 +8,8 @@ FILE_BYTES = 200 * MB
 # The JSON of a card; the largest of 709 real cards has 2.0 MB.
 JSON_BYTES = 8 * MB
 JSON_DEPTH = 64
+# YAML is several times slower to read than JSON; a card in it is a page or two.
+YAML_BYTES = MB
 # Values and containers: `[[],[],…]` would cost twenty times its own size in memory.
 JSON_VALUES = 250_000
 # A number with more digits is kept as text: no double and hardly a program can hold it.

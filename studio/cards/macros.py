@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 _MACRO = re.compile(r"\{\{([^{}]*)\}\}")
 _ANGLE = re.compile(r"<(bot|char|user)>", re.IGNORECASE)
-_SINGLE = re.compile(r"(?<!\{)\{(char|character|bot|user)\}(?!\})", re.IGNORECASE)
+# Backyard begins a speaker's line with `#{user}:`; the mark belongs to the macro there.
+_SINGLE = re.compile(r"(?<!\{)(?:#(?=\{\w{3,9}\}:))?\{(char|character|bot|user)\}(?!\})", re.IGNORECASE)
 _SINGLE_FIXES = {"char": "{{char}}", "character": "{{char}}", "bot": "{{char}}", "user": "{{user}}"}
 # Nesting deeper than this is no text that a person wrote.
 _ROUNDS = 8
@@ -111,6 +112,11 @@ def lint(text: str) -> tuple[MacroIssue, ...]:
         if not _is_known(match[1])
     ]
     return tuple(sorted(issues, key=lambda issue: issue.start))
+
+
+def has_single_braces(text: str) -> bool:
+    """Whether a macro is written with single braces, as Backyard and some generators do."""
+    return _SINGLE.search(text) is not None
 
 
 def fix_single_braces(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
@@ -51,16 +52,17 @@ def as_png(data: bytes) -> bytes:
     """
     if inspect_picture(data).kind == "png":
         return data
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            # The decoder has the last word about the size, before it spends the memory.
-            check_pixels(*opened.size)
-            upright = ImageOps.exif_transpose(opened)
-            has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
-            picture = upright.convert("RGBA" if has_alpha else "RGB")
-    except _DECODING_ERRORS as error:
-        raise PictureError("The picture cannot be decoded; save it as PNG and give it again.") from error
-    return _encoded(picture)
+    return _encoded(_upright(data), "PNG", optimize=False)
+
+
+def as_webp(data: bytes) -> bytes:
+    """The picture as WebP: a WebP as it is, the first frame of another kind decoded upright and encoded again.
+
+    Raises what `as_png` raises.
+    """
+    if inspect_picture(data).kind == "webp":
+        return data
+    return _encoded(_upright(data), "WEBP", quality=90)
 
 
 def placeholder() -> bytes:
@@ -69,14 +71,26 @@ def placeholder() -> bytes:
     draw = ImageDraw.Draw(picture)
     draw.rectangle((24, 24, 375, 575), outline=(173, 181, 194), width=2)
     draw.text((200, 300), "no portrait", fill=(92, 102, 118), anchor="mm", font_size=32)
-    return _encoded(picture)
+    return _encoded(picture, "PNG", optimize=False)
 
 
-def _encoded(picture: Image.Image) -> bytes:
+def _upright(data: bytes) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            # The decoder has the last word about the size, before it spends the memory.
+            check_pixels(*opened.size)
+            upright = ImageOps.exif_transpose(opened)
+            has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
+            return upright.convert("RGBA" if has_alpha else "RGB")
+    except _DECODING_ERRORS as error:
+        raise PictureError("The picture cannot be decoded; save it as PNG and give it again.") from error
+
+
+def _encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     # A fresh picture carries no `info`, so nothing of the original's metadata is written.
     picture.info.clear()
-    picture.save(buffer, "PNG", optimize=False)
+    picture.save(buffer, kind, **options)
     return buffer.getvalue()
 
 

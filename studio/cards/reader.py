@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 
-from studio.cards import containers, decorators, round_trip
+from studio.cards import containers, decorators, macros, round_trip
 from studio.cards.documents import Json, clean_text, parse_document
 from studio.cards.errors import CardError
-from studio.cards.formats.base import V3_ONLY_KEYS
+from studio.cards.formats.base import V1_KEYS, V3_ONLY_KEYS
 from studio.cards.normalise import MirrorDifference, Normalised, content_hash, normalise, root_differences
 from studio.cards.notes import Notebook
 from studio.cards.pictures import inspect_picture
 from studio.cards.reading import CardReading, Picture, fields_found
 
+_PROMPTED = (*V1_KEYS[1:], "system_prompt", "post_history_instructions")
 _URI_SCHEMES = ("embeded://", "embedded://", "__asset:")
 
 
 def read_card(data: bytes, *, filename: str = "") -> CardReading:
-    """The card in a PNG, APNG, JSON, CHARX, WebP, or a JPEG or PNG with a CHARX behind it.
+    """The card in a PNG, APNG, JSON, YAML, CHARX, BYAF, WebP, or a JPEG or PNG with a CHARX behind it.
 
     The bytes alone decide what the file is; `filename` only gives a nameless card its name in a warning. Pure and
     repeatable: equal bytes give an equal reading. Raises a CardError with one sentence for everything that is no
@@ -27,6 +28,7 @@ def read_card(data: bytes, *, filename: str = "") -> CardReading:
     if not normalised.card["data"]["name"].strip() and filename:
         notes.warn("name_from_file", "data.name", "The file is called %(filename)s.", filename=clean_text(filename))
     picture = _picture(opened, normalised.card, notes)
+    _note_single_braces(normalised.card, notes)
     differences = [
         *root_differences(raw, normalised.card),
         *_copy_differences(opened, used, normalised),
@@ -63,6 +65,22 @@ def asset_path(uri: str) -> str | None:
         if uri.startswith(scheme):
             return uri.removeprefix(scheme)
     return None
+
+
+def _note_single_braces(card: Json, notes: Notebook) -> None:
+    """Backyard's macros are for the editor's check, which mends them where a person asks for it; here they are named."""
+    data = card["data"]
+    for key in _PROMPTED:
+        if macros.has_single_braces(data[key]):
+            notes.warn(
+                "single_braces", f"data.{key}", "Macros stand in single braces, which other programs don't read."
+            )
+    if any(map(macros.has_single_braces, data["alternate_greetings"])):
+        notes.warn(
+            "single_braces",
+            "data.alternate_greetings[*]",
+            "Macros stand in single braces, which other programs don't read.",
+        )
 
 
 def _best_payload(opened: containers.Opened, notes: Notebook) -> tuple[Json, bytes, Normalised, str]:

@@ -46,9 +46,9 @@ class FieldFound:
 class CardReading:
     """A card, read: the original beside its normalised copy, and everything that was noticed on the way.
 
-    `container` is one of png, apng, json, charx, jpeg_charx, png_charx, webp; `kind` the key of a format of
+    `container` is one of png, apng, json, yaml, charx, jpeg_charx, png_charx, byaf, webp; `kind` the key of a format of
     `studio.cards.formats`; `format` joins them ("png_v2"). `raw` is the document as parsed, which is what to store
-    and to edit; `raw_bytes` its JSON before parsing. `card` is the V3 object {spec, spec_version, data}.
+    and to edit; `raw_bytes` its JSON before parsing (of YAML and BYAF, what was parsed, as JSON). `card` is the V3 object {spec, spec_version, data}.
     `assets` maps a path inside the file to its bytes, all of them kept for export.
     """
 

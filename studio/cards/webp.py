@@ -1,4 +1,4 @@
-"""WebP by chunks, and the card that old TavernAI hid in its EXIF comment."""
+"""WebP by chunks, and the card in its EXIF comment, as old TavernAI hid it there."""
 
 import re
 import struct
@@ -12,6 +12,10 @@ _USER_COMMENT = 0x9286
 # EXIF begins each comment with eight bytes that name its encoding.
 _ENCODINGS = (b"ASCII\0\0\0", b"UNICODE\0", b"JIS\0\0\0\0\0", b"\0" * 8)
 _IFD_ENTRIES = 1_000
+_ASCII = _ENCODINGS[0]
+_HAS_EXIF, _HAS_ALPHA = 0x08, 0x10
+# What stands behind the picture's data, in the order that the format prescribes.
+_BEHIND = (b"EXIF", b"XMP ")
 _NUMBER = re.compile(rb"\d{1,4}")
 
 
@@ -42,6 +46,43 @@ def card_text(data: bytes) -> bytes | None:
             if comment is not None:
                 return _spelled(comment)
     return None
+
+
+def with_card(data: bytes, text: bytes, *, width: int, height: int) -> bytes:
+    """The same picture with `text` (JSON in ASCII) as its EXIF comment; its image data is copied byte for byte.
+
+    An EXIF that stood there before gives way; `width` and `height` are the picture's, in pixels.
+    """
+    parts = [(name, data[start : start + length]) for name, start, length in chunks(data) if name != b"EXIF"]
+    if not any(name == b"VP8X" for name, _ in parts):
+        parts.insert(0, (b"VP8X", _extended(parts, width, height)))
+    body = bytearray()
+    for name, content in [
+        *(part for part in parts if part[0] not in _BEHIND),
+        (b"EXIF", _exif(text)),
+        *(part for part in parts if part[0] in _BEHIND),
+    ]:
+        shown = bytes([content[0] | _HAS_EXIF]) + content[1:] if name == b"VP8X" else content
+        body += struct.pack("<4sI", name, len(shown)) + shown + b"\0" * (len(shown) % 2)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + bytes(body)
+
+
+def _extended(parts: list[tuple[bytes, bytes]], width: int, height: int) -> bytes:
+    """The header that a simple picture lacks: flags, three reserved bytes, and its size less one, twice 24 bits."""
+    lossless = next((content for name, content in parts if name == b"VP8L"), b"")
+    # The bit behind the two sizes of 14 bits says whether transparency is used.
+    is_see_through = len(lossless) > 4 and lossless[4] & 0x10  # noqa: PLR2004
+    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return bytes([_HAS_ALPHA if is_see_through else 0, 0, 0, 0]) + size
+
+
+def _exif(text: bytes) -> bytes:
+    """A TIFF of two directories with one entry each: the second holds nothing but the comment, at byte 44."""
+    comment = _ASCII + text
+    head = b"II*\0" + struct.pack("<I", 8)
+    outer = struct.pack("<HHHIII", 1, _EXIF_IFD, 4, 1, 26, 0)
+    inner = struct.pack("<HHHIII", 1, _USER_COMMENT, 7, len(comment), 44, 0)
+    return head + outer + inner + comment
 
 
 def _user_comment(exif: bytes) -> bytes | None:

@@ -2,24 +2,30 @@
 
 import base64
 import hashlib
+import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from studio.cards import archives, limits, png, portraits, round_trip
+from studio.cards import archives, limits, png, portraits, round_trip, webp
 from studio.cards.convert import backfill, convert
-from studio.cards.documents import Json, check_structure, dump_document
+from studio.cards.documents import Json, check_depth, check_structure, dump_document
 from studio.cards.errors import CardError, ExportError
-from studio.cards.normalise import normalise
 from studio.cards.notes import Note
 from studio.cards.pictures import inspect_picture
 from studio.cards.reader import asset_path
 from studio.cards.reading import CardReading
 
-MEDIA_TYPES = {"png": "image/png", "json": "application/json", "charx": "application/zip"}
+MEDIA_TYPES = {
+    "png": "image/png",
+    "json": "application/json",
+    "charx": "application/zip",
+    "webp": "image/webp",
+}
 _NAME_LENGTH = 80
+_READABLE_BYTES = 200_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def write_card(
     keep_metadata: bool = False,
     source_url: str | None = None,
 ) -> Export:
-    """The card as `to` v1, v2 or v3 in a file `as_` png, json or charx.
+    """The card as `to` v1, v2 or v3 in a file `as_` png, json, charx or webp.
 
     `source` is a stored document or a whole reading, whose own picture and assets then count unless others are
     given. Reading the result gives the same card, dates and named losses aside. Equal arguments give equal bytes.
@@ -52,7 +58,7 @@ def write_card(
     Raises ExportError, CardError (no card) or what `inspect_picture` raises.
     """
     if as_ not in MEDIA_TYPES:
-        raise ExportError("Cards are written as png, json or charx, not as %(form)s.", form=as_)
+        raise ExportError("Cards are written as png, json, charx or webp, not as %(form)s.", form=as_)
     if isinstance(source, CardReading):
         if picture is None and source.picture is not None:
             picture = source.picture.data
@@ -63,8 +69,8 @@ def write_card(
     document, loss = convert(raw, to=to, now=now, source_url=source_url)
     notes = list(loss)
     parts = _Parts(document, picture, dict(assets or {}), keep_metadata, notes)
-    data = {"png": _png, "json": _json, "charx": _charx}[as_](parts)
-    name = normalise(document).card["data"]["name"]
+    data = {"png": _png, "json": _json, "charx": _charx, "webp": _webp}[as_](parts)
+    name = str(document.get("data", document).get("name") or "")
     return Export(data, MEDIA_TYPES[as_], f"{file_stem(name)}.{as_}", tuple(notes))
 
 
@@ -92,23 +98,14 @@ def _json(parts: _Parts) -> bytes:
     if parts.picture is not None:
         parts.notes.append(Note("picture_left", "", "A JSON file holds no picture; take PNG or CHARX to keep it."))
     if parts.assets:
-        parts.notes.append(
-            Note(
-                "assets_left",
-                "data.assets",
-                "A JSON file holds no assets; %(count)s are left out. Take CHARX to keep them.",
-                {"count": len(parts.assets)},
-            )
-        )
-    return _dumped(parts.document, indent=2)
+        parts.notes.append(_assets_left(parts))
+    return _dumped(parts.document, is_for_people=True)
 
 
 def _png(parts: _Parts) -> bytes:
     if parts.picture is None:
         base = portraits.placeholder()
-        parts.notes.append(
-            Note("placeholder_picture", "", "The card has no portrait, so the picture only says 'no portrait'.")
-        )
+        parts.notes.append(_no_portrait())
     else:
         base = portraits.as_png(parts.picture)
         if base is not parts.picture:
@@ -131,6 +128,41 @@ def _png(parts: _Parts) -> bytes:
     return png.rewrite(base, texts, keep_metadata=parts.keep_metadata)
 
 
+def _webp(parts: _Parts) -> bytes:
+    base = parts.picture if parts.picture is not None else portraits.placeholder()
+    if parts.picture is None:
+        parts.notes.append(_no_portrait())
+    bare = base if parts.keep_metadata else portraits.without_metadata(base)
+    picture = portraits.as_webp(bare)
+    if picture is not bare and parts.picture is not None:
+        parts.notes.append(
+            Note("picture_converted", "", "The portrait was converted to WebP, which loses some detail.")
+        )
+    if parts.document.get("spec") == "chara_card_v3":
+        parts.notes.append(
+            Note("v3_in_webp", "", "Few applications read WebP cards, and those that do know V1 and V2.")
+        )
+    if parts.assets:
+        parts.notes.append(_assets_left(parts))
+    header = inspect_picture(picture)
+    # The comment says that it is ASCII, so other letters go in as JSON's escapes.
+    text = json.dumps(json.loads(_dumped(parts.document)), ensure_ascii=True, separators=(",", ":")).encode()
+    return webp.with_card(picture, text, width=header.width, height=header.height)
+
+
+def _no_portrait() -> Note:
+    return Note("placeholder_picture", "", "The card has no portrait, so the picture only says 'no portrait'.")
+
+
+def _assets_left(parts: _Parts) -> Note:
+    return Note(
+        "assets_left",
+        "data.assets",
+        "This form holds no assets; %(count)s are left out. Take CHARX to keep them.",
+        {"count": len(parts.assets)},
+    )
+
+
 def _charx(parts: _Parts) -> bytes:
     members: dict[str, bytes] = {}
     data = parts.document.get("data")
@@ -145,7 +177,7 @@ def _charx(parts: _Parts) -> bytes:
             parts.notes.append(Note("asset_renamed", path, "An asset was renamed, since its path is not portable."))
             _repoint(named, path, safe)
         members[safe] = body
-    return archives.write_archive({archives.CARD_PATH: _dumped(parts.document, indent=2)} | members)
+    return archives.write_archive({archives.CARD_PATH: _dumped(parts.document, is_for_people=True)} | members)
 
 
 def _is_among_assets(picture: bytes, assets: Mapping[str, bytes], named: Any) -> bool:
@@ -206,15 +238,14 @@ def _repoint(assets: Any, path: str, new_path: str) -> None:
             asset["uri"] = f"embeded://{new_path}"
 
 
-def _dumped(document: Json, *, indent: int | None = None) -> bytes:
-    text = dump_document(document, indent=indent)
-    if indent is not None and len(text) > limits.JSON_BYTES:
-        # Readable indentation is the first thing to give up.
-        text = dump_document(document)
+def _dumped(document: Json, *, is_for_people: bool = False) -> bytes:
+    check_depth(document)
+    text = dump_document(document)
     check_structure(text.decode())
     if len(text) > limits.JSON_BYTES:
         raise ExportError(
             "The card's text has more than %(limit)s MB, which no reader takes; shorten it.",
             limit=limits.JSON_BYTES // limits.MB,
         )
-    return text
+    # Nobody reads a large file line by line, and indentation would cost more than all the rest.
+    return dump_document(document, indent=2) if is_for_people and len(text) < _READABLE_BYTES else text

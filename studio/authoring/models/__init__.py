@@ -1,5 +1,14 @@
 """Tables of stories, characters, all that belongs to a character, and its immutable versions."""
 
+from studio.authoring.models.batches import (
+    FILE_NAME_LENGTH,
+    BatchState,
+    CardBatch,
+    CardBatchItem,
+    CardBatchPart,
+    ItemState,
+    OnDuplicate,
+)
 from studio.authoring.models.cards import CardDocument, DocumentState
 from studio.authoring.models.characters import (
     Character,
@@ -20,11 +29,16 @@ from studio.authoring.models.versions import CharacterVersion, ListedCharacter
 from studio.authoring.models.voices import VoiceConfiguration
 
 __all__ = [
+    "FILE_NAME_LENGTH",
     "NAME_LENGTH",
     "REPLY_LENGTH",
     "SHORT_LENGTH",
     "TEXT_LENGTH",
     "TITLE_LENGTH",
+    "BatchState",
+    "CardBatch",
+    "CardBatchItem",
+    "CardBatchPart",
     "CardDocument",
     "Character",
     "CharacterOrigin",
@@ -39,10 +53,12 @@ __all__ = [
     "FallbackReply",
     "Greeting",
     "GreetingKind",
+    "ItemState",
     "License",
     "ListedCharacter",
     "Lorebook",
     "LorebookEntry",
+    "OnDuplicate",
     "Story",
     "UserFavorite",
     "VoiceConfiguration",

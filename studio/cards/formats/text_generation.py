@@ -1,4 +1,4 @@
-"""The JSON that text-generation-webui wrote before it went over to YAML: name, greeting, context."""
+"""text-generation-webui's characters, in YAML today and in JSON before: name, greeting, context."""
 
 from studio.cards.documents import Json, copy_json
 from studio.cards.formats.base import CardFormat
@@ -29,7 +29,7 @@ def content(document: Json, notes: Notebook) -> Json:
 
 FORMAT = CardFormat(
     key="text_generation",
-    title="text-generation-webui JSON",
+    title="text-generation-webui character",
     spec_version="1.0",
     recognises=recognises,
     content=content,
