@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, load_only
 
 from admin_views import listing, ui
 from admin_views.base import Permission, expose
+from admin_views.batches import BatchesView
 from admin_views.character_editor import EditorView
 from admin_views.character_form import (
     RATINGS,
@@ -52,6 +53,7 @@ def views(resources: Resources) -> list[Any]:
     return [
         CharactersView(resources, Character, name=_l("Characters"), endpoint="characters"),
         ImportsView(resources, name=_l("Import a card"), endpoint="imports"),
+        BatchesView(resources, name=_l("Many cards at once"), endpoint="batches", url="/imports/batches"),
     ]
 
 

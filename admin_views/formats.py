@@ -20,6 +20,18 @@ _MINUTE = timedelta(minutes=1)
 _KEPT = 4_096
 
 STATUS_LABELS = {
+    "unpacked": _l("unpacked"),
+    "undone": _l("undone"),
+    "undoing": _l("being undone"),
+    "refused": _l("refused"),
+    "receiving": _l("taking files"),
+    "portrait": _l("portrait"),
+    "made": _l("made"),
+    "importing": _l("at work"),
+    "finished": _l("finished"),
+    "duplicate": _l("there already"),
+    "arriving": _l("arriving"),
+    "archive": _l("archive"),
     "active": _l("active"),
     "alternate": _l("alternate"),
     "approved": _l("live"),

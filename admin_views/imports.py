@@ -27,6 +27,8 @@ CONTAINERS = {
     "apng": _l("animated PNG picture"),
     "json": _l("JSON file"),
     "charx": _l("CHARX archive"),
+    "yaml": _l("YAML file"),
+    "byaf": _l("Backyard archive"),
     "jpeg_charx": _l("CHARX behind a JPEG picture"),
     "png_charx": _l("CHARX behind a PNG picture"),
     "webp": _l("WebP picture"),
@@ -36,6 +38,7 @@ KINDS = {
     "v2": "V2",
     "v3": "V3",
     "agnai": "Agnai",
+    "byaf": "Backyard",
     "pygmalion": "Pygmalion",
     "tavernai": "TavernAI",
     "text_generation": "text-generation-webui",
@@ -95,9 +98,14 @@ class ImportsView(StudioView):
             return self._page()
         files = [file for file in request.files.getlist("card") if file.filename]
         if not files:
-            return self._page(_("Choose a file first: a card as PNG, JSON or CHARX.")), 422
+            return self._page(_("Choose a file first: a card as PNG, JSON, YAML, CHARX or BYAF.")), 422
         if len(files) > MOST_AT_ONCE:
-            return self._page(_("Choose at most %(most)d files at once.", most=MOST_AT_ONCE)), 422
+            return self._page(
+                _(
+                    "Here you look at each card first: at most %(most)d at once. Bring more under “Many cards at once”.",
+                    most=MOST_AT_ONCE,
+                )
+            ), 422
         read: list[CardDocument] = []
         refused: list[tuple[str, str]] = []
         status = 422

@@ -4,6 +4,10 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 JOB_LABELS = {
+    "authoring.import_cards": _l("Import many cards"),
+    "authoring.make_batch_variants": _l("Make picture sizes of an import"),
+    "authoring.sweep_card_batches": _l("Clear away old imports"),
+    "authoring.undo_card_batch": _l("Undo an import"),
     "authoring.sweep_previews": _l("Clear away old card previews"),
     "market.move_listings": _l("Move listings to another category"),
     "market.release_claims": _l("Release a moderator's claims"),

@@ -1,8 +1,15 @@
-"""Jobs of authoring: clearing away imports that nobody confirmed."""
+"""Jobs of authoring: bulk imports and their undoing, and clearing away what nobody confirmed."""
+
+from typing import Any
+from uuid import UUID
 
 from jobs.registry import JobContext, job
-from studio.authoring import card_imports
-from studio.media import files
+from studio.authoring import batch_archives, batch_endings, batch_work, card_imports
+from studio.authoring.batch_archives import Archive
+from studio.authoring.errors import StorageFullError, TooManyFilesError
+from studio.cards.errors import CardError
+from studio.kit.errors import InvalidError, StudioError
+from studio.media import files, variants
 
 
 @job("authoring.sweep_previews", queue="bulk")
@@ -21,3 +28,90 @@ def sweep_previews(run: JobContext) -> None:
         run.progress("Clearing away old previews", 50)
     with run.transaction(last=True):
         run.result = {"imports": swept, "objects": dropped}
+
+
+@job("authoring.import_cards", queue="bulk", timeout=6 * 3600)
+def import_cards(run: JobContext, *, batch_id: UUID) -> None:
+    """Unpack a batch's archives and make characters of its cards, a few at a time; what is settled stays settled."""
+    storage = run.resources.storage
+    while True:
+        with run.transaction() as session:
+            archive = batch_archives.next_archive(session, batch_id=batch_id)
+        if archive is None:
+            break
+        _unpack(run, archive)
+    while True:
+        with run.transaction() as session:
+            step = batch_work.take(session, storage=storage, batch_id=batch_id, now=run.now())
+        if not step.settled:
+            break
+        run.progress("Making characters of the cards", min(99, 100 * step.done // max(1, step.total)))
+    with run.transaction(last=True) as session:
+        run.result = batch_work.finish(session, batch_id=batch_id, now=run.now())
+
+
+def _unpack(run: JobContext, archive: Archive) -> None:
+    storage = run.resources.storage
+    problem: StudioError | None = None
+    is_card = False
+    try:
+        with batch_archives.opened(storage, archive) as file:
+            is_card = not batch_archives.is_pack(file)
+            for members in () if is_card else batch_archives.groups(file):
+                run.progress("Unpacking an archive", 1)
+                with run.transaction() as session:
+                    batch_archives.keep(session, storage=storage, archive=archive, members=members)
+    except (CardError, TooManyFilesError, StorageFullError) as error:
+        problem = error
+    with run.transaction() as session:
+        batch_archives.close(session, archive=archive, problem=problem, is_card=is_card, now=run.now())
+
+
+@job("authoring.undo_card_batch", queue="bulk", timeout=3600)
+def undo_card_batch(run: JobContext, *, batch_id: UUID) -> dict[str, Any]:
+    """Archive the drafts that a batch made and nobody touched since."""
+    after: UUID | None = None
+    undone = 0
+    while True:
+        with run.transaction() as session:
+            after, count = batch_endings.undo_some(session, batch_id=batch_id, after=after, now=run.now())
+        undone += count
+        if after is None:
+            return {"archived": undone}
+        run.progress("Archiving what the import made", 50)
+
+
+@job("authoring.make_batch_variants", queue="bulk", timeout=6 * 3600)
+def make_batch_variants(run: JobContext, *, batch_id: UUID) -> dict[str, Any]:
+    """Make the sizes of all portraits that a batch brought; those that exist are left as they are."""
+    after: UUID | None = None
+    made = 0
+    while True:
+        with run.transaction() as session:
+            portraits = batch_endings.portraits_of(session, batch_id=batch_id, after=after)
+        for file_id in portraits:
+            run.progress("Making smaller pictures", 50)
+            try:
+                with run.transaction() as session:
+                    made += len(variants.make(session, file_id=file_id, storage=run.resources.storage))
+            except InvalidError:
+                # A picture that cannot be made smaller is shown as it is.
+                continue
+        if not portraits:
+            return {"made": made}
+        after = portraits[-1]
+
+
+@job("authoring.sweep_card_batches", queue="bulk")
+def sweep_card_batches(run: JobContext) -> dict[str, Any]:
+    """Let go of the files that bulk imports don't need any more."""
+    swept = dropped = 0
+    while True:
+        with run.transaction() as session:
+            count, hashes = batch_endings.sweep(session, now=run.now())
+        with run.transaction() as session:
+            dropped += files.drop_unused(session, storage=run.resources.storage, hashes=hashes)
+        swept += count
+        if not count:
+            return {"files": swept, "objects": dropped}
+        run.progress("Clearing away old imports", 50)

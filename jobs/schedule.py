@@ -49,6 +49,7 @@ class Periodic:
 
 
 PERIODIC: Sequence[Periodic] = (
+    Periodic("authoring.sweep_card_batches", timedelta(hours=1), offset=timedelta(minutes=23)),
     Periodic("authoring.sweep_previews", timedelta(hours=1), offset=timedelta(minutes=7)),
     Periodic("market.release_stuck_screenings", timedelta(minutes=5), offset=timedelta(minutes=2)),
     Periodic("memory.embed_missing", timedelta(minutes=10), offset=timedelta(minutes=3)),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
 
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
@@ -19,6 +20,8 @@ from studio.authoring.errors import (
     UnusableCardError,
 )
 from studio.authoring.models import (
+    CardBatchItem,
+    CardBatchPart,
     CardDocument,
     Character,
     CharacterOrigin,
@@ -31,7 +34,6 @@ from studio.cards.documents import Json, parse_document
 from studio.cards.normalise import normalise
 from studio.cards.notes import Notebook
 from studio.cards.reader import read_card
-from studio.cards.reading import CardReading
 from studio.kit.errors import ForbiddenError, InvalidError
 from studio.kit.text import excerpt, one_line
 from studio.media import files
@@ -78,7 +80,11 @@ def preview(
     counted = waiting.limit(MOST_PREVIEWS).subquery()
     if (session.scalar(sa.select(sa.func.count()).select_from(counted)) or 0) >= MOST_PREVIEWS:
         raise TooManyPreviewsError(most=MOST_PREVIEWS)
-    portrait, refusal = _portrait(session, actor=actor, storage=storage, reading=reading, filename=filename)
+    portrait, refusal = None, None
+    if reading.picture is not None:
+        portrait, refusal = keep_portrait(
+            session, actor=actor, storage=storage, data=reading.picture.data, filename=filename
+        )
     document = CardDocument(
         owner_id=actor.user_id,
         state=DocumentState.PREVIEWED,
@@ -88,7 +94,7 @@ def preview(
         format=reading.format,
         spec_version=reading.spec_version,
         raw=reading.raw_bytes,
-        report=reports.of(reading, name=_name(reading.card, filename), problems=_problems(reading.card, filename)),
+        report=reports.of(reading, name=name_of(reading.card, filename), problems=problems_of(reading.card, filename)),
         content_hash=reading.content_hash,
         created_at=now,
     )
@@ -113,11 +119,14 @@ def confirm(session: Session, *, actor: Actor, document_id: UUID, now: datetime)
     if document.character_id is not None:
         return queries.get_character(session, actor=actor, character_id=document.character_id)
     card = normalise(parse_document(document.raw, Notebook())).card
-    if wrong := _problems(card, document.original_name):
+    if wrong := problems_of(card, document.original_name):
         raise UnusableCardError(
             "Some of this card's texts are too long to keep. Shorten them and upload the card again.", fields=wrong
         )
-    character = _make(session, document=document, card=card, now=now)
+    character = new_character(document, card, now=now)
+    session.add(character)
+    session.flush()
+    write_parts(session, character, card)
     document.state, document.character_id, document.confirmed_at = DocumentState.CONFIRMED, character.id, now
     session.flush()
     drafts.refresh(session, character)
@@ -170,73 +179,80 @@ def sweep_previews(session: Session, *, now: datetime, limit: int = _SWEPT_AT_ON
     for document in due:
         session.delete(document)
     session.flush()
-    return len(due), files.forget(session, file_ids=_unused(session, file_ids))
+    return len(due), files.forget(session, file_ids=unused(session, file_ids))
 
 
-def _portrait(
-    session: Session, *, actor: Actor, storage: Storage, reading: CardReading, filename: str
+def keep_portrait(
+    session: Session, *, actor: Actor, storage: Storage, data: bytes, filename: str
 ) -> tuple[MediaFile | None, dict[str, Any] | None]:
     """The card's picture as a portrait; where it cannot be used, the card comes in without it, with a warning."""
-    if reading.picture is None:
-        return None, None
     try:
         portrait = files.keep(
-            session,
-            actor=actor,
-            storage=storage,
-            data=reading.picture.data,
-            purpose=MediaPurpose.PORTRAIT,
-            name=filename,
+            session, actor=actor, storage=storage, data=data, purpose=MediaPurpose.PORTRAIT, name=filename
         )
     except InvalidError as error:
         return None, reports.remark("portrait_unusable", error.msgid, error.params)
     return portrait, None
 
 
-def _make(session: Session, *, document: CardDocument, card: Json, now: datetime) -> Character:
+def new_character(document: CardDocument, card: Json, *, now: datetime) -> Character:
+    """The draft that a card makes, not yet in a session; its greetings and other parts follow by `write_parts`."""
     values, _ = fields.read(card)
-    values["name"] = values["name"] or _name(card, document.original_name)
-    character = Character(
+    values["name"] = values["name"] or name_of(card, document.original_name)
+    return Character(
+        id=uuid7(),
         origin=CharacterOrigin.CREATOR,
         owner_id=document.owner_id,
         status=CharacterStatus.DRAFT,
         portrait_id=document.portrait_id,
+        created_at=now,
+        updated_at=now,
         **values,
     )
-    character.created_at = character.updated_at = now
-    session.add(character)
-    session.flush()
+
+
+def write_parts(session: Session, character: Character, card: Json) -> None:
+    """The character, which is new, has the greetings, replies, scenes, settings and lorebook of its card.
+
+    What the card does not have costs no statement.
+    """
     greetings, _ = fields.read_greetings(card)
-    drafts.write_greetings(session, character, greetings)
+    session.add_all(drafts.greeting_rows(character.id, greetings))
     parts = fields.read_parts(card)
-    drafts.write_replies(session, character, parts.replies)
-    drafts.write_scenes(session, character, parts.scenes)
+    if parts.replies:
+        drafts.write_replies(session, character, parts.replies)
+    if parts.scenes:
+        drafts.write_scenes(session, character, parts.scenes)
     if parts.context != ContextSettings():
         drafts.write_context(session, character, parts.context)
-    lorebooks.write(session, character, card)
-    return character
+    if card["data"].get("character_book"):
+        lorebooks.write(session, character, card)
 
 
-def _problems(card: Json, filename: str) -> dict[str, str]:
+def problems_of(card: Json, filename: str) -> dict[str, str]:
+    """A sentence for each field of a normalised card that the studio cannot keep."""
     _, wrong = fields.read(card)
-    if "name" in wrong and not one_line(card["data"]["name"]) and _name(card, filename):
+    if "name" in wrong and not one_line(card["data"]["name"]) and name_of(card, filename):
         # A nameless card takes its file's name.
         del wrong["name"]
     _, wrong_greetings = fields.read_greetings(card)
     return wrong | wrong_greetings | lorebooks.problems(card)
 
 
-def _name(card: Json, filename: str) -> str:
+def name_of(card: Json, filename: str) -> str:
+    """The character's name, or where the card has none, its file's."""
     stem = PurePath(filename.replace("\\", "/")).stem
     return one_line(card["data"]["name"]) or excerpt(stem, _NAME_LENGTH) or "?"
 
 
-def _unused(session: Session, file_ids: set[UUID]) -> list[UUID]:
-    """Those of the files that no import, character, version or story shows any more."""
+def unused(session: Session, file_ids: set[UUID]) -> list[UUID]:
+    """Those of the files that no import, bulk import, character, version or story shows any more."""
     shown = sa.or_(
         *(
             sa.exists().where(column == MediaFile.id)
             for column in (
+                CardBatchItem.file_id,
+                CardBatchPart.file_id,
                 CardDocument.source_file_id,
                 CardDocument.portrait_id,
                 Character.portrait_id,

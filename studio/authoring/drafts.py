@@ -72,17 +72,22 @@ def refuse_stale(session: Session, character: Character, *, row_version: int, wa
 def write_greetings(session: Session, character: Character, greetings: Greetings) -> None:
     """The character has exactly these greetings."""
     session.execute(sa.delete(Greeting).where(Greeting.character_id == character.id))
+    session.add_all(greeting_rows(character.id, greetings))
+    session.flush()
+
+
+def greeting_rows(character_id: UUID, greetings: Greetings) -> list[Greeting]:
+    """The greetings as rows, not yet in a session."""
     kinds = (
         (GreetingKind.FIRST, (greetings.first,) if greetings.first else ()),
         (GreetingKind.ALTERNATE, greetings.alternate),
         (GreetingKind.GROUP_ONLY, greetings.group_only),
     )
-    session.add_all(
-        Greeting(character_id=character.id, kind=kind, position=position, content=content)
+    return [
+        Greeting(character_id=character_id, kind=kind, position=position, content=content)
         for kind, contents in kinds
         for position, content in enumerate(contents)
-    )
-    session.flush()
+    ]
 
 
 def write_replies(session: Session, character: Character, replies: Sequence[ReplyDraft]) -> None:

@@ -45,6 +45,61 @@ class TooManyPreviewsError(ConflictError):
         )
 
 
+class BatchClosedError(ConflictError):
+    """A bulk import that was started takes no more files."""
+
+    def __init__(self) -> None:
+        super().__init__("This import has started already. Bring more cards as another one.")
+
+
+class BatchBusyError(ConflictError):
+    """What was asked of a bulk import needs it to stand still."""
+
+    def __init__(self) -> None:
+        super().__init__("This import is at work. Wait until it has ended, or stop it first.")
+
+
+class BatchUnfinishedError(ConflictError):
+    """Only a bulk import that came to its end can be undone or tried again."""
+
+    def __init__(self) -> None:
+        super().__init__("This can be done once the import has come to its end, and not after it was undone.")
+
+
+class TooManyFilesError(InvalidError):
+    """A bulk import would become larger than one may be."""
+
+    status = 413
+
+    def __init__(self, *, files: int, megabytes: int) -> None:
+        super().__init__(
+            "One import takes at most %(files)s files of %(megabytes)s MB together. Bring the others as another one.",
+            files=files,
+            megabytes=megabytes,
+        )
+
+
+class StorageFullError(ConflictError):
+    """A person's files have as many bytes as one person may keep."""
+
+    def __init__(self, *, gigabytes: int) -> None:
+        super().__init__(
+            "Your files have reached the %(gigabytes)s GB that one person may keep. Ask the staff for room, "
+            "or undo an earlier import.",
+            gigabytes=gigabytes,
+        )
+
+
+class TooManyBatchesError(ConflictError):
+    """A person has as many unfinished bulk imports as they may have at once."""
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__(
+            "You have %(most)s imports that have not come to their end. Finish or discard one of them first.",
+            most=most,
+        )
+
+
 class UnusableCardError(InvalidError):
     """A card's content is beyond what the studio keeps; `fields` says where and why."""
 

@@ -14,7 +14,7 @@ from studio.cards.writer import Export, write_card
 from studio.media.models import MediaFile
 from studio.providers.storage import Storage, key_of
 
-_WITH_ASSETS = ("png_", "apng_", "charx_", "jpeg_")
+_WITH_ASSETS = ("png_", "apng_", "charx_", "jpeg_", "byaf_")
 
 
 def export_card(

@@ -35,3 +35,9 @@ PICTURE_PIXELS = 40_000_000
 ENTRIES = 2_000
 GREETINGS = 100
 TAGS = 100
+
+# An archive of many cards, and the files of one bulk import.
+PACK_FILES = 2_000
+PACK_BYTES = 1_000 * MB
+PACK_MEMBER_BYTES = 50 * MB
+PACK_DIRECTORY_BYTES = 2 * MB

@@ -1,12 +1,14 @@
 """Keeping files: sniffed, bounded, freed of metadata, stored before their row exists; and letting go of them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
 
 from studio.accounts.permissions import Actor
 from studio.cards import portraits
@@ -17,6 +19,7 @@ from studio.media.models import MediaFile, MediaPurpose
 from studio.providers.storage import Storage, key_of
 
 _NAME_LENGTH = 200
+_BIGINTS = ARRAY(sa.BigInteger)
 
 
 def keep(
@@ -64,6 +67,51 @@ def put(
     return file
 
 
+def put_many(
+    session: Session,
+    *,
+    storage: Storage,
+    contents: Mapping[str, tuple[bytes, str]],
+    owner_id: UUID | None,
+    purpose: MediaPurpose,
+) -> dict[str, UUID]:
+    """As `put` for many files that are no pictures, in three statements: the id of each by its hash.
+
+    `contents` holds bytes and names by their SHA-256, each taken as already checked.
+    """
+    if not contents:
+        return {}
+    numbers = sorted(_lock_number(sha256) for sha256 in contents)
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.unnest(sa.literal(numbers, _BIGINTS)))))
+    kept = dict(
+        session.execute(
+            sa.select(MediaFile.sha256, MediaFile.id).where(
+                MediaFile.sha256.in_(contents),
+                MediaFile.purpose == purpose,
+                MediaFile.owner_id.is_not_distinct_from(owner_id),
+                MediaFile.source_id.is_(None),
+            )
+        ).all()
+    )
+    for sha256, (data, name) in contents.items():
+        storage.put(key_of(sha256), data)
+        if sha256 not in kept:
+            kept[sha256] = uuid7()
+            session.add(
+                MediaFile(
+                    id=kept[sha256],
+                    owner_id=owner_id,
+                    purpose=purpose,
+                    sha256=sha256,
+                    size_bytes=len(data),
+                    original_name=excerpt(name.replace("\\", "/").rpartition("/")[2], _NAME_LENGTH),
+                    media_type=rules.media_type_of(data),
+                )
+            )
+    session.flush()
+    return kept
+
+
 def forget(session: Session, *, file_ids: Iterable[UUID]) -> list[str]:
     """The rows of these files and of their variants are gone; returns the hashes for `drop_unused` after the commit.
 
@@ -92,8 +140,11 @@ def drop_unused(session: Session, *, storage: Storage, hashes: Iterable[str]) ->
 
 
 def _lock_content(session: Session, sha256: str) -> None:
-    number = int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
-    session.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_number(sha256))))
+
+
+def _lock_number(sha256: str) -> int:
+    return int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
 
 
 def _refuse_size(data: bytes, purpose: MediaPurpose) -> None:

@@ -24,7 +24,8 @@ from studio.accounts.models import AuditEntry, User, UserStatus
 from studio.accounts.permissions import NOBODY, Actor, RoleName
 from studio.accounts.queries import audit_entry_visible_to, user_visible_to
 from studio.app import Studio, create_app
-from studio.authoring.models import CardDocument, Character
+from studio.authoring.batch_queries import batch_visible_to
+from studio.authoring.models import CardBatch, CardDocument, Character
 from studio.authoring.queries import character_visible_to, document_visible_to
 from studio.market.models import CharacterCategory, CharacterPublication, ReviewCase
 from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
@@ -119,6 +120,7 @@ KINDS = (
             authoring.make_preview(world.session, actor=owner, storage=media.make_storage(world.data)).id
         ),
     ),
+    Kind(CardBatch, batch_visible_to, lambda world, owner, _: authoring.make_batch(world.session, actor=owner).id),
     Kind(CharacterPublication, listing_visible_to, _listing),
     Kind(
         CharacterCategory,
@@ -148,6 +150,7 @@ KINDS = (
 )
 
 ARGUMENTS = {
+    "batch_id": CardBatch,
     "case_id": ReviewCase,
     "character_id": Character,
     "document_id": CardDocument,

@@ -156,6 +156,55 @@ def archive(members: dict[str, bytes], *, method: int = zipfile.ZIP_DEFLATED) ->
     return buffer.getvalue()
 
 
+def byaf_parts(**character) -> dict:
+    """Manifest, character and scenarios as Backyard's specification gives them."""
+    return {
+        "manifest": {
+            "schemaVersion": 1,
+            "createdAt": "2025-06-06T12:00:00Z",
+            "characters": ["characters/c1/character.json"],
+            "scenarios": ["scenarios/s1.json", "scenarios/s2.json"],
+            "author": {"name": "someone", "backyardURL": "https://backyard.example/someone"},
+        },
+        "character": {
+            "schemaVersion": 1,
+            "id": "c1",
+            "name": "晚晚",
+            "displayName": "苏晚",
+            "isNSFW": False,
+            "persona": "{character} keeps a tavern.",
+            "createdAt": "2025-06-06T12:00:00Z",
+            "updatedAt": "2025-06-06T12:00:00Z",
+            "loreItems": [{"key": "wine, 酒", "value": "It remembers {user}."}],
+            "images": [{"path": "images/a.png", "label": "Portrait"}, {"path": "images/b.png", "label": "smile"}],
+            **character,
+        },
+        "scenarios": [
+            {
+                "schemaVersion": 1,
+                "title": "Evening",
+                "narrative": "A bar.",
+                "formattingInstructions": "Answer briefly.",
+                "firstMessages": [{"characterID": "c1", "text": "Welcome, {user}."}],
+                "exampleMessages": [{"characterID": "c1", "text": "#{user}: Hello\n#{character}: Sit."}],
+                "temperature": 0.7,
+                "grammar": None,
+                "messages": [{"type": "human", "text": "a private chat"}],
+            },
+            {"schemaVersion": 1, "narrative": "A garden.", "firstMessages": [{"characterID": "c1", "text": "Tea?"}]},
+        ],
+    }
+
+
+def byaf_file(parts: dict | None = None, *, images: dict[str, bytes] | None = None) -> bytes:
+    """An archive as Backyard writes it."""
+    parts = parts or byaf_parts()
+    manifest = parts["manifest"]
+    members = {"manifest.json": as_json(manifest), manifest["characters"][0]: as_json(parts["character"])}
+    members |= {path: as_json(one) for path, one in zip(manifest["scenarios"], parts["scenarios"], strict=False)}
+    return archive(members | {f"characters/c1/images/{name}": data for name, data in (images or {}).items()})
+
+
 def symlink_archive(document) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as written:

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor
-from studio.authoring import card_imports, characters
-from studio.authoring.models import CardDocument, Character, CharacterStatus
+from studio.authoring import card_batches, card_imports, characters
+from studio.authoring.models import CardBatch, CardDocument, Character, CharacterStatus, OnDuplicate
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.cards.writer import write_card
 from studio.providers.storage import Storage
@@ -102,3 +102,18 @@ def import_character(
     """A character that came from a card."""
     document = make_preview(session, actor=actor, storage=storage, data=data, filename=filename)
     return card_imports.confirm(session, actor=actor, document_id=document.id, now=NOW)
+
+
+def make_batch(
+    session: Session,
+    *,
+    actor: Actor,
+    storage: Storage | None = None,
+    given: list[tuple[str, bytes]] | None = None,
+    on_duplicate: OnDuplicate = OnDuplicate.SKIP,
+) -> CardBatch:
+    """A bulk import of `actor`'s that takes files still, with those that are given."""
+    batch = card_batches.open_batch(session, actor=actor, on_duplicate=on_duplicate, now=NOW)
+    if storage is not None and given:
+        card_batches.receive(session, actor=actor, storage=storage, batch_id=batch.id, given=given)
+    return batch
