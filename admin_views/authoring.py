@@ -74,6 +74,8 @@ class CharactersView(EditorView):
         "details_view": (*_READ, _P.CHARACTER_READ_PUBLISHED),
         "create_view": _WRITE,
         "edit_view": _WRITE,
+        "check_text": _WRITE,
+        "tag_suggestions": _WRITE,
         "portrait": _WRITE,
         "archive": _WRITE,
         "restore": _WRITE,

@@ -3,26 +3,29 @@
 from typing import Any
 from uuid import UUID
 
-from flask import flash, redirect, request, url_for
+from flask import flash, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from admin_views import character_helpers
 from admin_views.base import StudioModelView, expose, sent_version
 from admin_views.character_form import (
+    CONTEXT_LABELS,
+    EMOTION_LABELS,
+    LANGUAGES,
     CharacterForm,
-    Rows,
-    joined_tags,
+    form_values,
     row_errors,
-    rows_from,
-    rows_of,
     stale_differences,
 )
+from admin_views.character_rows import Rows, rows_from, rows_of, whole
 from admin_views.feedback import asked_of
 from admin_views.forms import attach_errors, sentence
 from admin_views.session import current_actor
-from studio.authoring import characters, documents, queries
+from studio.authoring import characters, chat_settings, drafts, queries, tag_queries
 from studio.authoring.errors import StaleCharacterError
-from studio.authoring.models import Character
+from studio.authoring.models import TEXT_LENGTH, Character
+from studio.authoring.token_budget import GROUPS
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 
@@ -36,30 +39,41 @@ class EditorView(StudioModelView):
         session, actor = self.request_session, current_actor()
         row = queries.get_writable(session, actor=actor, character_id=row_id)
         if request.method == "GET":
-            values = documents.values_of(row)
-            form = CharacterForm(formdata=None, data={**values, "tags": joined_tags(values["tags"])})
-            rows = rows_of(
-                queries.greetings_of(session, character_id=row.id), queries.replies_of(session, character_id=row.id)
-            )
-            return self._editor(row, form, rows)
+            state = drafts.state(session, row)
+            return self._editor(row, CharacterForm(formdata=None, data=form_values(state)), rows_of(state))
         form, rows = CharacterForm(), rows_from(request.form)
-        if rows.step(request.form.get("do", "")):
-            return self._editor(row, form, rows, is_dirty=True)
+        asked = self._asked(form, rows, request.form.get("do", ""))
+        if asked is not None:
+            return self._editor(row, form, rows, is_dirty=True, **asked)
+        changes = form.changes()
+        if "emotions" in rows.sent:
+            changes["emotional_range"] = rows.emotions
         try:
             saved = characters.update(
                 session,
                 actor=actor,
                 character_id=row_id,
                 row_version=sent_version() or 0,
-                changes=form.changes(),
-                greetings=rows.greetings(),
-                replies=rows.drafts(),
+                changes=changes,
+                **rows.parts(),
                 now=utc_now(),
             )
         except StudioError as error:
             return self._refused_save(error, row_id, form, rows)
         flash(_("Saved."), "success")
         return redirect(self.saved_url(saved), 303)
+
+    @staticmethod
+    def _asked(form: CharacterForm, rows: Rows, wish: str) -> dict[str, Any] | None:
+        """What a button that saves nothing adds to the page, or None where the person saves."""
+        if rows.step(wish) or character_helpers.put_right(form, rows, wish):
+            return {}
+        if wish == "preview":
+            return {"previews": character_helpers.previews(form, rows, user=request.form.get("preview_user", ""))}
+        if wish == "draw":
+            tries = whole(request.form.get("draw_tries", ""), otherwise=1)
+            return {"draw": character_helpers.draw(rows, language=request.form.get("draw_language", ""), tries=tries)}
+        return None
 
     def _refused_save(self, error: StudioError, row_id: UUID, form: CharacterForm, rows: Rows) -> ResponseReturnValue:
         self.request_session.rollback()
@@ -83,10 +97,47 @@ class EditorView(StudioModelView):
             "row_errors": {},
             "is_dirty": False,
             "row_version": sent_version() or row.row_version,
+            "previews": {},
+            "draw": None,
             **context,
         }
-        known["feedback"] = asked_of(self.request_session, actor=current_actor(), character_id=row.id)
-        return self.render("authoring/editor.html", row=row, form=form, rows=rows, **known)
+        lore = queries.constant_lore_tokens(self.request_session, character_id=row.id)
+        return self.render(
+            "authoring/editor.html",
+            row=row,
+            form=form,
+            rows=rows,
+            feedback=asked_of(self.request_session, actor=current_actor(), character_id=row.id),
+            budget=character_helpers.budget(form, rows, lore=lore),
+            notes=character_helpers.notes,
+            groups=GROUPS,
+            models=chat_settings.MODELS,
+            ranges=chat_settings.RANGES,
+            context_labels=CONTEXT_LABELS,
+            emotion_labels=EMOTION_LABELS,
+            languages=LANGUAGES,
+            preview_user=request.form.get("preview_user", ""),
+            **known,
+        )
+
+    @expose("/<uuid:row_id>/check", methods=("POST",))
+    def check_text(self, row_id: UUID) -> ResponseReturnValue:
+        """What is wrong with a typed text's macros, and how a chat would show it, as JSON; nothing is saved."""
+        queries.require_writable(self.request_session, actor=current_actor(), character_id=row_id)
+        sent = request.form
+        text = sent.get("text", "")[:TEXT_LENGTH]
+        answer: dict[str, Any] = {"notes": [note.as_json() for note in character_helpers.notes(text)]}
+        if "seed" in sent:
+            answer["rendered"] = character_helpers.rendered(
+                text, char=sent.get("char", ""), user=sent.get("user", ""), seed=whole(sent["seed"], otherwise=0)
+            )
+        return jsonify(answer)
+
+    @expose("/tags")
+    def tag_suggestions(self) -> ResponseReturnValue:
+        """Tags that exist and fit what is typed, as JSON: a person's own first, then the commonest of listed ones."""
+        found = tag_queries.suggestions(self.request_session, actor=current_actor(), text=request.args.get("q", ""))
+        return jsonify({"items": [{"value": tag, "text": tag} for tag in found]})
 
     @expose("/<uuid:row_id>/portrait", methods=("POST",))
     def portrait(self, row_id: UUID) -> ResponseReturnValue:

@@ -1,24 +1,23 @@
-"""The editor's form: a character's fields, and its greetings and replies as rows that can be added, moved and taken out."""
+"""The editor's form: a character's own fields, and how the two sides of a stale save read."""
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _l
-from werkzeug.datastructures import MultiDict
-from wtforms import SelectField, StringField, TextAreaField
+from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField, widgets
 from wtforms.fields.choices import SelectChoice
 
 from admin_views.forms import Difference, StudioForm, marked
-from studio.authoring import rules
+from studio.authoring import drafts, rules
+from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.errors import StaleCharacterError
-from studio.authoring.models import ContentRating
+from studio.authoring.models import ContentRating, ContentWarning, License
 from studio.authoring.rules import Greetings, ReplyDraft
+from studio.authoring.scenes import SceneDraft
 
 _BETWEEN_TAGS = re.compile(r"[,，、;；\n]")
-_STEP = re.compile(r"(add|drop|up|down):(alternate|group_only|replies)(?::(\d{1,4}))?")
 
 LANGUAGES = (
     ("", _l("not said")),
@@ -35,7 +34,66 @@ RATINGS = (
     (ContentRating.MATURE.value, _l("mature")),
     (ContentRating.EXPLICIT.value, _l("explicit")),
 )
-PART_LABELS = {"greetings": _l("Greetings"), "replies": _l("Fallback replies")}
+WARNINGS = (
+    (ContentWarning.VIOLENCE.value, _l("violence")),
+    (ContentWarning.GORE.value, _l("gore")),
+    (ContentWarning.DEATH.value, _l("death")),
+    (ContentWarning.HORROR.value, _l("horror")),
+    (ContentWarning.SEXUAL_CONTENT.value, _l("sexual content")),
+    (ContentWarning.STRONG_LANGUAGE.value, _l("strong language")),
+    (ContentWarning.SUBSTANCES.value, _l("alcohol and drugs")),
+    (ContentWarning.SELF_HARM.value, _l("self-harm")),
+    (ContentWarning.ABUSE.value, _l("abuse")),
+    (ContentWarning.DISCRIMINATION.value, _l("discrimination")),
+    (ContentWarning.MANIPULATION.value, _l("manipulation")),
+    (ContentWarning.POLITICS.value, _l("politics and religion")),
+)
+LICENSES = (
+    (License.UNSTATED.value, _l("not said")),
+    (License.ALL_RIGHTS_RESERVED.value, _l("All rights reserved")),
+    (License.PLATFORM_ONLY.value, _l("Only on this platform")),
+    (License.CC_BY.value, _l("CC BY 4.0: share and change, name the author")),
+    (License.CC_BY_SA.value, _l("CC BY-SA 4.0: as CC BY, changes under the same licence")),
+    (License.CC_BY_NC.value, _l("CC BY-NC 4.0: as CC BY, not for money")),
+    (License.CC_BY_NC_SA.value, _l("CC BY-NC-SA 4.0: not for money, same licence")),
+    (License.CC_BY_ND.value, _l("CC BY-ND 4.0: share unchanged, name the author")),
+    (License.CC_BY_NC_ND.value, _l("CC BY-NC-ND 4.0: share unchanged, not for money")),
+    (License.CC0.value, _l("CC0 1.0: no rights reserved")),
+)
+PART_LABELS = {
+    "greetings": _l("Greetings"),
+    "replies": _l("Fallback replies"),
+    "scenes": _l("Scenes"),
+    "context": _l("Context settings"),
+    "emotional_range": _l("Emotional range"),
+    "content_warnings": _l("Content warnings"),
+}
+CONTEXT_LABELS = {
+    "context_window": (_l("Messages looked back on"), _l("How many of the last messages are sent to the model.")),
+    "memory_count": (_l("Memories recalled"), _l("How many memories are looked up for an answer; 0 recalls none.")),
+    "emotion_weight": (
+        _l("Weight of emotion"),
+        _l("How much a memory's emotion counts when memories are chosen: 0 goes by meaning alone, 1 by emotion alone."),
+    ),
+    "learning_rate": (
+        _l("Learning rate"),
+        _l("How fast what people do changes what the character expects of them: 0 never, 1 at once."),
+    ),
+    "consistency": (
+        _l("Consistency"),
+        _l("How closely the character keeps to its definition: 0 follows the mood of the chat, 1 never strays."),
+    ),
+}
+EMOTION_LABELS = {
+    "joy": _l("joy"),
+    "affection": _l("affection"),
+    "sadness": _l("sadness"),
+    "anger": _l("anger"),
+    "fear": _l("fear"),
+    "surprise": _l("surprise"),
+    "shame": _l("shame"),
+    "disgust": _l("disgust"),
+}
 
 
 def _choices(pairs: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
@@ -73,6 +131,20 @@ class CharacterForm(StudioForm):
     tags = StringField(_l("Tags"), description=_l("Separated by commas."))
     language = SelectField(_l("Language"), choices=_choices(LANGUAGES), validate_choice=False)
     content_rating = SelectField(_l("Content rating"), choices=_choices(RATINGS), validate_choice=False)
+    content_warnings = SelectMultipleField(
+        _l("Content warnings"),
+        description=_l("What people want to know before they begin."),
+        choices=_choices(WARNINGS),
+        validate_choice=False,
+        option_widget=widgets.CheckboxInput(),
+    )
+    other_warnings = StringField(_l("Other warnings"), description=_l("In your own words, separated by commas."))
+    license = SelectField(
+        _l("Licence"),
+        description=_l("What others may do with the character. It travels in the card."),
+        choices=_choices(LICENSES),
+        validate_choice=False,
+    )
     description = TextAreaField(
         _l("Description"), description=_l("Who the character is. The model knows only what stands here.")
     )
@@ -88,75 +160,53 @@ class CharacterForm(StudioForm):
         _l("Instructions after the history"), description=_l("Sent last, so they weigh most.")
     )
     creator_notes = TextAreaField(_l("Creator's notes"), description=_l("For people, never sent to the model."))
+    ai_model = StringField(
+        _l("Model"),
+        description=_l("The model that the character was written for; empty leaves the choice to the application."),
+        render_kw={"autocomplete": "off"},
+    )
+    context_tokens = StringField(
+        _l("The model's window, in tokens"),
+        description=_l("How much the model reads at once. The bar compares the character's texts with it."),
+        render_kw={"inputmode": "numeric", "maxlength": 12},
+    )
+    is_learning_enabled = BooleanField(
+        _l("Learns from chats"),
+        description=_l("What people tell the character may be kept and recalled in later chats."),
+    )
+    memory_retention_days = StringField(
+        _l("Days that memories are kept"),
+        description=_l("Older memories are forgotten. Empty keeps them for good."),
+        render_kw={"inputmode": "numeric", "maxlength": 5},
+    )
+    is_context_aware = BooleanField(
+        _l("Follows the context"),
+        description=_l("The context settings are used. Switched off, only the last messages are sent."),
+    )
 
     def changes(self) -> dict[str, Any]:
-        """The fields as `authoring.characters.update` takes them."""
-        values = {name: one.data or "" for name, one in self._fields.items() if name in rules.FIELDS}
-        values["tags"] = split_tags(str(self.tags.data or ""))
+        """The fields that were sent, as `authoring.characters.update` takes them."""
+        sent = {name: one for name, one in self._fields.items() if name in rules.FIELDS and one.raw_data}
+        values: dict[str, Any] = {name: one.data or "" for name, one in sent.items()}
+        if "tags" in sent:
+            values["tags"] = split_tags(str(self.tags.data or ""))
+        if "content_warnings" in sent or self.other_warnings.raw_data:
+            known = [one for one in self.content_warnings.data or () if one]
+            values["content_warnings"] = [*known, *split_tags(str(self.other_warnings.data or ""))]
         return values
 
 
-@dataclass
-class Rows:
-    """Greetings and replies as the form shows them; rows may be empty while somebody writes."""
-
-    first: str = ""
-    alternate: list[str] = field(default_factory=list)
-    group_only: list[str] = field(default_factory=list)
-    replies: list[tuple[str, str, str]] = field(default_factory=list)
-    """Content, weight and language as they were typed."""
-
-    def step(self, wish: str) -> bool:
-        """Do what a row's button says ("up:alternate:2"); whether it was one."""
-        found = _STEP.fullmatch(wish)
-        if found is None:
-            return False
-        verb, name, number = found[1], found[2], int(found[3] or 0)
-        rows: list[Any] = getattr(self, name)
-        if verb == "add":
-            rows.append(("", "1", "") if name == "replies" else "")
-        elif number < len(rows):
-            row = rows.pop(number)
-            if verb != "drop":
-                rows.insert(max(0, number + (-1 if verb == "up" else 1)), row)
-        return True
-
-    def greetings(self) -> Greetings:
-        """The greetings as services take them."""
-        return Greetings(self.first, tuple(self.alternate), tuple(self.group_only))
-
-    def drafts(self) -> list[ReplyDraft]:
-        """The replies as services take them; a weight that is no number is refused there as 0."""
-        return [
-            ReplyDraft(content, int(weight) if weight.isascii() and weight.isdigit() else 0, language)
-            for content, weight, language in ((c, w.strip()[:9], lang) for c, w, lang in self.replies)
-            if content.strip()
-        ]
-
-
-def rows_of(greetings: Greetings, replies: Iterable[ReplyDraft]) -> Rows:
-    """The rows for what is saved."""
-    return Rows(
-        greetings.first,
-        list(greetings.alternate),
-        list(greetings.group_only),
-        [(reply.content, str(reply.weight), reply.language) for reply in replies],
-    )
-
-
-def rows_from(sent: "MultiDict[str, str]") -> Rows:
-    """The rows that a browser sent; fields that belong together come in the same order."""
-    contents = sent.getlist("reply_content")
-    weights, languages = sent.getlist("reply_weight"), sent.getlist("reply_language")
-    return Rows(
-        sent.get("greeting_first", ""),
-        sent.getlist("greeting_alternate"),
-        sent.getlist("greeting_group_only"),
-        [
-            (content, weights[i] if i < len(weights) else "1", languages[i] if i < len(languages) else "")
-            for i, content in enumerate(contents)
-        ],
-    )
+def form_values(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in the form's fields for what is saved (`authoring.drafts.state`)."""
+    values = {name: value for name, value in state.items() if name not in drafts.PARTS}
+    known = set(ContentWarning)
+    return {
+        **values,
+        "tags": joined_tags(values["tags"]),
+        "content_warnings": [one for one in values["content_warnings"] if one in known],
+        "other_warnings": joined_tags(one for one in values["content_warnings"] if one not in known),
+        "memory_retention_days": "" if values["memory_retention_days"] is None else values["memory_retention_days"],
+    }
 
 
 def split_tags(text: str) -> list[str]:
@@ -170,8 +220,8 @@ def joined_tags(tags: Iterable[str]) -> str:
 
 
 def row_errors(errors: Mapping[str, str]) -> dict[str, str]:
-    """The sentences for greetings and replies, translated, by the name that the template knows."""
-    return {name: gettext(text) for name, text in errors.items() if name.startswith(("greetings", "replies"))}
+    """The sentences for what stands in rows, translated, by the name that the template knows."""
+    return {name: gettext(text) for name, text in errors.items() if name.split(".")[0] in PART_LABELS}
 
 
 def stale_differences(form: CharacterForm, error: StaleCharacterError) -> list[Difference]:
@@ -187,10 +237,21 @@ def stale_differences(form: CharacterForm, error: StaleCharacterError) -> list[D
 def _readable(value: Any) -> str:
     if isinstance(value, Greetings):
         return "\n\n".join(text for text in (value.first, *value.alternate, *value.group_only) if text)
-    if isinstance(value, list) and value and isinstance(value[0], ReplyDraft):
-        return "\n\n".join(
-            f"{reply.content} ({ngettext('weight %(num)d', 'weight %(num)d', reply.weight)})" for reply in value
-        )
+    if isinstance(value, ContextSettings):
+        return "\n".join(f"{label}: {getattr(value, name):g}" for name, (label, _help) in CONTEXT_LABELS.items())
+    if isinstance(value, Mapping):
+        return "\n".join(f"{EMOTION_LABELS.get(name, name)}: {strength:g}" for name, strength in value.items())
     if isinstance(value, list):
-        return joined_tags(value)
-    return str(value)
+        return "\n\n".join(map(_readable_row, value)) if value and not isinstance(value[0], str) else joined_tags(value)
+    if isinstance(value, bool):
+        return str(gettext("yes") if value else gettext("no"))
+    return "" if value is None else str(value)
+
+
+def _readable_row(row: ReplyDraft | SceneDraft) -> str:
+    if isinstance(row, ReplyDraft):
+        return f"{row.content} ({ngettext('weight %(num)d', 'weight %(num)d', row.weight)})"
+    facts = gettext(
+        "progress %(progress)d, opens at %(required)d", progress=row.progress, required=row.required_progress
+    )
+    return "\n".join(text for text in (f"{row.title} ({facts})", row.stage, row.stage_prompt) if text)

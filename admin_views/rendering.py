@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app, g, get_flashed_messages, render_template, request, url_for
-from flask_babel import format_date, format_decimal
+from flask_babel import format_date, format_decimal, format_percent
 from markupsafe import Markup
 
 from admin_views import i18n, navigation, preferences, ui
@@ -44,6 +44,7 @@ def init_rendering(app: Flask) -> None:
         exact_time=exact_time,
         format_date=format_date,
         format_decimal=format_decimal,
+        format_percent=format_percent,
         format_money=format_money,
         hue=hue,
         icon_mark=lambda name, css_class="": ui.icon(icon_url(name), css_class),

@@ -24,7 +24,7 @@ from studio.authoring.models import (
     Lorebook,
     LorebookEntry,
 )
-from studio.authoring.rules import Greetings, ReplyDraft
+from studio.authoring.rules import WIDE_SIGNS, Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
 from studio.kit.errors import NotFoundError
 from studio.media.models import MediaFile, MediaPurpose
@@ -190,6 +190,29 @@ def list_lorebook_entries(
         .limit(limit)
     )
     return session.scalars(query).all()
+
+
+def constant_lore_tokens(session: Session, *, character_id: UUID) -> int:
+    """About how many tokens the entries of the lorebook take that are always on, by the estimate of `rules.tokens`.
+
+    Counted by PostgreSQL in one statement, however many entries there are.
+    """
+    length = sa.func.char_length(LorebookEntry.content)
+    wide = length - sa.func.char_length(sa.func.regexp_replace(LorebookEntry.content, WIDE_SIGNS, "", "g"))
+    tokens = wide + sa.func.ceil((length - wide) / 4.0)
+    query = (
+        sa.select(sa.func.coalesce(sa.func.sum(tokens), 0))
+        .join(Lorebook, Lorebook.id == LorebookEntry.lorebook_id)
+        .where(Lorebook.character_id == character_id, LorebookEntry.is_constant, LorebookEntry.is_enabled)
+    )
+    return int(session.scalar(query) or 0)
+
+
+def require_writable(session: Session, *, actor: Actor, character_id: UUID) -> None:
+    """Pass where the actor may change the character, which is neither read nor locked; raises NotFoundError."""
+    query = sa.select(Character.id).where(character_writable_by(actor), Character.id == character_id)
+    if session.scalar(query) is None:
+        raise NotFoundError
 
 
 def find_source(session: Session, *, character_id: UUID) -> CardDocument | None:

@@ -62,7 +62,9 @@ EMBEDDED = frozenset({"name", "tagline", "tags", "description", "personality", "
 SEARCHED = ("name", "nickname", "tagline", "description", "personality", "scenario")
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
-_CJK_TOKEN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+WIDE_SIGNS = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"
+"""Signs that are about a token each, as a regular expression of Python, PostgreSQL and JavaScript (`tokens.js`)."""
+_CJK_TOKEN = re.compile(WIDE_SIGNS)
 # Whole sentences, so that each can be translated.
 _TOO_LONG = {
     SHORT_TEXTS["language"]: "Give a language by its code, such as en or zh-Hans.",

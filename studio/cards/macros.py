@@ -1,5 +1,6 @@
 """Macros in card texts (`{{char}}`, `{{user}}`, `<BOT>`…): rendered for previews, checked for mistakes."""
 
+import difflib
 import random
 import re
 from collections.abc import Sequence
@@ -55,11 +56,15 @@ _APPLICATIONS_OWN = frozenset(
         "charjailbreak",
     }
 )
+_LONGEST_NAME = 40
+_MOST_GUESSES = 50
+# The commonest first: of two names that are equally near, the earlier one was meant.
+_OFFERED = ("user", "char", *sorted((_VALUES | _FUNCTIONS | _APPLICATIONS_OWN) - {"user", "char"}))
 
 
 @dataclass(frozen=True)
 class MacroIssue:
-    """A macro that will not do what its writer meant; `fix` is the right spelling where there is one."""
+    """A macro that will not do what its writer meant; `fix` is the right spelling, or the likely one, if there is one."""
 
     code: str
     start: int
@@ -101,16 +106,22 @@ def display_name(data: dict[str, object]) -> str:
 
 
 def lint(text: str) -> tuple[MacroIssue, ...]:
-    """Single-brace `{char}` with their fix, and macros that no application is known to resolve, by position."""
+    """Single-brace `{char}` with their fix, and macros that no application is known to resolve, by position.
+
+    Where an unknown one is a slip away from a known one, that one is its fix: a question, not a certainty.
+    """
     issues = [
         MacroIssue("single_brace", match.start(), match.end(), match[0], _SINGLE_FIXES[match[1].lower()])
         for match in _SINGLE.finditer(text)
     ]
-    issues += [
-        MacroIssue("unknown_macro", match.start(), match.end(), match[0], None)
-        for match in _MACRO.finditer(text)
-        if not _is_known(match[1])
-    ]
+    guesses: dict[str, str | None] = {}
+    for match in _MACRO.finditer(text):
+        if _is_known(match[1]):
+            continue
+        if match[1] not in guesses:
+            # Guessing costs time: a text with more mistakes than this is no card.
+            guesses[match[1]] = _likely(match[1]) if len(guesses) < _MOST_GUESSES else None
+        issues.append(MacroIssue("unknown_macro", match.start(), match.end(), match[0], guesses[match[1]]))
     return tuple(sorted(issues, key=lambda issue: issue.start))
 
 
@@ -122,6 +133,28 @@ def has_single_braces(text: str) -> bool:
 def fix_single_braces(text: str) -> str:
     """The text with `{char}` and its like in double braces; repeating it changes nothing."""
     return _SINGLE.sub(lambda match: _SINGLE_FIXES[match[1].lower()], text)
+
+
+def fixed(text: str, issue: MacroIssue) -> str:
+    """The text with every macro that is written like this one put right; without a fix it stays as it is."""
+    if issue.fix is None:
+        return text
+    pieces: list[str] = []
+    end = 0
+    for other in lint(text):
+        if (other.found, other.code) == (issue.found, issue.code):
+            pieces += (text[end : other.start], issue.fix)
+            end = other.end
+    return "".join((*pieces, text[end:]))
+
+
+def _likely(body: str) -> str | None:
+    """The whole macro with the known name that this one's name is a slip away from."""
+    found = re.match(r"\s*([^:\s]+)", body)
+    if found is None or len(found[1]) > _LONGEST_NAME:
+        return None
+    near = difflib.get_close_matches(found[1].lower(), _OFFERED, n=1, cutoff=0.72)
+    return "{{" + body[: found.start(1)] + near[0] + body[found.end(1) :] + "}}" if near else None
 
 
 def _is_known(body: str) -> bool:

@@ -191,21 +191,18 @@
     });
   });
 
-  // Lengths while typing. Tokens are an estimate: a Chinese character is about one, four Latin letters are one.
+  // Lengths while typing. Tokens are an estimate, made in `tokens.js`.
   const lang = document.documentElement.lang;
   const number = new Intl.NumberFormat(lang);
   const words = JSON.parse(document.body.dataset.countWords || '["", "#"]');
-  const estimate = (text) => {
-    const dense = (text.match(/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]/g) || []).length;
-    return Math.round(dense * 1.05 + (text.length - dense) / 4);
-  };
+  const { length: lengthOf, tokens } = window.studioTokens;
   const count = (output) => {
     const field = document.getElementById(output.dataset.counts);
     if (!field) return;
-    const length = [...field.value].length;
+    const length = lengthOf(field.value);
     const most = Number(field.getAttribute("maxlength") || 0);
     const limit = most > 0 ? ` / ${number.format(most)}` : "";
-    output.textContent = `${number.format(length)}${limit} ${words[0]} · ${words[1].replace("#", number.format(estimate(field.value)))}`;
+    output.textContent = `${number.format(length)}${limit} ${words[0]} · ${words[1].replace("#", number.format(tokens(field.value)))}`;
     output.classList.toggle("is-much", most > 0 && length > most * 0.9);
     output.classList.toggle("is-over", most > 0 && length > most);
   };

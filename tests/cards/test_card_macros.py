@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.cards.macros import display_name, fix_single_braces, lint, render
+from studio.cards.macros import display_name, fix_single_braces, fixed, lint, render
 
 
 class TestRender:
@@ -52,10 +52,43 @@ class TestLint:
     def test_finds_single_braces_and_unknown_macros_in_order(self):
         issues = lint("{{uset}} and {char}, {{user}}, {{getvar::x}}, {{// note}}")
         assert [(issue.code, issue.found, issue.fix) for issue in issues] == [
-            ("unknown_macro", "{{uset}}", None),
+            ("unknown_macro", "{{uset}}", "{{user}}"),
             ("single_brace", "{char}", "{{char}}"),
         ]
         assert [(issue.start, issue.end) for issue in issues] == [(0, 8), (13, 19)]
+
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [
+            ("{{usr}}", "{{user}}"),
+            ("{{Cahr}}", "{{char}}"),
+            ("{{ randm:a,b}}", "{{ random:a,b}}"),
+            ("{{rol:d6}}", "{{roll:d6}}"),
+            ("{{mood of the day}}", None),
+            ("{{}}", None),
+            ("{{他}}", None),
+        ],
+    )
+    def test_guesses_what_was_meant_only_where_it_is_near(self, written, meant):
+        (issue,) = lint(f"a {written} b")
+        assert issue.fix == meant
+
+
+class TestFixed:
+    def test_puts_right_every_macro_that_is_written_like_it_and_no_other(self):
+        text = "{char} {{char}} {CHAR} {char}, {user} {{uset}}"
+        issues = {issue.found: issue for issue in lint(text)}
+        assert fixed(text, issues["{char}"]) == "{{char}} {{char}} {CHAR} {{char}}, {user} {{uset}}"
+        assert fixed(text, issues["{{uset}}"]) == "{char} {{char}} {CHAR} {char}, {user} {{user}}"
+
+    @given(text=st.text(alphabet="{}:/ acharusep,\n", max_size=60))
+    def test_takes_away_exactly_the_issues_that_it_puts_right(self, text):
+        for issue in lint(text):
+            after = fixed(text, issue)
+            if issue.fix is None:
+                assert after == text
+            else:
+                assert issue.found not in {other.found for other in lint(after) if other.code == issue.code}
 
 
 class TestFixSingleBraces:

@@ -25,6 +25,7 @@ from studio.authoring.models.limits import NAME_LENGTH, REPLY_LENGTH, SHORT_LENG
 from studio.authoring.models.lorebooks import Lorebook, LorebookEntry
 from studio.authoring.models.opinions import CharacterRating, UserFavorite
 from studio.authoring.models.stories import Story
+from studio.authoring.models.tags import ListedTag
 from studio.authoring.models.versions import CharacterVersion, ListedCharacter
 from studio.authoring.models.voices import VoiceConfiguration
 
@@ -56,6 +57,7 @@ __all__ = [
     "ItemState",
     "License",
     "ListedCharacter",
+    "ListedTag",
     "Lorebook",
     "LorebookEntry",
     "OnDuplicate",
