@@ -19,6 +19,8 @@ MODULES = (
     "market",
     "review",
     "work",
+    "bulk",
+    "exports",
     "operations",
     "accounts",
     "audit",

@@ -14,6 +14,7 @@ AnyOf: TypeAlias = Permission | tuple[Permission, ...]
 """One permission, or several of which one is enough (what is then shown is the scope's business)."""
 
 _PUBLIC = "studio.public_endpoints"
+_READING = "studio.reading_endpoints"
 
 
 def any_of(permission: AnyOf) -> tuple[Permission, ...]:
@@ -34,6 +35,20 @@ def declare_public(app: Flask, endpoints: Iterable[str]) -> None:
 def is_public(app: Flask, endpoint: str) -> bool:
     """Whether `endpoint` was declared public."""
     return endpoint in app.extensions.get(_PUBLIC, set())
+
+
+def declare_reading(app: Flask, endpoint: str) -> None:
+    """Name a route that never writes: its GETs need no transaction, each statement is one by itself."""
+    app.extensions.setdefault(_READING, set()).add(endpoint)
+
+
+def only_reads(app: Flask) -> bool:
+    """Whether the present request is one that never writes. A search is left out, since it tells the planner something."""
+    return (
+        request.method in {"GET", "HEAD"}
+        and request.endpoint in app.extensions.get(_READING, ())
+        and not request.args.get("q")
+    )
 
 
 def route_permission(app: Flask, endpoint: str) -> tuple[Permission, ...] | None:

@@ -122,6 +122,7 @@ class PeopleView(StudioModelView):
     search_columns = (User.name, User.email)
     search_hint = _l("Name or e-mail address")
     form = NewPersonForm
+    bulk_actions = ("people.suspend", "people.reinstate", "people.end_sessions")
     details_template = "accounts/person.html"
     empty_title = _l("Nobody matches")
     empty_text = _l("Change the search or the filters, or make an account for somebody.")

@@ -1,6 +1,6 @@
 """Characters: the list, the page of one, its lorebook, its exports; the editor stands in `character_editor`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, load_only
 from admin_views import listing, ui
 from admin_views.base import Permission, expose
 from admin_views.batches import BatchesView
+from admin_views.character_cards import character_cards
 from admin_views.character_editor import EditorView
 from admin_views.character_form import (
     RATINGS,
@@ -81,6 +82,7 @@ class CharactersView(EditorView):
         "restore": _WRITE,
         "lorebook": _READ,
         "jobs": _READ,
+        "export_view": _READ,
         "export_page": _P.CARD_EXPORT,
         "export_file": _P.CARD_EXPORT,
     }
@@ -120,16 +122,45 @@ class CharactersView(EditorView):
     }
     default_sort = ("updated", True)
     # The long texts stay where they are: a list shows none of them.
-    load = (
+    row_columns = (
+        Character.id,
+        Character.name,
+        Character.tagline,
+        Character.status,
+        Character.content_rating,
+        Character.owner_id,
+        Character.portrait_id,
+        Character.row_version,
+        Character.updated_at,
+    )
+
+    export_columns = (
+        Column("name", _l("Name")),
+        Column("status", _l("Status"), plain=lambda row: row.status.value),
+        Column("tagline", _l("Tagline")),
+        Column("content_rating", _l("Rating"), plain=lambda row: row.content_rating.value),
+        Column("tags", _l("Tags")),
+        Column("language", _l("Language")),
+        Column("updated_at", _l("Changed")),
+        Column("id", _l("Id")),
+    )
+    export_load = (
         load_only(
             Character.name,
-            Character.tagline,
             Character.status,
+            Character.tagline,
             Character.content_rating,
-            Character.owner_id,
-            Character.portrait_id,
+            Character.tags,
+            Character.language,
             Character.updated_at,
         ),
+    )
+    bulk_actions = (
+        "characters.add_tag",
+        "characters.remove_tag",
+        "characters.set_rating",
+        "characters.archive",
+        "characters.restore",
     )
 
     def scope(self, actor: Actor) -> sa.ColumnElement[bool]:
@@ -144,7 +175,7 @@ class CharactersView(EditorView):
         """A creator's list is all their own."""
         return frozenset() if actor.may(_P.CHARACTER_READ_ANY) else frozenset({"owner"})
 
-    def list_context(self, rows: Sequence[Character]) -> dict[str, Any]:
+    def list_context(self, rows: Sequence[Any]) -> dict[str, Any]:
         """The names of the owners, and whether the list stands as cards or as a table."""
         layout = _layout()
         # Cards don't name their owners.
@@ -153,6 +184,12 @@ class CharactersView(EditorView):
             named = sa.select(User.id, User.name).where(User.id.in_(owners))
             g.character_owners = {row[0]: row[1] for row in self.request_session.execute(named)}
         return {"layout": layout}
+
+    def rows_html(self, rows: Sequence[Any], columns: Sequence[Column], context: Mapping[str, Any]) -> Markup:
+        """Cards, or the rows of a table."""
+        if context["layout"] == "table":
+            return super().rows_html(rows, columns, context)
+        return character_cards(rows, url_of=self.row_urls(), pick=self.pick())
 
     def do_create(self, session: Session, *, actor: Actor, form: Any) -> Character:
         """Have the character made."""

@@ -5,26 +5,35 @@ rows is replaced here: reads are scoped, writes are service calls, lists are pag
 and a route that names no permission does not exist. `docs/how-to/new-view.md` has an example.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import flash, g, redirect, render_template, request, url_for
+from flask import current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_admin import BaseView, expose
+from flask_admin import expose
 from flask_admin.contrib.sqla import ModelView
 from flask_babel import gettext as _
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 
-from admin_views import listing
-from admin_views.access import AnyOf, allows, ask_permission, route_permission
-from admin_views.export import MOST_ROWS, stream_csv
+from admin_views import listing, preferences
+from admin_views.access import AnyOf, declare_reading, route_permission
+from admin_views.export import Exporting
+from admin_views.formats import reader
 from admin_views.forms import StudioForm, attach_errors, current_version, differences, sent_version, sentence
-from admin_views.listing import Column, Filter, ListState, LongLists, Orders
+from admin_views.frames import Frames, hole
+from admin_views.guarded import StudioView
+from admin_views.listing import Column, Filter, ListState, LongLists, Orders, RowPage
+from admin_views.many import Many
 from admin_views.pickers import MOST_SUGGESTIONS, Picker
-from admin_views.resources import Resources, request_session, resources
+from admin_views.resources import Resources, request_session
+from admin_views.rows import table_rows
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, StaleError, StudioError
@@ -60,67 +69,7 @@ def _what_is_listed() -> tuple[Any, ...]:
     return actor.user_id, actor.roles, asked
 
 
-class Guarded:
-    """What pages and model views share: a permission for each route, a place in the navigation, rendering."""
-
-    permissions: ClassVar[Mapping[str, AnyOf]] = {}
-    """Method name → the permission its route asks for; of several, one is enough."""
-
-    menu_section: ClassVar[Any] = ""
-    menu_icon: ClassVar[str] = "file"
-    menu_order: ClassVar[int] = 100
-    in_menu: ClassVar[bool] = True
-
-    # The routes of the class, collected by Flask-Admin's metaclass.
-    _urls: list[tuple[str, str, Any]]
-
-    def permission_of(self, method: str) -> AnyOf | None:
-        """The permission that the route of `method` asks for; None where none is declared."""
-        return self.permissions.get(method)
-
-    def may(self, method: str) -> bool:
-        """Whether the present person may use the route of `method`."""
-        permission = self.permission_of(method)
-        return permission is not None and allows(current_actor(), permission)
-
-    def _handle_view(self, name: str, /, **_arguments: Any) -> ResponseReturnValue | None:
-        return ask_permission(self.permission_of(name))
-
-    def is_accessible(self) -> bool:
-        """Whether the present person may open the view's first page; the navigation asks."""
-        return self.may("index") or self.may("index_view")
-
-    def render(self, template: str, **context: Any) -> str:
-        """Render one of our templates; none of Flask-Admin's helpers are needed in them."""
-        return render_template(template, view=self, **context)
-
-
-class StudioView(Guarded, BaseView):  # type: ignore[misc]  # Flask-Admin has no types.
-    """A page or several that belong together, with own routes by `@expose`.
-
-    Each exposed method stands in `permissions`, or the application does not start. Arguments that are ids are
-    `<uuid:…_id>`, and the service or query that gets them answers NotFoundError for what is not the person's.
-    """
-
-    def __init__(self, resources: Resources, *, name: Any, endpoint: str, url: str | None = None) -> None:
-        self.resources = resources
-        super().__init__(name=name, endpoint=endpoint, url=url or f"/{endpoint}")
-
-    @property
-    def session(self) -> Session:
-        """The session of the present request."""
-        return request_session()
-
-    def create_blueprint(self, admin: Any) -> Any:
-        """Register the routes; a route without a permission is a mistake that shows at the start."""
-        forgotten = [method for _url, method, _methods in self._urls if self.permission_of(method) is None]
-        if forgotten:
-            raise LookupError(f"{type(self).__name__} declares no permission for {', '.join(forgotten)}.")
-        self.static_folder, self.static_url_path = None, "/unused"
-        return super().create_blueprint(admin)
-
-
-class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin has no types.
+class StudioModelView(Many, Exporting, ModelView):  # type: ignore[misc]  # Flask-Admin has no types.
     """A list over one table, with details, forms, an export and pickers as far as `permissions` names them.
 
     A subclass says: `permissions` (of index_view, details_view, create_view, edit_view, delete_view, export_view,
@@ -142,13 +91,14 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
 
     columns: ClassVar[Sequence[Column]] = ()
     detail_columns: ClassVar[Sequence[Column]] = ()
-    export_columns: ClassVar[Sequence[Column]] = ()
     filters: ClassVar[Sequence[Filter]] = ()
     orders: ClassVar[Orders] = {}
     default_sort: ClassVar[tuple[str, bool]] = ("", False)
     """The order's name, and whether descending."""
     load: ClassVar[Sequence[Any]] = ()
     """Loader options: everything that a row of the list shows is loaded with the page."""
+    row_columns: ClassVar[Sequence[Any]] = ()
+    """The columns that a row of the list shows and is ordered by; with them a list makes no objects. Else whole rows."""
     search_columns: ClassVar[Sequence[Any]] = ()
     search_hint: ClassVar[Any] = ""
     pickers: ClassVar[Mapping[str, Picker]] = {}
@@ -156,6 +106,8 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
     row_id_converter: ClassVar[str] = "uuid"
 
     list_template = "admin/model/list.html"
+    is_framed: ClassVar[bool] = True
+    """Whether all of `list_template` but its rows depends on the person and the address alone (see `frames`)."""
     details_template = "admin/model/details.html"
     create_template = "admin/model/create.html"
     edit_template = "admin/model/edit.html"
@@ -170,6 +122,8 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
     ) -> None:
         self.resources = resources
         self.long_lists = LongLists()
+        self.frames = Frames()
+        self.has_search = bool(self.search_columns) or type(self).search is not StudioModelView.search
         super().__init__(model, resources.db, name=name, endpoint=endpoint, url=url or f"/{endpoint}")
         if self.column_filters or self.column_editable_list:
             raise LookupError(f"{type(self).__name__} uses Flask-Admin's filters or list editing; use `filters`.")
@@ -193,6 +147,8 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
             elif method not in standard:
                 raise LookupError(f"{type(self).__name__} declares no permission for {method}.")
         self._urls = chosen
+        if type(self).index_view is StudioModelView.index_view:
+            declare_reading(admin.app, f"{self.endpoint}.index_view")
         self.static_folder, self.static_url_path = None, "/unused"
         return super().create_blueprint(admin)
 
@@ -228,15 +184,17 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
 
     def row_url(self, row: Any) -> str | None:
         """Where a row of the list leads for the present person."""
-        # Building one address costs as much as all the rest of a row: the others of a page are made from it.
-        addresses: dict[str, str | None] = g.setdefault("row_addresses", {})
-        if self.endpoint not in addresses:
-            method = next((method for method in ("details_view", "edit_view") if self.may(method)), None)
-            if self.row_id_converter != "uuid":
-                return None if method is None else url_for(f"{self.endpoint}.{method}", row_id=row.id)
-            addresses[self.endpoint] = None if method is None else url_for(f"{self.endpoint}.{method}", row_id=_ANY_ID)
-        address = addresses[self.endpoint]
-        return None if address is None else address.replace(_ANY, str(row.id))
+        return self.row_urls()(row)
+
+    def row_urls(self) -> Callable[[Any], str | None]:
+        """What makes the address of each row of a page: building one costs as much as all the rest of a row."""
+        method = next((method for method in ("details_view", "edit_view") if self.may(method)), None)
+        if method is None:
+            return lambda _row: None
+        if self.row_id_converter != "uuid":
+            return lambda row: url_for(f"{self.endpoint}.{method}", row_id=row.id)
+        before, after = url_for(f"{self.endpoint}.{method}", row_id=_ANY_ID).split(_ANY)
+        return lambda row: f"{before}{row.id}{after}"
 
     def saved_url(self, row: Any) -> str:
         """Where a person goes after saving."""
@@ -272,12 +230,12 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
         hidden = self.hidden(current_actor())
         return [column for column in columns if column.name not in hidden]
 
-    def list_state(self) -> ListState:
-        """What the address asks of the list."""
+    def list_state(self, asked: "MultiDict[str, str] | None" = None) -> ListState:
+        """What the address asks of the list; `asked` are the arguments of another address than the present one."""
         actor = current_actor()
         hidden = self.hidden(actor)
         return listing.read_state(
-            request.args,
+            request.args if asked is None else asked,
             filters=[one for one in self.filters if one.name not in hidden],
             orders={name: keys for name, keys in self.orders.items() if name not in hidden},
             default_sort=self.default_sort,
@@ -317,23 +275,74 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
             state=state,
             size=self.page_size,
             options=self.load,
+            columns=self.row_columns,
             long_lists=self.long_lists,
             key=_what_is_listed(),
         )
+        return self._list_page(state, page)
+
+    def _list_page(self, state: ListState, page: RowPage) -> str:
+        context = self.list_context(page.rows)
+        columns = self.shown_columns(self.columns)
+        rows = self.rows_html(page.rows, columns, context)
+        key = self._frame_key(state, page, context)
+        if key is None:
+            return self._render_list(state, page, columns, context, rows=rows)
+        token = generate_csrf()
+        frame = self.frames.find(key)
+        if frame is None:
+            empty = replace(page, after=page.after and hole("after"), before=page.before and hole("before"))
+            g.csrf_token = hole("csrf")
+            try:
+                holes = {"rows": hole("rows"), "here_url": hole("here")}
+                frame = self.frames.keep(key, self._render_list(state, empty, columns, context, **holes))
+            finally:
+                g.csrf_token = token
+        return frame.filled(
+            {
+                "rows": rows,
+                "csrf": token,
+                "here": escape(request.full_path.rstrip("?")),
+                "after": page.after or "",
+                "before": page.before or "",
+            }
+        )
+
+    def _render_list(
+        self, state: ListState, page: RowPage, columns: Sequence[Column], context: Mapping[str, Any], **more: Any
+    ) -> str:
+        actor = current_actor()
+        hidden = self.hidden(actor)
         return self.render(
             self.list_template,
             state=state,
             page=page,
-            columns=self.shown_columns(self.columns),
-            filters=[one for one in self.filters if one.name not in self.hidden(current_actor())],
-            has_search=self.search("x") is not None,
-            actor=current_actor(),
+            columns=columns,
+            filters=[one for one in self.filters if one.name not in hidden],
+            has_search=self.has_search,
+            actor=actor,
             here=self.list_url,
-            **self.list_context(page.rows),
+            **self.bulk_context(),
+            **context,
+            **more,
         )
 
+    def _frame_key(self, state: ListState, page: RowPage, context: Mapping[str, Any]) -> Hashable:
+        """What the page depends on beside its rows, cursors and token; None where it is rendered as a whole."""
+        if not self.is_framed or not page.rows or state.complaints or "_flashes" in session or current_app.debug:
+            return None
+        actor = current_actor()
+        who = (actor.user_id, actor.name, actor.roles, *reader(), preferences.chosen_theme())
+        asked = (state.search, state.sort, state.descending, frozenset(state.filters.items()), state.exact_count)
+        shape = (page.after is None, page.before is None, page.count, page.is_capped)
+        return who, asked, shape, tuple(context.items()), request.root_path
+
+    def rows_html(self, rows: Sequence[Any], columns: Sequence[Column], context: Mapping[str, Any]) -> Markup:  # noqa: ARG002 - Subclasses need it.
+        """The rows of the list, in HTML; a view that shows them otherwise than in a table overrides it."""
+        return table_rows(rows, columns, url_of=self.row_urls(), pick=self.pick())
+
     def list_context(self, rows: Sequence[Any]) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
-        """What the list's template needs besides; loaded for the whole page at once."""
+        """What the list's template needs besides, loaded for the whole page at once; values that can be hashed."""
         return {}
 
     def list_url(self, arguments: Mapping[str, Any]) -> str:
@@ -426,25 +435,6 @@ class StudioModelView(Guarded, ModelView):  # type: ignore[misc]  # Flask-Admin 
         self.do_delete(self.request_session, actor=current_actor(), row=row, row_version=sent_version())
         flash(_("Deleted."), "success")
         return redirect(url_for(f"{self.endpoint}.index_view"), 303)
-
-    @expose("/export.csv")
-    def export_view(self) -> ResponseReturnValue:
-        """The list as CSV; for more rows than the cap, a sentence that says so instead of a cut file."""
-        state = self.list_state()
-        query = self.filtered(state)
-        count = self.request_session.scalar(
-            sa.select(sa.func.count()).select_from(
-                query.with_only_columns(sa.literal(1), maintain_column_froms=True).limit(MOST_ROWS + 1).subquery()
-            )
-        )
-        if (count or 0) > MOST_ROWS:
-            raise InvalidError(
-                "More than %(most)s rows match. Narrow the list by a filter or a search, then export again.",
-                most=MOST_ROWS,
-            )
-        ordered = query.order_by(*(key.order() for key in self.order_keys(state)))
-        columns = self.shown_columns(self.export_columns or self.columns)
-        return stream_csv(resources(), ordered, columns, filename=f"{self.endpoint}.csv", options=self.load)
 
     @expose("/lookup/<name>")
     def lookup_view(self, name: str) -> ResponseReturnValue:

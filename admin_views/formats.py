@@ -1,6 +1,7 @@
 """Ways of writing times, money and states in the reader's language; what was written once is kept."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
@@ -36,6 +37,11 @@ STATUS_LABELS = {
     "alternate": _l("alternate"),
     "approved": _l("live"),
     "archived": _l("archived"),
+    "changed": _l("changed"),
+    "unchanged": _l("left as it was"),
+    "trying": _l("being tried"),
+    "tried": _l("waiting for your yes"),
+    "stopped": _l("stopped"),
     "cancelled": _l("cancelled"),
     "claimed": _l("claimed"),
     "confirmed": _l("confirmed"),
@@ -82,7 +88,7 @@ def ago(moment: datetime | None) -> str:
         return ""
     distance = moment - utc_now()
     if abs(distance) > _RECENT:
-        return _date(moment, *_reader())
+        return _date(moment, *reader())
     if abs(distance) < _MINUTE:
         return str(_("just now"))
     return str(format_timedelta(distance, add_direction=True))
@@ -90,7 +96,25 @@ def ago(moment: datetime | None) -> str:
 
 def exact_time(moment: datetime | None) -> str:
     """Date and time, in the reader's time zone."""
-    return "" if moment is None else _date_and_time(moment, *_reader())
+    return "" if moment is None else _date_and_time(moment, *reader())
+
+
+def ago_and_exact(moment: datetime) -> tuple[str, str]:
+    """What `ago` and `exact_time` say, found out together."""
+    return writer_of_times()(moment)
+
+
+def writer_of_times() -> Callable[[datetime], tuple[str, str]]:
+    """`ago_and_exact` for one reader at one moment."""
+    locale, zone = reader()
+    now = utc_now()
+    recent = now - _RECENT, now + _RECENT
+
+    def write(moment: datetime) -> tuple[str, str]:
+        told = ago(moment) if recent[0] <= moment <= recent[1] else _date(moment, locale, zone)
+        return told, _date_and_time(moment, locale, zone)
+
+    return write
 
 
 def format_money(minor: int, currency: str) -> str:
@@ -102,7 +126,7 @@ def format_money(minor: int, currency: str) -> str:
 
 def status_label(status: object) -> str:
     """A status in the reader's words; one without words is shown as it is stored."""
-    return _status_label(str(status), _reader()[0])
+    return _status_label(str(status), reader()[0])
 
 
 @lru_cache(maxsize=_KEPT)
@@ -111,7 +135,7 @@ def hue(name: str) -> int:
     return hashlib.blake2s(name.encode(errors="replace"), digest_size=1).digest()[0] % _HUES
 
 
-def _reader() -> tuple[str, tzinfo]:
+def reader() -> tuple[str, tzinfo]:
     """The reader's language and time zone, found out once per request."""
     if not has_request_context():
         return "en", UTC

@@ -33,13 +33,16 @@ _HEADERS = {
 }
 
 
+_SET = [(name, name.lower(), value) for name, value in _HEADERS.items()]
+
+
 def init_headers(app: Flask) -> None:
     """Have every answer carry the headers; a view's own stay as they are."""
 
     @app.after_request
     def add(response: Response) -> Response:
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
+        own = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - Headers iterate over pairs.
+        response.headers.extend([(name, value) for name, lower, value in _SET if lower not in own])
         if request.is_secure:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         if request.endpoint == "static" and "v" in request.args and response.status_code < 400:  # noqa: PLR2004

@@ -18,6 +18,10 @@ JOB_LABELS = {
     "memory.embed_missing": _l("Embed what is missing"),
     "memory.ensure_indexes": _l("Make search indexes"),
     "operations.collect_error_files": _l("Collect errors kept in files"),
+    "operations.preview_bulk": _l("Try a change on many rows"),
+    "operations.run_bulk": _l("Change many rows"),
+    "operations.sweep_exports": _l("Clear away old exports"),
+    "operations.write_export": _l("Write an export"),
     "operations.prune_errors": _l("Delete old errors"),
     "operations.prune_jobs": _l("Delete old jobs"),
 }

@@ -214,11 +214,13 @@ def fetch_page(
     state: ListState,
     size: int,
     options: Sequence[Any] = (),
+    columns: Sequence[Any] = (),
     long_lists: LongLists | None = None,
     key: Hashable = None,
 ) -> RowPage:
     """One page of `query` (scoped and filtered, without an order) by keyset, with a count that is capped unless asked exact.
 
+    With `columns` the page's rows hold these and nothing else, and `options` are not needed.
     Two statements (three for a search) and those of the eager loads, whatever the page; one less where `long_lists`
     knows that the list of this `key` passes the cap. Raises BadCursorError.
     """
@@ -227,11 +229,11 @@ def fetch_page(
         session.execute(_PLAN_FOR_THIS_TEXT)
     backwards = state.before is not None
     cursor = state.before if backwards else state.after
-    paged = query.options(*options)
+    paged = query.with_only_columns(*columns) if columns else query.options(*options)
     if cursor is not None:
         paged = paged.where(after(keys, decode_cursor(cursor, keys), backwards=backwards))
     paged = paged.order_by(*(_order(key, backwards=backwards) for key in keys)).limit(size + 1)
-    rows = list(session.scalars(paged).unique())
+    rows: list[Any] = list(session.execute(paged)) if columns else list(session.scalars(paged).unique())
     has_more = len(rows) > size
     rows = rows[:size]
     if backwards:

@@ -129,6 +129,7 @@ class ListingsView(StudioModelView):
     search_hint = _l("Title")
     form = ListingForm
     create_template = "market/submit.html"
+    bulk_actions = ("listings.unlist", "listings.relist")
     details_template = "market/listing.html"
     created_text = _l("Submitted for review. A moderator looks at it next; you see the decision here.")
     empty_title = _l("No listings yet")

@@ -1,10 +1,11 @@
 """The bytes of pictures, for whoever may see them."""
 
+from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Response, current_app, redirect, request, url_for
+from flask import Response, current_app, has_request_context, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from admin_views.base import Permission, StudioView, expose
@@ -23,6 +24,7 @@ from studio.providers.storage import key_of
 _SANDBOX = "default-src 'none'; style-src 'none'; sandbox; frame-ancestors 'none'"
 _SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 _AN_HOUR = 3600
+_ANY_ID = UUID(int=0)
 
 
 def views(resources: Resources) -> list[Any]:
@@ -33,7 +35,17 @@ def views(resources: Resources) -> list[Any]:
 
 def portrait_url(portrait_id: UUID | None, kind: str = "avatar") -> str | None:
     """The address of a portrait as `avatar` (96 square), `card` (400 x 600) or `cover` (800 wide); None without one."""
-    return url_for("media.variant", file_id=portrait_id, kind=str(kind)) if portrait_id is not None else None
+    if portrait_id is None:
+        return None
+    before, after = _variant_address(request.root_path if has_request_context() else "", str(kind))
+    return f"{before}{portrait_id}{after}"
+
+
+@lru_cache(maxsize=100)
+def _variant_address(_root_path: str, kind: str) -> tuple[str, str]:
+    """What stands before and after the id: building an address costs more than all the rest of a card."""
+    before, _id, after = url_for("media.variant", file_id=_ANY_ID, kind=kind).partition(str(_ANY_ID))
+    return before, after
 
 
 class MediaView(StudioView):

@@ -1,5 +1,6 @@
 """Errors and health on the screen, for those who keep the studio running."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -112,6 +113,7 @@ class ErrorsView(StudioModelView):
     )
     search_columns = (ErrorGroup.error_type, ErrorGroup.message)
     search_hint = _l("Type or message")
+    bulk_actions = ("errors.resolve", "errors.reopen")
     details_template = "operations/error.html"
     empty_title = _l("No errors")
     empty_text = _l("What goes wrong unexpectedly appears here, with the reference that the person saw.")
@@ -129,9 +131,9 @@ class ErrorsView(StudioModelView):
         """The error's type without its module."""
         return row.error_type.rpartition(".")[2]
 
-    def row_url(self, row: ErrorGroup) -> str | None:
+    def row_urls(self) -> Callable[[Any], str | None]:
         """The group's page."""
-        return url_for("errors.details_view", row_id=row.fingerprint)
+        return lambda row: url_for("errors.details_view", row_id=row.fingerprint)
 
     def details_context(self, row: ErrorGroup) -> dict[str, Any]:
         """The latest errors of the group, and the one that was asked for first."""

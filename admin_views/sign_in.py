@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from flask_security import LoginForm, Security, SQLAlchemyUserDatastore, VerifyForm, user_authenticated
 from flask_security.tf_plugin import TfPlugin
 from flask_security.utils import check_and_update_authn_fresh
-from sqlalchemy.orm import joinedload, undefer
+from sqlalchemy.orm import Session, defer, joinedload, lazyload, undefer
 from wtforms import EmailField, PasswordField
 
 from admin_views import sign_in_pages, throttle
@@ -19,15 +19,36 @@ from admin_views.access import declare_public, to_sign_in
 from admin_views.preferences import local_target
 from admin_views.resources import Resources, resources
 from admin_views.role_labels import role_label
-from admin_views.session import current_person
+from admin_views.session import current_person, remember_actor
 from studio.accounts import demo_accounts, passwords, queries, rules, second_factor
-from studio.accounts.models import Role, User
+from studio.accounts.models import Role, User, user_roles
+from studio.accounts.permissions import Actor, RoleName
 from studio.kit.clock import utc_now
 
 SESSION_LASTS = timedelta(hours=12)
 """A session that is not used for so long is over."""
 FRESH_FOR = timedelta(minutes=30)
 """So long after giving the password, sensitive pages do not ask for it again."""
+
+
+_SELDOM_READ = (
+    User.legacy_id,
+    User.suspension_reason,
+    User.confirmed_at,
+    User.last_login_at,
+    User.current_login_at,
+    User.last_login_ip,
+    User.current_login_ip,
+    User.login_count,
+    User.preferred_languages,
+    User.content_filters,
+    User.privacy_settings,
+    User.notification_prefs,
+    User.subscription_features,
+    User.created_at,
+    User.updated_at,
+)
+"""What no page needs of the person who asks for it, but their own and the one after signing in; read when asked for."""
 
 
 class People(SQLAlchemyUserDatastore):
@@ -40,11 +61,37 @@ class People(SQLAlchemyUserDatastore):
     def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - Flask-Security's signature.
         """The person with this one value, roles included, in one statement."""
         ((name, value),) = kwargs.items()
+        if name == "fs_uniquifier":
+            return _person_of_session(self.db.session(), str(value))
         column = getattr(User, name)
         is_it = sa.func.lower(column) == str(value).lower() if case_insensitive else column == value
         return (
             self.db.session.scalars(sa.select(User).options(joinedload(User.roles)).where(is_it)).unique().one_or_none()
         )
+
+
+_OF_SESSION = (
+    sa.select(
+        User,
+        sa.select(sa.func.array_agg(Role.name))
+        .join(user_roles, user_roles.c.role_id == Role.id)
+        .where(user_roles.c.user_id == User.id)
+        .correlate(User)
+        .scalar_subquery(),
+    )
+    .options(lazyload(User.roles), *map(defer, _SELDOM_READ))
+    .where(User.fs_uniquifier == sa.bindparam("token"))
+)
+"""The person whose session it is, and their roles' names: asked on every page, so as little as serves."""
+
+
+def _person_of_session(session: Session, token: str) -> User | None:
+    row = session.execute(_OF_SESSION, {"token": token}).one_or_none()
+    if row is None:
+        return None
+    user: User = row[0]
+    remember_actor(Actor(user_id=user.id, roles=frozenset(map(RoleName, row[1] or ())), name=user.name))
+    return user
 
 
 class SignInForm(LoginForm):
@@ -150,6 +197,8 @@ def init_sign_in(app: Flask, shared: Resources) -> Security:
     user_model, role_model = cast("tuple[Any, Any]", (User, Role))
     security = Security(app, People(shared.db, user_model, role_model), login_form=SignInForm, verify_form=ProofForm)
     security.two_factor_plugins = SecondFactor()
+    # Flask-Principal would look the person up before every view, and nothing here asks it.
+    app.before_request_funcs[None].remove(security.principal._on_before_request)  # noqa: SLF001 - It has no switch.
     # Without this, a token in any request's header or address would be a second, unlimited way in.
     security.login_manager.request_loader(lambda _request: None)
     security.want_json(lambda _request: False)

@@ -48,6 +48,10 @@ def install(app: Flask, *, redis_url: str | None) -> Limiter:
         key_prefix="throttle",
     )
     app.extensions[_EXTENSION] = limiter
+    # All limits are on forms that are sent; a page that is only looked at is not searched for some.
+    looks: list[Any] = app.before_request_funcs[None]
+    look = looks.pop(looks.index(limiter._check_request_limit))  # noqa: SLF001 - It has no such switch.
+    looks.append(lambda: look() if request.method == "POST" else None)
     return limiter
 
 

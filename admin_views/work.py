@@ -105,6 +105,7 @@ class JobsView(StudioModelView):
             choices=lambda _actor: sorted(((name, job_label(name)) for name in JOB_LABELS), key=lambda pair: pair[1]),
         ),
     )
+    bulk_actions = ("jobs.cancel", "jobs.retry")
     details_template = "work/job.html"
     empty_title = _l("No job yet")
     empty_text = _l("Whatever takes time runs here: pictures, screening, embeddings. Import a card to see some.")

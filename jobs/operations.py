@@ -1,9 +1,16 @@
-"""Jobs of operations: errors and jobs that have served are forgotten, and what was kept in files is collected."""
+"""Jobs of operations: what is done to many rows, long exports, and forgetting what has served its time."""
 
+import tempfile
 from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from jobs.registry import JobContext, job
-from studio.operations import error_log
+from studio.operations import bulk, error_log, exports
+from studio.operations.models import BulkRun
+from studio.providers.storage import key_of
 from studio.work import sweeping
 
 ERRORS_ARE_KEPT = timedelta(days=90)
@@ -44,3 +51,81 @@ def collect_error_files(run: JobContext) -> dict[str, int]:
         count = error_log.collect_files(session, data=run.settings.data, now=run.now())
         run.result = {"collected": count}
     return {"collected": count}
+
+
+@job("operations.preview_bulk", queue="bulk", max_attempts=5, timeout=3600)
+def preview_bulk(run: JobContext, *, run_id: UUID) -> None:
+    """Say of each row what would become of it, some at a time; goes on where an earlier attempt ended."""
+    while True:
+        with Session(run.resources.engine, expire_on_commit=False) as scratch, run.transaction() as session:
+            count = bulk.preview_some(session, scratch, run_id=run_id, now=run.now())
+            percent = _share(session, run_id, is_preview=True)
+        if not count:
+            return
+        run.progress("Trying it on every row, without effect", percent)
+
+
+@job("operations.run_bulk", queue="bulk", max_attempts=5, timeout=3600)
+def run_bulk(run: JobContext, *, run_id: UUID) -> dict[str, int]:
+    """Do it to each row, some in one transaction; goes on where an earlier attempt ended."""
+    while True:
+        with run.transaction() as session:
+            count = bulk.do_some(session, run_id=run_id, now=run.now())
+            percent = _share(session, run_id)
+            done = session.get(BulkRun, run_id)
+            result = {} if done is None else {"changed": done.changed, "refused": done.refused}
+        if not count:
+            return result
+        run.progress("Doing it to every row", percent)
+
+
+def _share(session: Session, run_id: UUID, *, is_preview: bool = False) -> float:
+    found = session.get(BulkRun, run_id)
+    if found is None or not found.total:
+        return 100
+    done = (
+        sum(bulk.forecast(session, run=found).values())
+        if is_preview
+        else found.changed + found.unchanged + found.refused
+    )
+    return 100 * done / found.total
+
+
+@job("operations.write_export", queue="bulk", max_attempts=3, timeout=3600)
+def write_export(run: JobContext, *, export_id: UUID) -> dict[str, int] | None:
+    """Write a list into a file on this machine, then into the storage; memory does not grow with the list."""
+
+    def told(rows: int) -> None:
+        # How many there are in all would have to be counted, which takes as long as writing some of them.
+        run.progress("Writing the rows", min(95, rows / 2_000))
+
+    run.progress("Writing the rows", 0)
+    with tempfile.TemporaryDirectory(prefix="greenroom-export-") as folder:
+        path = Path(folder) / "list.csv"
+        with Session(run.resources.engine) as reading:
+            written = exports.write(reading, export_id=export_id, path=path, told=told)
+        if written is None:
+            return None
+        run.progress("Putting the file into the storage", 97)
+        run.resources.storage.put_file(key_of(written.sha256), path)
+    run.result = {"rows": written.rows}
+    with run.transaction(last=True) as session:
+        exports.finish(session, export_id=export_id, written=written, now=run.now())
+    return {"rows": written.rows}
+
+
+@job("operations.sweep_exports", queue="bulk", max_attempts=3)
+def sweep_exports(run: JobContext) -> dict[str, int]:
+    """Delete exports that expired and the bytes that only they used, then the results of old bulk changes."""
+    gone = runs = 0
+    while True:
+        run.progress("Clearing away old exports", 0)
+        with run.transaction() as session:
+            count, hashes = exports.sweep(session, now=run.now())
+            forgotten = bulk.forget_old(session, now=run.now())
+        # The rows are gone for good before their bytes go; a crash in between leaves bytes that harm nobody.
+        with run.transaction() as session:
+            exports.drop_unused(session, storage=run.resources.storage, hashes=hashes)
+        gone, runs = gone + count, runs + forgotten
+        if not count and not forgotten:
+            return {"exports": gone, "runs": runs}

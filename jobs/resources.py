@@ -41,7 +41,7 @@ class Resources:
         arguments = dict(options["connect_args"])
         arguments["options"] = f"{arguments.get('options', '')} {_SIDE_TIMEOUT}".strip()
         arguments["connect_timeout"] = 3
-        return sa.create_engine(_database_url(self.settings), **{**options, "connect_args": arguments})
+        return db.watched(sa.create_engine(_database_url(self.settings), **{**options, "connect_args": arguments}))
 
     @cached_property
     def redis(self) -> "Redis":

@@ -57,6 +57,7 @@ PERIODIC: Sequence[Periodic] = (
     Periodic("operations.collect_error_files", timedelta(minutes=5)),
     Periodic("operations.prune_errors", timedelta(days=1), offset=timedelta(hours=3, minutes=20)),
     Periodic("operations.prune_jobs", timedelta(days=1), offset=timedelta(hours=3, minutes=40)),
+    Periodic("operations.sweep_exports", timedelta(hours=6), offset=timedelta(minutes=23)),
 )
 """What is done by itself, and how often. Each must find little to do when it comes too often."""
 

@@ -1,6 +1,7 @@
 """The command line: `python -m studio …`; every command says by `--help` what it does, with an example."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from studio.commands import Guarded, console, log_to_stderr, settings
 
 if TYPE_CHECKING:
     from studio.accounts.permissions import RoleName
+    from studio.operations.exports import ListSource
     from studio.settings import Settings
 
 app = typer.Typer(
@@ -92,10 +94,12 @@ def worker(
     Example: python -m studio worker --queues default
     """
     from jobs import worker as job_worker
+    from studio.operations import exports
 
     named = job_worker.queues_from(queues)
     live = _surroundings(checked=unchecked)
     log_to_stderr(live.log_level)
+    exports.set_source(cache(lambda: _lists(live)))
     job_worker.run(live, queues=named)
 
 
@@ -229,6 +233,14 @@ def create(
     finally:
         engine.dispose()
     console.print(f"{email} can sign in now.", markup=False, highlight=False)
+
+
+def _lists(live: "Settings") -> "ListSource":
+    """The lists as screens show them, for the job that writes long ones: they are made when the first is asked for."""
+    from admin_views.export import Lists
+    from studio.app import create_app
+
+    return Lists(create_app(live))
 
 
 def _surroundings(*, checked: bool) -> "Settings":

@@ -25,14 +25,15 @@ from werkzeug.sansio.utils import host_is_trusted
 
 import admin_views
 from admin_views import errors, headers, i18n, preferences, probes, rendering
-from admin_views.access import declare_public
+from admin_views.access import declare_public, only_reads
 from admin_views.bounded_request import BoundedRequest
 from admin_views.resources import Resources
+from admin_views.session_cookie import LastingSessions
 from admin_views.sign_in import init_sign_in
 from jobs import queue
 from studio import tables, work
 from studio.kit.context import request_id
-from studio.kit.db import engine_options, is_connection_loss, session_scope, transaction
+from studio.kit.db import engine_options, is_connection_loss, session_scope, transaction, watched, without_writing
 from studio.kit.errors import UnavailableError
 from studio.settings import ROOT, Settings
 
@@ -108,8 +109,11 @@ class Studio(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         """Have the view do its work in one transaction, committed before the answer leaves."""
+        session = self.db.session()
+        if only_reads(self):
+            without_writing(session)
         try:
-            with transaction(self.db.session()):
+            with transaction(session):
                 response = self.make_response(super().dispatch_request())
                 _undo_if_refused(response)
         except _RefusedError as refused:
@@ -178,8 +182,11 @@ def create_app(settings: Settings, *, connection: sa.Connection | None = None) -
     if settings.behind_proxy:
         hops = settings.behind_proxy
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.session_interface = LastingSessions()
     queue_connection = queue.connect(settings)
     with app.app_context():
+        for engine in app.db.engines.values():
+            watched(engine)
         resources = Resources(
             settings=settings,
             db=app.db,

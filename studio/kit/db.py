@@ -1,27 +1,33 @@
 """Engines and sessions, and the one place in the program where a transaction is committed."""
 
 import logging
+import select
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 log = logging.getLogger(__name__)
 
 _AFTER_COMMIT = "studio.after_commit"
+_ONLY_READS = "studio.only_reads"
+_LEFT_AT = "studio.left_at"
+_A_MOMENT = 5.0
+"""Seconds."""
 _CANNOT_CONNECT = ("08", "57P")
 """Classes of SQLSTATE that mean that the connection is lost or the server is stopping or starting."""
 
 
 def engine_options(*, pool: int) -> dict[str, Any]:
-    """What every process tells SQLAlchemy of its connections; a dead one is noticed before it is used."""
+    """What every process tells SQLAlchemy of its connections; `watched` notices a dead one before it is used."""
     return {
         "pool_size": pool,
         "max_overflow": pool,
         "pool_timeout": 10,
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "connect_args": {"connect_timeout": 10, "application_name": "greenroom", "options": "-c timezone=UTC"},
     }
@@ -29,7 +35,41 @@ def engine_options(*, pool: int) -> dict[str, Any]:
 
 def make_engine(url: str, *, pool: int = 5) -> sa.Engine:
     """An engine for a process without Flask: workers, the scheduler and commands."""
-    return sa.create_engine(url, **engine_options(pool=pool))
+    return watched(sa.create_engine(url, **engine_options(pool=pool)))
+
+
+def watched(engine: sa.Engine) -> sa.Engine:
+    """Have a connection that died in the pool be replaced before it is used; returns `engine`.
+
+    A server that stops says so or closes the connection, and both can be seen without asking it. So one that was used
+    a moment ago is only looked at; one that lay longer is asked, since a network may forget it silently.
+    """
+
+    @sa.event.listens_for(engine, "checkin")
+    def lay_down(_connection: Any, record: Any) -> None:
+        record.info[_LEFT_AT] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def look(connection: Any, record: Any, _fairy: Any) -> None:
+        left_at = record.info.get(_LEFT_AT)
+        if left_at is None or (time.monotonic() - left_at < _A_MOMENT and _is_silent(connection)):
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as lost:
+            raise sa.exc.InvalidatePoolError from lost
+
+    return engine
+
+
+def _is_silent(connection: Any) -> bool:
+    """Whether the server has neither said anything unasked nor closed the connection."""
+    try:
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+        return not poll.poll(0)
+    except (psycopg.Error, OSError, ValueError):
+        return False
 
 
 def is_connection_loss(error: BaseException) -> bool:
@@ -61,6 +101,8 @@ def transaction(session: Session) -> Iterator[Session]:
         session.rollback()
         session.info.pop(_AFTER_COMMIT, None)
         raise
+    finally:
+        session.info.pop(_ONLY_READS, None)
     for effect in session.info.pop(_AFTER_COMMIT, {}).values():
         try:
             effect()
@@ -74,6 +116,23 @@ def session_scope(engine: sa.Engine) -> Iterator[Session]:
     """A session of its own with one transaction in it."""
     with Session(engine, expire_on_commit=False) as session, transaction(session):
         yield session
+
+
+def without_writing(session: Session) -> None:
+    """Have the session only read, without a transaction around its statements, which saves two ways to the server.
+
+    Each statement sees what was committed before it, as it would within a transaction. Where the session's
+    objects were changed nevertheless, flushing raises RuntimeError. A session on a connection of its own is left as it is.
+    """
+    if session.bind is None or isinstance(session.bind, sa.Engine):
+        session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+    session.info[_ONLY_READS] = True
+
+
+@sa.event.listens_for(Session, "before_flush")
+def _refuse_writing(session: Session, *_arguments: Any) -> None:
+    if session.info.get(_ONLY_READS):
+        raise RuntimeError("This route was declared to read only; nothing was written.")
 
 
 def finish_step(connection: sa.Connection) -> None:

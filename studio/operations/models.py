@@ -1,7 +1,8 @@
-"""Tables of errors."""
+"""Tables of errors, of what is done to many rows at once, of exports, and of other work of the house."""
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -153,3 +154,109 @@ class ImportItem(Identified, Base):
     outcome: Mapped[ImportOutcome] = mapped_column(stored(ImportOutcome, "outcome"))
     row_id: Mapped[UUID | None]
     message: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class BulkState(StrEnum):
+    """Where something that is done to many rows stands."""
+
+    PREVIEWING = "trying"
+    PREVIEWED = "tried"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+
+
+class BulkOutcome(StrEnum):
+    """What becomes of one row of many."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+class BulkRun(Identified, Base):
+    """One action on many rows by one person: first tried without effect, then done, row by row, and perhaps undone."""
+
+    __tablename__ = "bulk_runs"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "total >= 0 AND changed >= 0 AND unchanged >= 0 AND refused >= 0", name="counts_are_not_negative"
+        ),
+        sa.CheckConstraint("changed + unchanged + refused <= total", name="no_more_is_done_than_there_is"),
+        # A run that has ended has a moment for it; no other has.
+        sa.CheckConstraint(
+            "(state IN ('finished', 'stopped')) = (finished_at IS NOT NULL)", name="ended_goes_with_finished_at"
+        ),
+        # A run is undone at most once.
+        sa.UniqueConstraint("undoes_id", name="uq_bulk_runs_undoes_id"),
+        sa.Index("ix_bulk_runs_created_at_id", "created_at", "id"),
+        sa.Index("ix_bulk_runs_asked_by_id_created_at", "asked_by_id", "created_at"),
+    )
+
+    action: Mapped[str]
+    argument: Mapped[str] = mapped_column(default="", server_default="")
+    asked_by_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE", index=False)
+    state: Mapped[BulkState] = mapped_column(stored(BulkState, "state"))
+    undoes_id: Mapped[UUID | None] = refers_to("bulk_runs.id", ondelete="CASCADE", index=False)
+    total: Mapped[int] = mapped_column(default=0, server_default="0")
+    changed: Mapped[int] = mapped_column(default=0, server_default="0")
+    unchanged: Mapped[int] = mapped_column(default=0, server_default="0")
+    refused: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Why it was stopped before its end, in a sentence.
+    stopped_because: Mapped[str | None]
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class BulkItem(Base):
+    """One row of a run: how it stood when it was chosen, what would become of it, what became of it, what it was before."""
+
+    __tablename__ = "bulk_items"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "outcome = 'refused' OR sentence IS NULL OR outcome IS NULL", name="a_sentence_says_why_not"
+        ),
+        sa.Index("ix_bulk_items_pending", "run_id", "position", postgresql_where=sa.text("outcome IS NULL")),
+        sa.Index("ix_bulk_items_run_id_outcome_position", "run_id", "outcome", "position"),
+    )
+
+    run_id: Mapped[UUID] = mapped_column(sa.ForeignKey("bulk_runs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    row_id: Mapped[str]
+    row_title: Mapped[str] = mapped_column(default="", server_default="")
+    # The row's version when it was chosen: who saved since is not written over. None where rows have no version.
+    row_version: Mapped[int | None]
+    forecast: Mapped[BulkOutcome | None] = mapped_column(stored(BulkOutcome, "forecast"))
+    outcome: Mapped[BulkOutcome | None] = mapped_column(stored(BulkOutcome, "outcome"))
+    sentence: Mapped[str | None]
+    before: Mapped[dict[str, Any] | None]
+    version_after: Mapped[int | None]
+
+
+class ListExport(Identified, Base):
+    """A list that a job writes into a file, for whoever asked, until it expires."""
+
+    __tablename__ = "list_exports"
+    __table_args__ = (
+        # What is finished can be fetched until a certain moment.
+        sa.CheckConstraint(
+            "(finished_at IS NULL) = (sha256 IS NULL) AND (finished_at IS NULL) = (expires_at IS NULL)",
+            name="finished_goes_with_a_file",
+        ),
+        sa.Index("ix_list_exports_created_at_id", "created_at", "id"),
+        sa.Index("ix_list_exports_asked_by_id_created_at", "asked_by_id", "created_at"),
+        sa.Index("ix_list_exports_sha256", "sha256"),
+    )
+
+    asked_by_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE", index=False)
+    # Which list, and what its address asked of it: the job asks the list itself, as the person would.
+    list_name: Mapped[str]
+    arguments: Mapped[str] = mapped_column(default="", server_default="")
+    locale: Mapped[str] = mapped_column(default="en", server_default="en")
+    rows: Mapped[int] = mapped_column(default=0, server_default="0")
+    sha256: Mapped[str | None]
+    size_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Which errors there are, and who may see them."""
+"""Which errors, bulk changes and exports there are, and who may see them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,13 +9,44 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
-from studio.operations.models import ErrorGroup, ErrorLog
+from studio.operations.models import BulkItem, BulkOutcome, BulkRun, ErrorGroup, ErrorLog, ListExport
 from studio.operations.rules import as_reference
 
 
 def error_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
     """Staff and admins see the error log; nobody else does, not even their own errors."""
     return sa.true() if actor.may(Permission.ERROR_READ) else sa.false()
+
+
+def bulk_run_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Who may see all jobs sees everybody's bulk changes; everybody else their own."""
+    if actor.may(Permission.JOB_READ_ANY):
+        return sa.true()
+    if actor.may(Permission.JOB_READ_OWN) and actor.user_id is not None:
+        return BulkRun.asked_by_id == actor.user_id
+    return sa.false()
+
+
+def list_export_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """An export is for whoever asked for it, and for nobody else."""
+    if actor.may(Permission.JOB_READ_OWN) and actor.user_id is not None:
+        return ListExport.asked_by_id == actor.user_id
+    return sa.false()
+
+
+def list_bulk_items(
+    session: Session, *, run_id: UUID, outcome: BulkOutcome | None = None, after: int = -1, limit: int = 50
+) -> Sequence[BulkItem]:
+    """The rows of a run that the caller was allowed to see, in their order, those behind position `after`."""
+    query = (
+        sa.select(BulkItem)
+        .where(BulkItem.run_id == run_id, BulkItem.position > after)
+        .order_by(BulkItem.position)
+        .limit(limit)
+    )
+    if outcome is not None:
+        query = query.where(BulkItem.outcome == outcome)
+    return session.scalars(query).all()
 
 
 def list_groups(

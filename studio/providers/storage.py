@@ -1,6 +1,7 @@
 """Where the bytes of files lie: objects under the hash of their content, never under a name that somebody gave."""
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from obstore.store import LocalStore
 from studio.kit.errors import UnavailableError
 from studio.settings import Settings
 
+_PIECE = 1024 * 1024
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}")
 
 
@@ -36,8 +38,14 @@ class Storage(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Make `key` hold `data`; a reader sees all of it or nothing. Raises StorageError."""
 
+    def put_file(self, key: str, path: Path) -> None:
+        """Make `key` hold the bytes of the file at `path`, which may be larger than the memory. Raises StorageError."""
+
     def get(self, key: str) -> bytes:
         """The bytes under `key`. Raises MissingObjectError where there are none, else StorageError."""
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The bytes under `key` in pieces. Raises MissingObjectError where there are none, else StorageError."""
 
     def delete(self, key: str) -> None:
         """Make `key` hold nothing; that it held nothing before is no error."""
@@ -80,6 +88,16 @@ class LocalStorage:
         except (BaseError, OSError) as error:
             raise StorageError("The file could not be stored. Try again; if it stays, tell the staff.") from error
 
+    def put_file(self, key: str, path: Path) -> None:
+        """Make `key` hold the bytes of the file at `path`, read piece by piece."""
+        try:
+            if self._size(key) == path.stat().st_size:
+                return
+            with path.open("rb") as file:
+                obstore.put(self._store, _checked(key), file)
+        except (BaseError, OSError) as error:
+            raise StorageError("The file could not be stored. Try again; if it stays, tell the staff.") from error
+
     def get(self, key: str) -> bytes:
         """The bytes under `key`."""
         try:
@@ -88,6 +106,16 @@ class LocalStorage:
             raise MissingObjectError from None
         except (BaseError, OSError) as error:
             raise StorageError("The file could not be read. Try again; if it stays, tell the staff.") from error
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The bytes under `key` in pieces of a megabyte; that there are some is known before the first is asked for."""
+        try:
+            found = obstore.get(self._store, _checked(key))
+        except FileNotFoundError:
+            raise MissingObjectError from None
+        except (BaseError, OSError) as error:
+            raise StorageError("The file could not be read. Try again; if it stays, tell the staff.") from error
+        return (bytes(piece) for piece in found.stream(min_chunk_size=_PIECE))
 
     def delete(self, key: str) -> None:
         """Make `key` hold nothing."""

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from studio.settings import ROOT
+from tests.benchmarks import run
 
 
 @pytest.mark.slow
@@ -28,10 +29,30 @@ class TestBenchmarks:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        results = json.loads(output.read_text())
+        written = json.loads(output.read_text())
+        assert written["failures"] == {}
+        results = written["results"]
         assert len(results) == lines
         for result in results:
             assert set(result) == {"name", "unit", "ours", "peer", "peer_name", "ratio", "goal", "met"}
+
+    def test_go_on_after_one_that_fails_and_say_so(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(run, "NAMES", ("nothing_here", "nothing_there"))
+        output = tmp_path / "results.json"
+        with pytest.raises(SystemExit) as ended:
+            run.main(["--quick", "--output", str(output)])
+        assert ended.value.code == 2
+        written = json.loads(output.read_text())
+        assert written["results"] == []
+        assert set(written["failures"]) == {"nothing_here", "nothing_there"}
+        assert all("ModuleNotFoundError" in why for why in written["failures"].values())
+
+    def test_end_one_that_hangs(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(run, "LONGEST", 0.0)
+        output = tmp_path / "results.json"
+        with pytest.raises(SystemExit):
+            run.main(["recovery", "--quick", "--output", str(output)])
+        assert "not run" in json.loads(output.read_text())["failures"]["recovery"]
 
     def test_refuse_a_name_that_is_none(self):
         done = subprocess.run(

@@ -31,8 +31,8 @@ from studio.market.models import CharacterCategory, CharacterPublication, Review
 from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
 from studio.media.models import MediaFile
 from studio.media.queries import file_visible_to
-from studio.operations.models import ErrorGroup
-from studio.operations.queries import error_visible_to
+from studio.operations.models import BulkRun, BulkState, ErrorGroup, ListExport
+from studio.operations.queries import bulk_run_visible_to, error_visible_to, list_export_visible_to
 from studio.work.models import JobRun
 from studio.work.queries import job_visible_to
 from tests.admin_views.conftest import signed_in, token_of
@@ -111,6 +111,22 @@ def _entry(world: World, owner: Actor, _is_live: bool) -> UUID:
     return entry.id
 
 
+def _bulk_run(world: World, owner: Actor, _is_live: bool) -> UUID:
+    run = BulkRun(
+        action="characters.archive", asked_by_id=owner.user_id, state=BulkState.PREVIEWED, created_at=world.now
+    )
+    world.session.add(run)
+    world.session.flush()
+    return run.id
+
+
+def _export(world: World, owner: Actor, _is_live: bool) -> UUID:
+    made = ListExport(asked_by_id=owner.user_id, list_name="characters", created_at=world.now)
+    world.session.add(made)
+    world.session.flush()
+    return made.id
+
+
 KINDS = (
     Kind(Character, character_visible_to, _character),
     Kind(
@@ -144,6 +160,8 @@ KINDS = (
         job_visible_to,
         lambda world, owner, _: work.make_failed_job(world.session, now=world.now, actor=owner).id,
     ),
+    Kind(BulkRun, bulk_run_visible_to, _bulk_run),
+    Kind(ListExport, list_export_visible_to, _export),
     Kind(User, user_visible_to, lambda _world, owner, _: owner.user_id),
     Kind(AuditEntry, audit_entry_visible_to, _entry),
     Kind(ErrorGroup, error_visible_to, _error),

@@ -154,11 +154,11 @@ def _signed_in(port: int, email: str) -> str:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     cookies: dict[str, str] = {}
 
-    def exchange(method: str, body: str | None = None) -> str:
+    def exchange(method: str, body: str | None = None, path: str = "/sign-in") -> str:
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        connection.request(method, "/sign-in", body=body, headers=headers)
+        connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
         for header in response.headers.get_all("Set-Cookie", []):
             name, _, value = header.split(";", 1)[0].partition("=")
@@ -172,6 +172,8 @@ def _signed_in(port: int, email: str) -> str:
     if token is None:
         raise RuntimeError("The sign-in page has no token")
     exchange("POST", urlencode({"csrf_token": token[1], "email": email, "password": PASSWORD}))
+    # Where a browser is led then; it keeps the cookie that this page gives it.
+    exchange("GET", path="/")
     connection.close()
     return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
