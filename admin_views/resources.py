@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from studio.providers.embeddings import EmbeddingProvider
 from studio.providers.language import LanguageProvider
+from studio.providers.payments import PaymentProvider
 from studio.settings import Settings
 
 
@@ -49,6 +50,13 @@ class Resources:
         from studio.providers import language
 
         return language.from_settings(self.settings)
+
+    @cached_property
+    def payments(self) -> PaymentProvider:
+        """What takes money from buyers and pays creators."""
+        from studio.providers import payments
+
+        return payments.from_settings(self.settings)
 
 
 def resources() -> Resources:

@@ -11,12 +11,13 @@ from sqlalchemy.orm import configure_mappers
 from jobs import queue
 from studio import tables
 from studio.kit import db
-from studio.providers import embeddings, language, storage
+from studio.providers import embeddings, language, payments, storage
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.providers.embeddings import EmbeddingProvider
     from studio.providers.language import LanguageProvider
+    from studio.providers.payments import PaymentProvider
     from studio.providers.storage import Storage
 
 _SIDE_TIMEOUT = "-c statement_timeout=5000 -c lock_timeout=4000"
@@ -62,6 +63,11 @@ class Resources:
     def language(self) -> "LanguageProvider":
         """What writes answers."""
         return language.from_settings(self.settings)
+
+    @cached_property
+    def payments(self) -> "PaymentProvider":
+        """What takes money from buyers and pays creators."""
+        return payments.from_settings(self.settings)
 
     def close(self) -> None:
         """Let every connection go; may be repeated."""

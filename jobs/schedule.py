@@ -51,6 +51,10 @@ class Periodic:
 PERIODIC: Sequence[Periodic] = (
     Periodic("authoring.sweep_card_batches", timedelta(hours=1), offset=timedelta(minutes=23)),
     Periodic("authoring.sweep_previews", timedelta(hours=1), offset=timedelta(minutes=7)),
+    Periodic("money.check_money", timedelta(hours=1), offset=timedelta(minutes=37)),
+    Periodic("money.close_month", timedelta(days=1), offset=timedelta(hours=2, minutes=10)),
+    Periodic("money.expire_purchases", timedelta(minutes=5), offset=timedelta(minutes=1)),
+    Periodic("money.release_earnings", timedelta(hours=1), offset=timedelta(minutes=11)),
     Periodic("market.release_stuck_screenings", timedelta(minutes=5), offset=timedelta(minutes=2)),
     Periodic("memory.embed_missing", timedelta(minutes=10), offset=timedelta(minutes=3)),
     Periodic("memory.ensure_indexes", timedelta(hours=6), offset=timedelta(minutes=41)),

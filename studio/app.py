@@ -1,12 +1,9 @@
 """The web application, composed: the only module that sees everything."""
 
 import logging
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +32,7 @@ from studio import tables, work
 from studio.kit.context import request_id
 from studio.kit.db import engine_options, is_connection_loss, session_scope, transaction, watched, without_writing
 from studio.kit.errors import UnavailableError
+from studio.secret_key import secret_key
 from studio.settings import ROOT, Settings
 
 log = logging.getLogger(__name__)
@@ -224,33 +222,6 @@ def trusted_hosts(settings: Settings) -> list[str] | None:
     if public is None and (settings.behind_proxy or settings.host not in _THIS_MACHINE):
         return None
     return [*_THIS_MACHINE, *([public] if public else [])]
-
-
-def secret_key(settings: Settings) -> str:
-    """The key that signs sessions: the setting's, else one made once under the data folder for this machine."""
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    path = settings.data / "secret_key"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Whoever comes first makes it; nobody but the owner may ever read it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_key(path)
-    with os.fdopen(descriptor, "w") as file:
-        key = secrets.token_urlsafe(48)
-        file.write(key)
-    return key
-
-
-def _read_key(path: Path) -> str:
-    # Another process may have made the file and not yet written it.
-    for _attempt in range(50):
-        key = path.read_text().strip()
-        if key:
-            return key
-        time.sleep(0.02)
-    raise ValueError(f"{path} is empty. Delete it; a new key is made, and everybody signs in again.")
 
 
 def _own_session(app: Studio, connection: sa.Connection | None) -> Callable[[], AbstractContextManager[Session]]:

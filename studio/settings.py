@@ -103,6 +103,25 @@ class Settings(BaseSettings):
         description='Prices per million tokens, as JSON: {"gpt-4.1-mini": {"input": 0.4, "output": 1.6}}.',
     )
     language_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
+    payments_provider: Literal["local", "stripe"] = Field(
+        default="local",
+        description="`local` is a test provider that moves no money; `stripe` needs the extra `stripe`.",
+    )
+    payments_key: SecretStr | None = Field(default=None, description="Secret key of the payment provider.")
+    payments_webhook_secret: SecretStr | None = Field(
+        default=None, description="Secret that signs what the payment provider tells `/payments/stripe/events`."
+    )
+    payments_url: str | None = Field(default=None, description="Base address of the payment provider, if not its own.")
+    payments_timeout: float = Field(default=20.0, gt=0, description="Seconds to wait for one payment request.")
+    platform_fee_bps: int = Field(
+        default=1500, ge=0, le=10_000, description="The platform's share of a sale in basis points (1500 is 15 %)."
+    )
+    payout_hold_days: int = Field(
+        default=7, ge=0, le=180, description="Days after a sale until the creator's part can be paid out."
+    )
+    payout_minimums: dict[str, int] = Field(
+        default_factory=dict, description="Least payout by currency in minor units, as JSON; others keep their default."
+    )
 
     job_lease: float = Field(
         default=12.0, gt=1, description="Seconds without a heartbeat after which a job is taken back."

@@ -36,6 +36,13 @@ class Permission(StrEnum):
     REVIEW_READ = "review:read"
     REVIEW_DECIDE = "review:decide"
 
+    PURCHASE_MAKE = "purchase:make"
+    PURCHASE_READ_OWN = "purchase:read_own"
+    EARNINGS_READ_OWN = "earnings:read_own"
+    MONEY_READ_ANY = "money:read_any"
+    MONEY_REFUND = "money:refund"
+    PAYOUT_MAKE = "payout:make"
+
     JOB_READ_OWN = "job:read_own"
     JOB_READ_ANY = "job:read_any"
     JOB_STEER_OWN = "job:steer_own"
@@ -62,7 +69,17 @@ class RoleName(StrEnum):
 
 _P = Permission
 
-_EVERYONE = frozenset({_P.STUDIO_ENTER, _P.JOB_READ_OWN, _P.JOB_STEER_OWN, _P.MEDIA_READ_OWN})
+_EVERYONE = frozenset(
+    {
+        _P.STUDIO_ENTER,
+        _P.JOB_READ_OWN,
+        _P.JOB_STEER_OWN,
+        _P.MEDIA_READ_OWN,
+        _P.LISTING_READ_LIVE,
+        _P.PURCHASE_MAKE,
+        _P.PURCHASE_READ_OWN,
+    }
+)
 
 GRANTS: dict[RoleName, frozenset[Permission]] = {
     RoleName.CREATOR: _EVERYONE
@@ -75,8 +92,8 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CARD_EXPORT,
         _P.CATEGORY_READ,
         _P.LISTING_READ_OWN,
-        _P.LISTING_READ_LIVE,
         _P.LISTING_SUBMIT,
+        _P.EARNINGS_READ_OWN,
     },
     RoleName.MODERATOR: _EVERYONE
     | {
@@ -85,7 +102,6 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHARACTER_SEARCH,
         _P.MEDIA_READ_ANY,
         _P.CATEGORY_READ,
-        _P.LISTING_READ_LIVE,
         _P.LISTING_READ_ANY,
         _P.REVIEW_READ,
         _P.REVIEW_DECIDE,
@@ -100,7 +116,6 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.MEDIA_READ_ANY,
         _P.CATEGORY_READ,
         _P.CATEGORY_WRITE,
-        _P.LISTING_READ_LIVE,
         _P.LISTING_READ_ANY,
         _P.REVIEW_READ,
         _P.JOB_READ_ANY,
@@ -109,6 +124,9 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.ERROR_RESOLVE,
         _P.AUDIT_READ,
         _P.HEALTH_READ,
+        _P.MONEY_READ_ANY,
+        _P.MONEY_REFUND,
+        _P.PAYOUT_MAKE,
     },
     RoleName.ADMIN: _EVERYONE
     | {

@@ -165,3 +165,143 @@ class CategoryInvalidError(InvalidError):
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__("The category was not saved; mend the marked fields.", fields=fields)
+
+
+class OtherPostingError(ConflictError):
+    """A key stands for one posting, for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The ledger holds something else under this key. Nothing was posted; tell whoever runs the studio."
+        )
+
+
+class NotForSaleError(ConflictError):
+    """What is off the market, archived or sold cannot be bought."""
+
+    def __init__(self) -> None:
+        super().__init__("This character is not for sale (any more). Nothing was charged.")
+
+
+class OwnPurchaseError(ForbiddenError):
+    """Nobody buys from themselves."""
+
+    def __init__(self) -> None:
+        super().__init__("This is your own listing: you have the character already.")
+
+
+class AlreadyBoughtError(ConflictError):
+    """A person buys a character once, with all its versions."""
+
+    def __init__(self) -> None:
+        super().__init__("You have this character already. Find it among your purchases; nothing was charged.")
+
+
+class ReservedError(ConflictError):
+    """An exclusive is kept for who is paying for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody is paying for this exclusive just now. If they don't, it is free again within half an hour."
+        )
+
+
+class CheckoutOverError(ConflictError):
+    """There is nothing to pay, or no time left."""
+
+    def __init__(self) -> None:
+        super().__init__("This purchase does not wait for a payment any more. Look at its state, or buy again.")
+
+
+class NotRefundableError(ConflictError):
+    """Only what is paid, and not disputed, can be given back."""
+
+    def __init__(self) -> None:
+        super().__init__("Only a purchase that is paid, and not disputed at the bank, can be refunded.")
+
+
+class SoldExclusivelyError(ConflictError):
+    """What one person has alone is offered to nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__("This character was sold exclusively. It can't be offered again.")
+
+
+class ExclusiveTooLateError(ConflictError):
+    """What others have already cannot become exclusive."""
+
+    def __init__(self) -> None:
+        sentence = "Others have this character under an earlier licence, so it can't be exclusive any more."
+        super().__init__(sentence)
+
+
+class NotBoughtError(ConflictError):
+    """A download needs a licence."""
+
+    status = 402
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You have no licence for this character yet. Buy it first, or pay for the purchase that waits."
+        )
+
+
+class WithdrawnError(ConflictError):
+    """The licence ended, or the version is gone."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__("This is no longer available: the licence ended with a refund, or the version was withdrawn.")
+
+
+class LinkExpiredError(ConflictError):
+    """A link lives for ten minutes."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This download link has expired. Open your purchase and ask for a new one; that costs nothing."
+        )
+
+
+class LinkUsedError(ConflictError):
+    """A link is followed once."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This download link was used already. Open your purchase and ask for a new one; that costs nothing."
+        )
+
+
+class NothingToPayError(ConflictError):
+    """There is no balance that reaches the minimum."""
+
+    def __init__(self) -> None:
+        super().__init__("Nobody's available balance reaches the minimum just now. No payout was made.")
+
+
+class PayoutOverError(ConflictError):
+    """What is paid or ended stays so."""
+
+    def __init__(self) -> None:
+        super().__init__("This payout is paid or over, or on its way just now. Nothing was changed.")
+
+
+class PeriodNotOverError(ConflictError):
+    """A month is closed after its end."""
+
+    def __init__(self) -> None:
+        super().__init__("Only a month that is over, for at least an hour, can be closed.")
+
+
+class StatementBrokenError(ConflictError):
+    """What a statement's lines say is not what was closed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This statement's lines do not give the hash that it was closed with. Staff were alarmed; no file was made."
+        )

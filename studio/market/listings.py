@@ -26,19 +26,23 @@ from studio.market import queries, rules
 from studio.market.errors import (
     AlreadyPendingError,
     ArchivedCharacterError,
+    ExclusiveTooLateError,
     ListingInvalidError,
     NotLiveError,
     NotOwnCharacterError,
     NotPendingError,
     NotUnlistedError,
     OtherLiveError,
+    SoldExclusivelyError,
 )
 from studio.market.models import (
+    HELD,
     CaseState,
     CharacterCategory,
     CharacterPublication,
     LicenseType,
     PublicationStatus,
+    Purchase,
     ReviewCase,
 )
 
@@ -77,7 +81,7 @@ def submit(
         tags=tags,
         price=price,
         license_type=license_type,
-        problems=_category_problems(session, category_id),
+        problems=_category_problems(session, category_id) | _sold_problems(session, character.id, license_type),
     )
     version = versions.make(session, actor=actor, character_id=character.id, change_note="", now=now)
     content_hash = rules.listing_hash(
@@ -198,6 +202,7 @@ def relist(session: Session, *, actor: Actor, publication_id: UUID) -> Character
     status = session.scalar(sa.select(Character.status).where(Character.id == publication.character_id))
     if status is CharacterStatus.ARCHIVED:
         raise ArchivedCharacterError
+    refuse_sold(session, character_id=publication.character_id, license_type=publication.license_type)
     live = _find_by_status(session, publication.character_id, PublicationStatus.APPROVED)
     if live is not None:
         raise OtherLiveError(live.title)
@@ -241,6 +246,19 @@ def show_character(session: Session, *, character_id: UUID, live: CharacterPubli
     character = session.identity_map.get(identity_key(Character, character_id))
     if character is not None:
         session.refresh(character, ["status"])
+
+
+def refuse_sold(session: Session, *, character_id: UUID, license_type: LicenseType) -> None:
+    """Return where a listing of the character can be live under this licence.
+
+    What one person has exclusively is offered to nobody else (SoldExclusivelyError), and what others have is no exclusive
+    (ExclusiveTooLateError). PostgreSQL refuses both as well.
+    """
+    held = sa.select(sa.literal(1)).where(Purchase.character_id == character_id, Purchase.status.in_(HELD)).limit(1)
+    if session.scalar(held.where(Purchase.license_type == LicenseType.EXCLUSIVE)):
+        raise SoldExclusivelyError
+    if license_type is LicenseType.EXCLUSIVE and session.scalar(held):
+        raise ExclusiveTooLateError
 
 
 def close(case: ReviewCase, state: CaseState, *, now: datetime) -> None:
@@ -289,6 +307,14 @@ def _find_by_status(session: Session, character_id: UUID, status: PublicationSta
 def _category_problems(session: Session, category_id: UUID) -> dict[str, str]:
     is_active = session.scalar(sa.select(CharacterCategory.is_active).where(CharacterCategory.id == category_id))
     return {} if is_active else {"category_id": "Choose an open category."}
+
+
+def _sold_problems(session: Session, character_id: UUID, license_type: LicenseType) -> dict[str, str]:
+    try:
+        refuse_sold(session, character_id=character_id, license_type=license_type)
+    except (SoldExclusivelyError, ExclusiveTooLateError) as error:
+        return {"license_type": error.msgid}
+    return {}
 
 
 def _add_pending(session: Session, publication: CharacterPublication) -> None:

@@ -207,12 +207,14 @@ def approve(
     """The listing is live in the version that the actor saw, which `content_hash` names; its predecessor is unlisted.
 
     Pressing twice gives the same decision. Raises ForbiddenError, NotFoundError, OwnPublicationError,
-    NotClaimedError, NotUnderReviewError, or ContentChangedError where the content is no longer what was seen.
+    NotClaimedError, NotUnderReviewError, SoldExclusivelyError, ExclusiveTooLateError, or ContentChangedError where the
+    content is no longer what was seen.
     """
     note = rules.checked_note(note)
     case, publication, made = _ready(session, actor=actor, case_id=case_id, content_hash=content_hash, now=now)
     if made is not None:
         return _same(made, Outcome.APPROVED)
+    listings.refuse_sold(session, character_id=publication.character_id, license_type=publication.license_type)
     former = session.scalars(
         sa.select(CharacterPublication)
         .where(

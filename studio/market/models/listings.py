@@ -1,4 +1,4 @@
-"""Tables of categories, listings, screening and review."""
+"""Categories, listings, screening and review."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,0 +1,164 @@
+"""The ledger: posting once under a key, and what accounts hold."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from studio.market.bookkeeping import Account, Posting
+from studio.market.errors import OtherPostingError
+from studio.market.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
+
+
+def post(session: Session, posting: Posting | None) -> UUID | None:
+    """The posting stands in the ledger, once: its id, or that of the equal one that stood there under its key.
+
+    One round trip. None is posted as nothing (a free sale moves no money). Raises OtherPostingError where the key
+    stands for something else: a key is never given twice.
+    """
+    if posting is None:
+        return None
+    session.flush()
+    made: UUID | None = session.execute(_statement(len(posting.entries)), _values(posting)).scalar_one_or_none()
+    return made if made is not None else _found(session, posting)
+
+
+def balance(session: Session, account: Account) -> int:
+    """What the account holds, in minor units; a credit is above zero."""
+    held = session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor), 0)).where(
+            LedgerEntry.account_id == account.id
+        )
+    )
+    return int(held or 0)
+
+
+def balances_of(session: Session, *, creator_id: UUID) -> Mapping[str, "Held"]:
+    """What one creator holds, by currency."""
+    rows = session.execute(
+        sa.select(LedgerAccount.currency, LedgerAccount.kind, sa.func.sum(LedgerEntry.amount_minor))
+        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
+        .where(LedgerAccount.owner_id == creator_id)
+        .group_by(LedgerAccount.currency, LedgerAccount.kind)
+        .order_by(LedgerAccount.currency)
+    )
+    held: dict[str, dict[AccountKind, int]] = {}
+    for currency, kind, amount in rows:
+        held.setdefault(currency, {})[kind] = int(amount)
+    return {
+        currency: Held(of.get(AccountKind.CREATOR_PENDING, 0), of.get(AccountKind.CREATOR_AVAILABLE, 0))
+        for currency, of in held.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a creator holds in one currency."""
+
+    pending_minor: int
+    available_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLine:
+    """All accounts of one kind in one currency."""
+
+    kind: AccountKind
+    currency: str
+    debit_minor: int
+    credit_minor: int
+
+    @property
+    def balance_minor(self) -> int:
+        """Credits less debits."""
+        return self.credit_minor - self.debit_minor
+
+
+def trial_balance(session: Session) -> list[TrialLine]:
+    """Debits and credits of each kind of account by currency; in each currency the two sums are equal."""
+    rows = session.execute(
+        sa.select(
+            LedgerAccount.currency,
+            LedgerAccount.kind,
+            -sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor).filter(LedgerEntry.amount_minor < 0), 0),
+            sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor).filter(LedgerEntry.amount_minor > 0), 0),
+        )
+        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
+        .group_by(LedgerAccount.currency, LedgerAccount.kind)
+        .order_by(LedgerAccount.currency, LedgerAccount.kind)
+    )
+    return [TrialLine(kind, currency, int(debit), int(credit)) for currency, kind, debit, credit in rows]
+
+
+@lru_cache(maxsize=20)
+def _statement(count: int) -> sa.TextClause:
+    """One statement for a posting of `count` entries: accounts that are new, the posting unless its key stands, its entries."""
+    accounts = ", ".join(
+        f"(CAST(:account{n} AS uuid), :kind{n}, CAST(:owner{n} AS uuid), :currency)" for n in range(count)
+    )
+    entries = ", ".join(f"({n}, CAST(:account{n} AS uuid), CAST(:amount{n} AS bigint))" for n in range(count))
+    return sa.text(
+        f"""
+        WITH accounts AS (
+            INSERT INTO ledger_accounts (id, kind, owner_id, currency) VALUES {accounts} ON CONFLICT DO NOTHING
+        ), posting AS (
+            INSERT INTO ledger_transactions
+                (id, key, kind, currency, entry_count, occurred_at, creator_id, character_id, purchase_id, payout_id, note)
+            VALUES (:id, :key, :posting_kind, :currency, {count}, :occurred_at, CAST(:creator_id AS uuid),
+                CAST(:character_id AS uuid), CAST(:purchase_id AS uuid), CAST(:payout_id AS uuid), :note)
+            ON CONFLICT (key) DO NOTHING RETURNING id
+        ), entries AS (
+            INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor)
+            SELECT posting.id, given.ordinal, given.account_id, given.amount_minor
+            FROM posting, (VALUES {entries}) AS given (ordinal, account_id, amount_minor)
+        )
+        SELECT id FROM posting
+        """  # noqa: S608 - Only the number of entries varies; every value is bound.
+    )
+
+
+def _values(posting: Posting) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "id": uuid7(),
+        "key": posting.key,
+        "posting_kind": posting.kind.value,
+        "currency": posting.currency,
+        "occurred_at": posting.occurred_at,
+        "creator_id": posting.creator_id,
+        "character_id": posting.character_id,
+        "purchase_id": posting.purchase_id,
+        "payout_id": posting.payout_id,
+        "note": posting.note,
+    }
+    for n, entry in enumerate(posting.entries):
+        values |= {
+            f"account{n}": entry.account.id,
+            f"kind{n}": entry.account.kind.value,
+            f"owner{n}": entry.account.owner_id,
+            f"amount{n}": entry.amount_minor,
+        }
+    return values
+
+
+def _found(session: Session, posting: Posting) -> UUID:
+    """The posting under this key, where it is the same one."""
+    rows = session.execute(
+        sa.select(LedgerTransaction.id, LedgerTransaction.kind, LedgerEntry.account_id, LedgerEntry.amount_minor)
+        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .where(LedgerTransaction.key == posting.key)
+    ).all()
+    if _said((kind, account_id, amount) for _, kind, account_id, amount in rows) != _said(
+        (posting.kind, entry.account.id, entry.amount_minor) for entry in posting.entries
+    ):
+        raise OtherPostingError
+    found: UUID = rows[0][0]
+    return found
+
+
+def _said(lines: Iterable[tuple[Any, UUID, int]]) -> set[tuple[str, UUID, int]]:
+    return {(str(kind), account_id, amount) for kind, account_id, amount in lines}

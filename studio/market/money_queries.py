@@ -1,0 +1,161 @@
+"""Reads of purchases, downloads, payouts and statements, and who may see which rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor, Permission
+from studio.kit.errors import NotFoundError
+from studio.market.models import (
+    HELD,
+    CharacterDownload,
+    CharacterPublication,
+    CreatorEarnings,
+    EventOutcome,
+    MoneyCheck,
+    PaymentEvent,
+    Payout,
+    Purchase,
+    PurchaseStatus,
+)
+
+_MOST_VERSIONS = 50
+_MOST_PENDING = 50
+
+
+def purchase_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Staff see every purchase; anybody else what they bought themselves (a creator sees sales without their buyers)."""
+    if actor.may(Permission.MONEY_READ_ANY):
+        return sa.true()
+    return purchase_of(actor)
+
+
+def purchase_of(actor: Actor) -> sa.ColumnElement[bool]:
+    """What the actor bought."""
+    if not actor.may(Permission.PURCHASE_READ_OWN) or actor.user_id is None:
+        return sa.false()
+    return Purchase.buyer_id == actor.user_id
+
+
+def statement_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Staff see every statement; a creator their own."""
+    if actor.may(Permission.MONEY_READ_ANY):
+        return sa.true()
+    if not actor.may(Permission.EARNINGS_READ_OWN) or actor.user_id is None:
+        return sa.false()
+    return CreatorEarnings.creator_id == actor.user_id
+
+
+def payout_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Staff see every payout; a creator their own."""
+    if actor.may(Permission.MONEY_READ_ANY):
+        return sa.true()
+    if not actor.may(Permission.EARNINGS_READ_OWN) or actor.user_id is None:
+        return sa.false()
+    return Payout.creator_id == actor.user_id
+
+
+def get_purchase(session: Session, *, actor: Actor, purchase_id: UUID) -> Purchase:
+    """The purchase, if the actor may see it; raises NotFoundError."""
+    return _one(session, purchase_visible_to(actor), purchase_id, lock=False)
+
+
+def get_own_purchase(session: Session, *, actor: Actor, purchase_id: UUID, lock: bool = False) -> Purchase:
+    """The purchase, if the actor is its buyer, locked where asked; raises NotFoundError."""
+    return _one(session, purchase_of(actor), purchase_id, lock=lock)
+
+
+def find_held(session: Session, *, actor: Actor, character_id: UUID) -> Purchase | None:
+    """The purchase by which the actor holds, or is getting, a licence for a character."""
+    return session.scalar(
+        sa.select(Purchase).where(
+            purchase_of(actor),
+            Purchase.character_id == character_id,
+            Purchase.status.in_([PurchaseStatus.PENDING, *HELD]),
+        )
+    )
+
+
+def list_versions_held(session: Session, *, purchase: Purchase) -> Sequence[tuple[int, datetime]]:
+    """The versions that a licence covers, newest first, and when each went live: all that ever were on the market."""
+    rows = session.execute(
+        sa.select(CharacterPublication.version_number, sa.func.max(CharacterPublication.published_at))
+        .where(
+            CharacterPublication.character_id == purchase.character_id, CharacterPublication.published_at.is_not(None)
+        )
+        .group_by(CharacterPublication.version_number)
+        .order_by(CharacterPublication.version_number.desc())
+        .limit(_MOST_VERSIONS)
+    )
+    return [(number, published_at) for number, published_at in rows if published_at is not None]
+
+
+def list_downloads(session: Session, *, purchase: Purchase) -> list[CharacterDownload]:
+    """The proof of each version that was fetched under a purchase."""
+    return list(
+        session.scalars(
+            sa.select(CharacterDownload)
+            .where(CharacterDownload.purchase_id == purchase.id)
+            .order_by(CharacterDownload.version_number.desc())
+            .limit(_MOST_VERSIONS)
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What becomes available at the end of one day, in one currency."""
+
+    available_at: datetime
+    currency: str
+    net_minor: int
+    sales: int
+
+
+def list_pending(session: Session, *, creator_id: UUID) -> list[Pending]:
+    """What a creator's holds keep back, by the day on which it becomes available."""
+    day = sa.func.date_trunc("day", Purchase.available_at, "UTC")
+    rows = session.execute(
+        sa.select(day, Purchase.currency, sa.func.sum(Purchase.price_minor - Purchase.fee_minor), sa.func.count())
+        .where(
+            Purchase.creator_id == creator_id,
+            Purchase.status == PurchaseStatus.PAID,
+            Purchase.released_at.is_(None),
+            Purchase.price_minor > 0,
+        )
+        .group_by(day, Purchase.currency)
+        .order_by(day, Purchase.currency)
+        .limit(_MOST_PENDING)
+    )
+    return [Pending(at, currency, int(net), sales) for at, currency, net, sales in rows]
+
+
+def last_check(session: Session) -> MoneyCheck | None:
+    """What the checks of all money found last."""
+    return session.scalar(sa.select(MoneyCheck).order_by(MoneyCheck.checked_at.desc(), MoneyCheck.id.desc()).limit(1))
+
+
+def list_questions(session: Session, *, limit: int = 50) -> list[PaymentEvent]:
+    """What providers told that a person must look at, newest first."""
+    return list(
+        session.scalars(
+            sa.select(PaymentEvent)
+            .where(PaymentEvent.outcome == EventOutcome.PROBLEM)
+            .order_by(PaymentEvent.received_at.desc(), PaymentEvent.event_id)
+            .limit(limit)
+        )
+    )
+
+
+def _one(session: Session, scope: sa.ColumnElement[bool], purchase_id: UUID, *, lock: bool) -> Purchase:
+    query = sa.select(Purchase).where(scope, Purchase.id == purchase_id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    purchase = session.scalar(query)
+    if purchase is None:
+        raise NotFoundError
+    return purchase
