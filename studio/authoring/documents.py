@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from studio.authoring import fields, queries
+from studio.authoring import fields, lorebooks, queries
 from studio.authoring.fields import Parts
 from studio.authoring.models import Character
 from studio.cards.documents import Json, parse_document
@@ -48,6 +48,7 @@ def document_of(session: Session, character: Character) -> Json:
         greetings=queries.greetings_of(session, character_id=character.id),
         parts=parts_of(session, character),
     )
+    wanted["character_book"] = lorebooks.book_of(session, character_id=character.id)
     return apply_edits(raw, wanted)
 
 

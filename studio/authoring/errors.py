@@ -121,3 +121,19 @@ class StaleCharacterError(StaleError):
         self.row_version = row_version
         self.differences = differences
         self.theirs = theirs
+
+
+class StaleEntryError(StaleError):
+    """Someone saved this entry, or these settings of a lorebook, in between.
+
+    `differences` holds both texts, `base` and `row_version` what to save with next, `theirs` all that stands there.
+    """
+
+    def __init__(
+        self, *, row_version: int, base: str, differences: tuple[Difference, ...], theirs: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self.row_version = row_version
+        self.base = base
+        self.differences = differences
+        self.theirs = theirs

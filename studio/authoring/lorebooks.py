@@ -1,11 +1,18 @@
-"""A character's lorebook as rows: what the columns know of each entry, and the entry itself beside it."""
+"""A character's lorebook as rows: written from a normalised book, and read as one."""
 
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from studio.authoring import queries, rules
 from studio.authoring.models import TEXT_LENGTH, TITLE_LENGTH, Character, Lorebook, LorebookEntry
+from studio.cards import decorators
 from studio.cards.documents import Json
+from studio.cards.lore_entries import place_of
+from studio.cards.lore_keys import written_pattern
 from studio.kit.text import excerpt, one_line, storable
 
 _LARGEST_INTEGER = 2**31 - 1
@@ -20,38 +27,89 @@ def problems(card: Json) -> dict[str, str]:
 
 
 def write(session: Session, character: Character, card: Json) -> Lorebook | None:
-    """The character, which has no lorebook yet, has the one of its normalised card, if that has one."""
-    book = card["data"].get("character_book")
-    if not book:
+    """The character's lorebook is the one of the normalised card, whatever it was; none where the card has none."""
+    return replace(session, character, card["data"].get("character_book"))
+
+
+def replace(session: Session, character: Character, book: Json | None) -> Lorebook | None:
+    """The character's lorebook is this normalised book, or gone where there is none."""
+    lorebook = queries.find_lorebook(session, character_id=character.id)
+    if book is None:
+        if lorebook is not None:
+            session.delete(lorebook)
+            session.flush()
         return None
-    lorebook = Lorebook(
-        character_id=character.id,
-        name=excerpt(book.get("name", ""), TITLE_LENGTH),
-        description=storable(book.get("description", "")),
-        scan_depth=_integer(book.get("scan_depth")),
-        token_budget=_integer(book.get("token_budget")),
-        is_recursive=book.get("recursive_scanning"),
-        extensions=book.get("extensions", {}),
-    )
-    session.add(lorebook)
+    if lorebook is None:
+        lorebook = Lorebook(character_id=character.id)
+        session.add(lorebook)
+    else:
+        session.flush()
+        session.execute(sa.delete(LorebookEntry).where(LorebookEntry.lorebook_id == lorebook.id))
+        # What the columns say may be as before: the book has changed all the same.
+        lorebook.updated_at = sa.func.now()
+    set_settings(lorebook, {key: value for key, value in book.items() if key != "entries"})
     session.flush()
-    session.add_all(
-        LorebookEntry(
-            lorebook_id=lorebook.id,
-            position=position,
-            name=one_line(entry.get("name") or entry.get("comment") or ""),
-            keys=[one_line(key) for key in entry["keys"]],
-            secondary_keys=[one_line(key) for key in entry.get("secondary_keys", ())],
-            content=storable(entry["content"]),
-            is_enabled=entry["enabled"],
-            is_constant=entry.get("constant", False),
-            insertion_order=float(entry["insertion_order"]),
-            document=entry,
-        )
-        for position, entry in enumerate(book["entries"])
-    )
+    session.add_all(make_entry(lorebook.id, position, document) for position, document in enumerate(book["entries"]))
     session.flush()
     return lorebook
+
+
+def book_of(session: Session, *, character_id: UUID) -> Json | None:
+    """The normalised book that the rows say; None where the character has none."""
+    lorebook = queries.find_lorebook(session, character_id=character_id)
+    return None if lorebook is None else whole_book(session, lorebook)
+
+
+def whole_book(session: Session, lorebook: Lorebook) -> Json:
+    """The normalised book of these rows."""
+    documents = session.scalars(
+        sa.select(LorebookEntry.document)
+        .where(LorebookEntry.lorebook_id == lorebook.id)
+        .order_by(LorebookEntry.position)
+    )
+    return {**lorebook.document, "entries": list(documents)}
+
+
+def set_settings(lorebook: Lorebook, document: Mapping[str, Any]) -> None:
+    """The book's own columns say what `document`, a normalised book without its entries, says."""
+    lorebook.document = dict(document)
+    lorebook.name = excerpt(document.get("name", ""), TITLE_LENGTH)
+    lorebook.description = storable(document.get("description", ""))
+    lorebook.scan_depth = _integer(document.get("scan_depth"))
+    lorebook.token_budget = _integer(document.get("token_budget"))
+    lorebook.is_recursive = document.get("recursive_scanning")
+    lorebook.extensions = document.get("extensions", {})
+
+
+def make_entry(lorebook_id: UUID, position: int, document: Json) -> LorebookEntry:
+    """The row of a normalised entry."""
+    return LorebookEntry(lorebook_id=lorebook_id, position=position, document=document, **columns_of(document))
+
+
+def set_entry(row: LorebookEntry, document: Json) -> None:
+    """The row says what the normalised entry says."""
+    row.document = document
+    for name, value in columns_of(document).items():
+        setattr(row, name, value)
+
+
+def columns_of(document: Json) -> dict[str, Any]:
+    """What the columns of an entry say of it."""
+    said, body = decorators.read(document["content"])
+    place = place_of(document, document.get("extensions") or {}, said)
+    return {
+        "name": one_line(document.get("name") or document.get("comment") or ""),
+        "keys": [one_line(key) for key in document["keys"]],
+        "secondary_keys": [one_line(key) for key in document.get("secondary_keys", ())],
+        "content": storable(document["content"]),
+        "is_enabled": bool(document["enabled"]),
+        "is_constant": bool(document.get("constant", False)),
+        "insertion_order": float(document["insertion_order"]),
+        "place": place.kind.value if place.depth is None else f"{place.kind.value}:{place.depth}:{place.role}",
+        "tokens": rules.tokens(storable(body)),
+        "has_patterns": bool(document.get("use_regex"))
+        and any(written_pattern(key.strip()) is not None for key in document["keys"]),
+    }
 
 
 def _integer(value: Any) -> int | None:

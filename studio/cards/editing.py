@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from studio.cards import round_trip
+from studio.cards import lore_patching, round_trip
 from studio.cards.documents import Json, copy_json, storable
 from studio.cards.errors import CardError
 from studio.cards.formats import v2
@@ -67,7 +67,7 @@ def apply_edits(raw_document: Mapping[str, Any], edits: Mapping[str, Any]) -> Js
     if isinstance(document.get("data"), dict):
         # What a V2 export of ours kept aside comes back first, or an edit of the extensions would lose it.
         round_trip.restore(document["data"])
-    _patch(document, changed)
+    _patch(document, changed, current)
     # What was written must read back; a lorebook beyond the limits is refused here, not at the next opening.
     normalise(document)
     return document
@@ -105,10 +105,13 @@ def _as_stored(key: str, value: Any) -> Any:
     return normalise(probe, Notebook()).card["data"].get(key)
 
 
-def _patch(document: Json, changed: Mapping[str, Any]) -> None:
+def _patch(document: Json, changed: Mapping[str, Any], current: Mapping[str, Any]) -> None:
     data = document.get("data") if isinstance(document.get("data"), dict) else None
     owner = data if data is not None else document
     for key, value in changed.items():
+        if key == "character_book" and value is not None and current.get(key) is not None:
+            # Of a book with hundreds of entries only those that were edited are touched.
+            value = lore_patching.patched(owner.get(key), was=current[key], wanted=value)  # noqa: PLW2901
         _set(owner, key, value)
     if data is None:
         return

@@ -72,15 +72,20 @@ LOGICS = (Logic.AND_ANY, Logic.NOT_ALL, Logic.NOT_ANY, Logic.AND_ALL)
 ROLES = ("system", "user", "assistant")
 """By SillyTavern's number."""
 
-# By SillyTavern's number; 0 and 1 say no more than the entry's own `position`.
-_PLACES = {
-    2: PlaceKind.BEFORE_NOTE,
-    3: PlaceKind.AFTER_NOTE,
-    4: PlaceKind.AT_DEPTH,
-    5: PlaceKind.BEFORE_EXAMPLES,
-    6: PlaceKind.AFTER_EXAMPLES,
-    7: PlaceKind.OUTLET,
+PLACE_NUMBERS = {
+    PlaceKind.BEFORE_CHAR: 0,
+    PlaceKind.AFTER_CHAR: 1,
+    PlaceKind.BEFORE_NOTE: 2,
+    PlaceKind.AFTER_NOTE: 3,
+    PlaceKind.AT_DEPTH: 4,
+    PlaceKind.BEFORE_EXAMPLES: 5,
+    PlaceKind.AFTER_EXAMPLES: 6,
+    PlaceKind.OUTLET: 7,
 }
+"""SillyTavern's numbers of the places that it knows."""
+
+# 0 and 1 say no more than the entry's own `position`.
+_PLACES = {number: place for place, number in PLACE_NUMBERS.items() if number > 1}
 _DECORATED_PLACES = {
     "after_desc": PlaceKind.AFTER_DESCRIPTION,
     "before_desc": PlaceKind.BEFORE_DESCRIPTION,

@@ -1,11 +1,11 @@
-"""The lorebook inside a card, normalised; and the kinds of standalone lorebooks, by name."""
+"""The lorebook inside a card, normalised; and what kind of standalone lorebook a document is."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from studio.cards import coerce, limits
+from studio.cards import coerce, limits, lore_formats
 from studio.cards.documents import Json
 from studio.cards.errors import TooLargeError
+from studio.cards.lore_formats import world_info
 from studio.cards.notes import Notebook
 
 BOOK_KEYS = frozenset(
@@ -31,49 +31,19 @@ ENTRY_KEYS = frozenset(
     }
 )
 
-# SillyTavern's world info keeps its entries in other words; the rest of its keys become extensions.
+# SillyTavern's world info keeps its entries in other words.
 _WORLD_INFO_NAMES = {
     "uid": "id",
     "key": "keys",
     "keysecondary": "secondary_keys",
     "order": "insertion_order",
 }
-_WORLD_INFO_EXTENSIONS = {
-    "depth": "depth",
-    "role": "role",
-    "selectiveLogic": "selectiveLogic",
-    "probability": "probability",
-    "useProbability": "useProbability",
-    "excludeRecursion": "exclude_recursion",
-    "preventRecursion": "prevent_recursion",
-    "delayUntilRecursion": "delay_until_recursion",
-    "group": "group",
-    "groupOverride": "group_override",
-    "groupWeight": "group_weight",
-    "scanDepth": "scan_depth",
-    "caseSensitive": "case_sensitive",
-    "matchWholeWords": "match_whole_words",
-    "useGroupScoring": "use_group_scoring",
-    "automationId": "automation_id",
-    "vectorized": "vectorized",
-    "sticky": "sticky",
-    "cooldown": "cooldown",
-    "delay": "delay",
-    "displayIndex": "display_index",
-}
-
-_STANDALONE: Mapping[str, Callable[[Json], bool]] = {
-    "lorebook_v3": lambda document: document.get("spec") == "lorebook_v3",
-    "risu": lambda document: document.get("type") == "risu" and isinstance(document.get("data"), list),
-    "novelai": lambda document: "lorebookVersion" in document,
-    "agnai_memory": lambda document: document.get("kind") == "memory",
-    "world_info": lambda document: isinstance(document.get("entries"), dict | list) and "first_mes" not in document,
-}
 
 
 def standalone_kind(document: Json) -> str | None:
-    """Which kind of standalone lorebook this document is, or None."""
-    return next((kind for kind, recognises in _STANDALONE.items() if recognises(document)), None)
+    """Which kind of standalone lorebook this document is, a key of `lore_formats`, or None."""
+    kind = lore_formats.detect(document)
+    return None if kind is None else kind.key
 
 
 def normalise_book(value: Any, notes: Notebook, path: str, *, is_v3: bool) -> Json | None:
@@ -205,8 +175,8 @@ def _from_world_info(value: Json, notes: Notebook, path: str) -> Json:
             entry["enabled"] = not coerce.boolean(item)
         elif key in _WORLD_INFO_NAMES:
             entry.setdefault(_WORLD_INFO_NAMES[key], item)
-        elif key in _WORLD_INFO_EXTENSIONS:
-            extensions.setdefault(_WORLD_INFO_EXTENSIONS[key], item)
+        elif key in world_info.EXTENSIONS:
+            extensions.setdefault(world_info.EXTENSIONS[key], item)
         elif key != "extensions":
             entry[key] = item
     if isinstance(value.get("position"), int):

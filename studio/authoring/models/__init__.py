@@ -22,7 +22,7 @@ from studio.authoring.models.characters import (
 )
 from studio.authoring.models.labels import ContentRating, ContentWarning, License
 from studio.authoring.models.limits import NAME_LENGTH, REPLY_LENGTH, SHORT_LENGTH, TEXT_LENGTH, TITLE_LENGTH
-from studio.authoring.models.lorebooks import Lorebook, LorebookEntry
+from studio.authoring.models.lorebooks import Lorebook, LorebookEntry, LorebookState
 from studio.authoring.models.opinions import CharacterRating, UserFavorite
 from studio.authoring.models.stories import Story
 from studio.authoring.models.tags import ListedTag
@@ -60,6 +60,7 @@ __all__ = [
     "ListedTag",
     "Lorebook",
     "LorebookEntry",
+    "LorebookState",
     "OnDuplicate",
     "Story",
     "UserFavorite",

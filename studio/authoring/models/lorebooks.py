@@ -1,5 +1,6 @@
-"""Tables of lorebooks and their entries."""
+"""Tables of lorebooks, their entries, and states that a person may want back."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,10 +24,16 @@ class Lorebook(Identified, Timestamped, RowVersioned, Base):
     token_budget: Mapped[int | None]
     is_recursive: Mapped[bool | None]
     extensions: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    # The book as the card holds it, without its entries: whatever the columns don't know survives here.
+    document: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
 
 class LorebookEntry(Identified, Base):
-    """One thing that a lorebook tells, and the words that call it up."""
+    """One thing that a lorebook tells, and the words that call it up.
+
+    `document` is the entry as the card holds it, and what counts; all other columns say parts of it again, for
+    lists and searches.
+    """
 
     __tablename__ = "lorebook_entries"
     __table_args__ = (
@@ -49,5 +56,24 @@ class LorebookEntry(Identified, Base):
     is_enabled: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     is_constant: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     insertion_order: Mapped[float] = mapped_column(sa.Double, default=100, server_default="100")
-    # The entry as the card holds it: whatever the columns don't know survives here.
+    place: Mapped[str] = mapped_column(default="before_char", server_default="before_char")
+    tokens: Mapped[int] = mapped_column(default=0, server_default="0")
+    has_patterns: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     document: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+
+
+class LorebookState(Identified, Base):
+    """A whole lorebook as it was before a change that took something away; the last few of each book are kept."""
+
+    __tablename__ = "lorebook_states"
+    __table_args__ = (sa.Index("ix_lorebook_states_lorebook_id_created_at", "lorebook_id", "created_at"),)
+
+    lorebook_id: Mapped[UUID] = refers_to("lorebooks.id", ondelete="CASCADE", index=False)
+    # What was about to be done: delete, bulk, replace, append, undo.
+    action: Mapped[str]
+    entries: Mapped[int] = mapped_column(default=0, server_default="0")
+    book: Mapped[dict[str, Any]]
+    # The book's row_version once the change was made: only as long as it stands there, taking it back loses nothing.
+    row_version: Mapped[int]
+    created_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL")
+    created_at: Mapped[datetime]
