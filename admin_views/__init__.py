@@ -14,6 +14,8 @@ MODULES = (
     "palette",
     "tray",
     "authoring",
+    "test_chat",
+    "assist",
     "search",
     "media",
     "market",

@@ -9,6 +9,8 @@ JOB_LABELS = {
     "authoring.sweep_card_batches": _l("Clear away old imports"),
     "authoring.undo_card_batch": _l("Undo an import"),
     "authoring.sweep_previews": _l("Clear away old card previews"),
+    "chat.run_test_prompts": _l("Run test prompts"),
+    "chat.sweep": _l("Clear away old test chats"),
     "market.move_listings": _l("Move listings to another category"),
     "money.check_money": _l("Check all money"),
     "money.close_month": _l("Close the month's statements"),

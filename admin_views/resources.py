@@ -12,6 +12,7 @@ from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session
 
+from admin_views.streams import Streams
 from studio.providers.embeddings import EmbeddingProvider
 from studio.providers.language import LanguageProvider
 from studio.providers.payments import PaymentProvider
@@ -57,6 +58,12 @@ class Resources:
         from studio.providers import payments
 
         return payments.from_settings(self.settings)
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The answers that this process is streaming; at least half of its threads stay free for pages."""
+        most = min(self.settings.language_parallel, max(1, self.settings.web_threads // 2))
+        return Streams(self.redis, most=most, lasts=self.settings.language_time_limit + 60)
 
 
 def resources() -> Resources:

@@ -51,6 +51,7 @@ class Periodic:
 PERIODIC: Sequence[Periodic] = (
     Periodic("authoring.sweep_card_batches", timedelta(hours=1), offset=timedelta(minutes=23)),
     Periodic("authoring.sweep_previews", timedelta(hours=1), offset=timedelta(minutes=7)),
+    Periodic("chat.sweep", timedelta(minutes=30), offset=timedelta(minutes=13)),
     Periodic("money.check_money", timedelta(hours=1), offset=timedelta(minutes=37)),
     Periodic("money.close_month", timedelta(days=1), offset=timedelta(hours=2, minutes=10)),
     Periodic("money.expire_purchases", timedelta(minutes=5), offset=timedelta(minutes=1)),

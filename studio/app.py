@@ -233,7 +233,10 @@ def _own_session(app: Studio, connection: sa.Connection | None) -> Callable[[], 
         ):
             yield session
 
+    # Found now, in the application's context: streams ask for a session when their request's context is gone.
+    engine = app.db.engine
+
     def on_engine() -> AbstractContextManager[Session]:
-        return session_scope(app.db.engine)
+        return session_scope(engine)
 
     return on_engine if connection is None else on_connection

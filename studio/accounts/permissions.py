@@ -19,6 +19,8 @@ class Permission(StrEnum):
     CHARACTER_WRITE_OWN = "character:write_own"
     CHARACTER_WRITE_ANY = "character:write_any"
     CHARACTER_SEARCH = "character:search"
+    CHAT_TEST = "chat:test"
+    CHAT_ASSIST = "chat:assist"
     CARD_IMPORT = "card:import"
     CARD_EXPORT = "card:export"
     STORY_READ = "story:read"
@@ -88,6 +90,8 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHARACTER_READ_PUBLISHED,
         _P.CHARACTER_WRITE_OWN,
         _P.CHARACTER_SEARCH,
+        _P.CHAT_TEST,
+        _P.CHAT_ASSIST,
         _P.CARD_IMPORT,
         _P.CARD_EXPORT,
         _P.CATEGORY_READ,
@@ -100,6 +104,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHARACTER_READ_PUBLISHED,
         _P.CHARACTER_READ_ANY,
         _P.CHARACTER_SEARCH,
+        _P.CHAT_TEST,
         _P.MEDIA_READ_ANY,
         _P.CATEGORY_READ,
         _P.LISTING_READ_ANY,
@@ -111,6 +116,8 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHARACTER_READ_PUBLISHED,
         _P.CHARACTER_READ_ANY,
         _P.CHARACTER_SEARCH,
+        _P.CHAT_TEST,
+        _P.CHAT_ASSIST,
         _P.STORY_READ,
         _P.STORY_WRITE,
         _P.MEDIA_READ_ANY,

@@ -95,6 +95,8 @@ class SameSidesError(ConflictError):
 class DoesNotFitError(ProviderTooLargeError):
     """What must always be sent is more than the model's window holds; nothing was sent."""
 
+    status = 422
+
     def __init__(self, *, tokens: int, window: int) -> None:
         super().__init__(
             "The character's permanent texts and the last message take %(tokens)s tokens, and the window leaves "

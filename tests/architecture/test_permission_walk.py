@@ -27,6 +27,14 @@ from studio.app import Studio, create_app
 from studio.authoring.batch_queries import batch_visible_to
 from studio.authoring.models import CardBatch, CardDocument, Character
 from studio.authoring.queries import character_visible_to, document_visible_to
+from studio.chat.models import ChatMessage, ChatSession, PromptRun, SavedTestPrompt, WritingAssist
+from studio.chat.queries import (
+    assist_visible_to,
+    message_visible_to,
+    prompt_visible_to,
+    run_visible_to,
+    session_visible_to,
+)
 from studio.market.models import CharacterCategory, CharacterPublication, ReviewCase
 from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
 from studio.media.models import MediaFile
@@ -36,7 +44,7 @@ from studio.operations.queries import bulk_run_visible_to, error_visible_to, lis
 from studio.work.models import JobRun
 from studio.work.queries import job_visible_to
 from tests.admin_views.conftest import signed_in, token_of
-from tests.factories import accounts, authoring, market, media, work
+from tests.factories import accounts, authoring, chat, market, media, work
 
 PUBLIC = {
     "preferences.locale",
@@ -162,6 +170,11 @@ KINDS = (
     ),
     Kind(BulkRun, bulk_run_visible_to, _bulk_run),
     Kind(ListExport, list_export_visible_to, _export),
+    Kind(ChatSession, session_visible_to, lambda world, owner, _: chat.make_chat(world.session, owner=owner).id),
+    Kind(ChatMessage, message_visible_to, lambda world, owner, _: chat.make_message(world.session, owner=owner).id),
+    Kind(SavedTestPrompt, prompt_visible_to, lambda world, owner, _: chat.make_prompt(world.session, owner=owner).id),
+    Kind(PromptRun, run_visible_to, lambda world, owner, _: chat.make_run(world.session, owner=owner).id),
+    Kind(WritingAssist, assist_visible_to, lambda world, owner, _: chat.make_assist(world.session, owner=owner).id),
     Kind(User, user_visible_to, lambda _world, owner, _: owner.user_id),
     Kind(AuditEntry, audit_entry_visible_to, _entry),
     Kind(ErrorGroup, error_visible_to, _error),
@@ -169,6 +182,11 @@ KINDS = (
 
 ARGUMENTS = {
     "batch_id": CardBatch,
+    "assist_id": WritingAssist,
+    "message_id": ChatMessage,
+    "prompt_id": SavedTestPrompt,
+    "run_id": PromptRun,
+    "session_id": ChatSession,
     "case_id": ReviewCase,
     "character_id": Character,
     "document_id": CardDocument,

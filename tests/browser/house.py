@@ -47,6 +47,7 @@ def _pages(session, role: str) -> Iterator[str]:
         yield from ("/imports/", f"/imports/{document}", "/listings/", f"/listings/{rejected}")
         yield from (f"/listings/new?character_id={character}", "/search/", "/search/?q=茶馆&mode=both")
         yield from (f"/search/similar/{character}", "/jobs/", "/account/")
+        yield from ("/test-chat/", f"/test-chat/{character}", "/assist/")
     elif role == "moderator":
         other = session.scalar(owned.where(Character.name.contains("Odile")))
         yield from ("/review/", f"/review/{case}", f"/review/{case}/compare/{other}", "/listings/")

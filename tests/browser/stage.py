@@ -30,6 +30,7 @@ from studio.kit.db import make_engine, session_scope
 from studio.providers import storage
 from studio.settings import ROOT, Settings
 from tests.factories.accounts import PASSWORD, make_user
+from tests.fakes.language_server import LanguageServer
 
 _READY_SECONDS = 120.0
 
@@ -51,6 +52,8 @@ class Stage:
     address: str
     settings: Settings
     engine: sa.Engine
+    language: LanguageServer
+    """What answers chats; tests tell it how."""
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -88,6 +91,9 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
         job_sweep=0.5,
     )
     with ExitStack() as stack:
+        language = stack.enter_context(LanguageServer())
+        chosen = {"language_provider": "openai", "language_url": language.url, "language_attempts": 1}
+        settings = settings.model_copy(update=chosen)
         _execute(admin_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
         stack.callback(_execute, admin_url, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         with redis.Redis.from_url(redis_url) as client:
@@ -100,7 +106,7 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
             demo.load(session, storage=storage.from_settings(settings), now=moment)
         for role in ("web", "worker", "scheduler"):
             stack.enter_context(_process(role, settings))
-        stage = Stage(address=f"http://127.0.0.1:{settings.port}", settings=settings, engine=engine)
+        stage = Stage(address=f"http://127.0.0.1:{settings.port}", settings=settings, engine=engine, language=language)
         _wait_until_ready(stage)
         yield stage
 
@@ -127,6 +133,9 @@ def _process(role: str, settings: Settings) -> Iterator[None]:
         "STUDIO_REDIS_URL": settings.redis_url.get_secret_value(),
         "STUDIO_SECRET_KEY": settings.secret_key.get_secret_value(),
         "STUDIO_JOB_SWEEP": str(settings.job_sweep),
+        "STUDIO_LANGUAGE_PROVIDER": settings.language_provider,
+        "STUDIO_LANGUAGE_URL": settings.language_url or "",
+        "STUDIO_LANGUAGE_ATTEMPTS": str(settings.language_attempts),
         "PYTHONUNBUFFERED": "1",
     }
     with (settings.data / f"{role}.log").open("ab") as log:
