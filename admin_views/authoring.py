@@ -21,6 +21,8 @@ from admin_views.character_form import (
     RATINGS,
     CharacterForm,
     NewCharacterForm,
+    license_words,
+    warning_words,
 )
 from admin_views.feedback import asked_of
 from admin_views.imports import ImportsView, kind_of
@@ -225,6 +227,8 @@ class CharactersView(EditorView):
             jobs=self._jobs(row.id),
             long_fields=[field for field in CharacterForm() if field.name in rules.LONG_TEXTS],
             tokens=rules.tokens,
+            license=license_words(row.license),
+            warnings=warning_words(row.content_warnings),
         )
 
     def _listed_page(self, row: Character) -> str:

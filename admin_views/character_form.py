@@ -209,6 +209,17 @@ def form_values(state: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def license_words(license_: str) -> str:
+    """A character's licence in the reader's language."""
+    return str(dict(LICENSES).get(license_, license_))
+
+
+def warning_words(warnings: Iterable[str]) -> list[str]:
+    """Content warnings in the reader's language; an author's own stay as they were written."""
+    known = dict(WARNINGS)
+    return [str(known.get(warning, warning)) for warning in warnings]
+
+
 def split_tags(text: str) -> list[str]:
     """Tags as people separate them, in either script."""
     return [tag.strip() for tag in _BETWEEN_TAGS.split(text) if tag.strip()]

@@ -71,8 +71,19 @@
 
   // What the server says of a text: it alone knows macros.
   const token = form.elements.csrf_token.value;
+  // Once the form goes out nothing may answer behind it: a late answer's cookie would take back what the save's says.
+  let leaving = new AbortController();
+  form.addEventListener("submit", () => {
+    leaving.abort();
+    pauses.forEach((pause) => clearTimeout(pause));
+    pauses.clear();
+  });
+  form.addEventListener("input", () => {
+    if (leaving.signal.aborted) leaving = new AbortController();
+  }, true);
   const ask = (values) => fetch(form.dataset.check, {
     method: "POST",
+    signal: leaving.signal,
     headers: { "X-CSRFToken": token, Accept: "application/json" },
     body: new URLSearchParams(values),
   }).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
@@ -289,7 +300,7 @@
       closeAfterSelect: true,
       // The server ranks; a Chinese tag is found by its first sign.
       score: () => () => 1,
-      load: (query, done) => fetch(`${form.dataset.tags}?q=${encodeURIComponent(query)}`, { headers: { Accept: "application/json" } })
+      load: (query, done) => fetch(`${form.dataset.tags}?q=${encodeURIComponent(query)}`, { headers: { Accept: "application/json" }, signal: leaving.signal })
         .then((answer) => answer.json()).then((body) => {
           chosen.clearOptions((option) => chosen.items.includes(option.value));
           done(body.items);
@@ -300,6 +311,9 @@
         no_results: (data, escape) => `<div class="no-results">${escape(words.none)}</div>`,
       },
     });
+    // The label belongs to the field in which one types now.
+    field.setAttribute("aria-hidden", "true");
+    field.setAttribute("tabindex", "-1");
     // A separator ends a tag, in either script and whatever keyboard it comes from.
     chosen.control_input.addEventListener("input", (event) => {
       const typed = chosen.control_input.value;

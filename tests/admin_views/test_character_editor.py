@@ -337,6 +337,16 @@ class TestCheck:
             assert answer.status_code in {403, 404}
 
 
+class TestDetails:
+    def test_name_warnings_and_licence_in_words(self, session, browser, owner):
+        character = make_character(
+            session, owner=owner.actor, content_warnings=["self_harm", "spiders"], license="cc_by"
+        )
+        page = browser.get(f"/characters/{character.id}").text
+        assert "self-harm, spiders" in page
+        assert "CC BY 4.0" in page
+
+
 class TestTagSuggestions:
     def test_are_given_as_json(self, session, browser, owner):
         make_character(session, owner=owner.actor, tags=["武侠", "wuxia"])

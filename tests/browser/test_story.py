@@ -81,7 +81,7 @@ def edit(writer, draft, shot):
     page = writer.page
     page.get_by_role("link", name="Edit", exact=True).click()
     description = page.get_by_label("Description", exact=True)
-    counter = page.locator("[data-counts=description]")
+    counter = page.locator("[data-length-of=description]")
     before = counter.inner_text()
     description.fill("A clever cat who keeps a lighthouse. 一只看守灯塔的猫。\n\n" + description.input_value())
     expect(counter).not_to_have_text(before)
