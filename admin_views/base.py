@@ -26,17 +26,18 @@ from admin_views import listing, preferences
 from admin_views.access import AnyOf, declare_reading, route_permission
 from admin_views.export import Exporting
 from admin_views.formats import reader
-from admin_views.forms import StudioForm, attach_errors, current_version, differences, sent_version, sentence
+from admin_views.forms import StudioForm, current_version, sent_version
 from admin_views.frames import Frames, hole
 from admin_views.guarded import StudioView
 from admin_views.listing import Column, Filter, ListState, LongLists, Orders, RowPage
 from admin_views.many import Many
+from admin_views.model_forms import FormRoutes
 from admin_views.pickers import MOST_SUGGESTIONS, Picker
 from admin_views.resources import Resources, request_session
 from admin_views.rows import table_rows
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor, Permission
-from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, StaleError, StudioError
+from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.kit.paging import Key
 
 __all__ = [
@@ -69,7 +70,11 @@ def _what_is_listed() -> tuple[Any, ...]:
     return actor.user_id, actor.roles, asked
 
 
-class StudioModelView(Many, Exporting, ModelView):  # type: ignore[misc]  # Flask-Admin has no types.
+_AS_EDITING = {"autosave": "edit_view", "autosave_discard": "edit_view"}
+"""Routes that belong to a form: whoever may use the form may use them."""
+
+
+class StudioModelView(Many, Exporting, FormRoutes, ModelView):  # type: ignore[misc]  # Flask-Admin has no types.
     """A list over one table, with details, forms, an export and pickers as far as `permissions` names them.
 
     A subclass says: `permissions` (of index_view, details_view, create_view, edit_view, delete_view, export_view,
@@ -82,6 +87,8 @@ class StudioModelView(Many, Exporting, ModelView):  # type: ignore[misc]  # Flas
     column_filters = None
     column_editable_list = None
     form_base_class = StudioForm
+    resource: ClassVar[str] = ""
+    """The name under which services keep the common start of a merge; without one, every difference is chosen by hand."""
     form_columns: ClassVar[Sequence[str]] = ()
     named_filter_urls = True
     ajax_update = None
@@ -151,6 +158,11 @@ class StudioModelView(Many, Exporting, ModelView):  # type: ignore[misc]  # Flas
             declare_reading(admin.app, f"{self.endpoint}.index_view")
         self.static_folder, self.static_url_path = None, "/unused"
         return super().create_blueprint(admin)
+
+    def permission_of(self, method: str) -> AnyOf | None:
+        """The permission that the route of `method` asks for; what belongs to a form asks for the form's."""
+        found: AnyOf | None = super().permission_of(_AS_EDITING.get(method, method))
+        return found
 
     # What a subclass says
 
@@ -367,64 +379,6 @@ class StudioModelView(Many, Exporting, ModelView):  # type: ignore[misc]  # Flas
     def details_context(self, row: Any) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
         """What the details' template needs besides."""
         return {}
-
-    def make_form(self, row: Any | None = None) -> Any:
-        """The form, filled from the request or from `row`, without the fields hidden from the present person."""
-        form = (self.form or self.scaffold_form())(obj=row)
-        for name in self.hidden(current_actor()):
-            if name in form:
-                del form[name]
-        return form
-
-    @expose("/new", methods=("GET", "POST"))
-    def create_view(self) -> ResponseReturnValue:
-        """A form for a new row."""
-        form = self.make_form()
-        if request.method == "POST" and form.validate():
-            try:
-                row = self.do_create(self.request_session, actor=current_actor(), form=form)
-            except StudioError as error:
-                return self._refused(self.create_template, error, form=form, row=None)
-            flash(str(self.created_text) or _("Saved."), "success")
-            return redirect(self.saved_url(row), 303)
-        status = 422 if request.method == "POST" else 200
-        return self.render(self.create_template, form=form, row=None, stale=[], **self.form_context(None)), status
-
-    def form_context(self, row: Any | None) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
-        """What the form's template needs besides."""
-        return {}
-
-    @expose("/<uuid:row_id>/edit", methods=("GET", "POST"))
-    def edit_view(self, row_id: Any) -> ResponseReturnValue:
-        """A form over a row. A save that is based on an old reading shows both texts and changes nothing."""
-        row = self.get_one(row_id)
-        form = self.make_form(row)
-        if request.method == "POST" and form.validate():
-            try:
-                row = self.do_update(
-                    self.request_session, actor=current_actor(), row=row, row_version=sent_version(), form=form
-                )
-            except StudioError as error:
-                return self._refused(self.edit_template, error, form=form, row=row_id)
-            flash(_("Saved."), "success")
-            return redirect(self.saved_url(row), 303)
-        status = 422 if request.method == "POST" else 200
-        context = {"row": row, "form": form, "stale": [], "row_version": sent_version() or current_version(row)}
-        return self.render(self.edit_template, **context, **self.form_context(row)), status
-
-    def _refused(self, template: str, error: StudioError, *, form: Any, row: Any) -> ResponseReturnValue:
-        """The form again with all that was typed and the sentence of `error`; nothing of the request stands."""
-        if isinstance(error, NotFoundError):
-            raise error
-        self.request_session.rollback()
-        if not (isinstance(error, InvalidError) and attach_errors(form, error)):
-            flash(sentence(error), "danger")
-        current = None if row is None else self.get_one(row)
-        stale = differences(form, current) if isinstance(error, StaleError) else []
-        # The next save is made in knowledge of what is saved now.
-        version = current_version(current) if isinstance(error, StaleError) else sent_version()
-        context = {"row": current, "form": form, "stale": stale, "row_version": version}
-        return self.render(template, **context, **self.form_context(current)), error.status
 
     @expose("/<uuid:row_id>/delete", methods=("GET", "POST"))
     def delete_view(self, row_id: Any) -> ResponseReturnValue:

@@ -18,6 +18,7 @@ from admin_views.listing import as_uuid
 from admin_views.market_labels import category_choice, category_name
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
+from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 from studio.market import categories, category_tree, queries
 from studio.market.category_tree import Listings
@@ -101,6 +102,7 @@ class CategoriesView(StudioModelView):
     menu_section = "market"
     menu_icon = "tags"
     menu_order = 30
+    resource = category_tree.RESOURCE
     create_template = edit_template = "market/category.html"
 
     def scope(self, actor: Actor) -> sa.ColumnElement[bool]:
@@ -143,7 +145,9 @@ class CategoriesView(StudioModelView):
         self, session: Session, *, actor: Actor, row: CharacterCategory, row_version: int | None, form: CategoryForm
     ) -> CharacterCategory:
         """Change the shelf."""
-        return categories.update(session, actor=actor, category_id=row.id, row_version=row_version, draft=_draft(form))
+        return categories.update(
+            session, actor=actor, category_id=row.id, row_version=row_version, draft=_draft(form), now=utc_now()
+        )
 
     def form_context(self, row: CharacterCategory | None) -> dict[str, Any]:  # noqa: ARG002 - The base asks with the row.
         """The icons to choose from."""

@@ -1,31 +1,37 @@
 """The editor of a character and its portrait: the routes on which the view of characters is built."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from flask import flash, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
 
-from admin_views import character_helpers
+from admin_views import character_helpers, merging
 from admin_views.base import StudioModelView, expose, sent_version
 from admin_views.character_form import (
     CONTEXT_LABELS,
     EMOTION_LABELS,
     LANGUAGES,
     CharacterForm,
+    field_label,
     form_values,
+    readable,
     row_errors,
-    stale_differences,
+    shown_differences,
 )
 from admin_views.character_rows import Rows, rows_from, rows_of, whole
 from admin_views.feedback import asked_of
-from admin_views.forms import attach_errors, sentence
+from admin_views.forms import Difference, attach_errors, sentence
 from admin_views.session import current_actor
-from studio.authoring import characters, chat_settings, drafts, queries, tag_queries
+from studio.authoring import characters, chat_settings, drafts, queries, rules, tag_queries
+from studio.authoring import errors as authoring_errors
 from studio.authoring.errors import StaleCharacterError
 from studio.authoring.models import TEXT_LENGTH, Character
 from studio.authoring.token_budget import GROUPS
+from studio.editing.rules import merge, same
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 
@@ -35,31 +41,32 @@ class EditorView(StudioModelView):
 
     @expose("/<uuid:row_id>/edit", methods=("GET", "POST"))
     def edit_view(self, row_id: UUID) -> ResponseReturnValue:
-        """The editor. Buttons of rows re-arrange what is typed and save nothing; a stale save shows both texts."""
+        """The editor. Buttons of rows re-arrange what is typed and save nothing; a stale save leads to the merge."""
         session, actor = self.request_session, current_actor()
         row = queries.get_writable(session, actor=actor, character_id=row_id)
+        draft = self.take_up_draft(row_id)
+        if draft is not None:
+            return self._editor(row, CharacterForm(formdata=draft), rows_from(draft), is_dirty=True)
         if request.method == "GET":
-            state = drafts.state(session, row)
-            return self._editor(row, CharacterForm(formdata=None, data=form_values(state)), rows_of(state))
+            return self._editor(row, *_filled(drafts.state(session, row)))
         form, rows = CharacterForm(), rows_from(request.form)
         asked = self._asked(form, rows, request.form.get("do", ""))
         if asked is not None:
             return self._editor(row, form, rows, is_dirty=True, **asked)
-        changes = form.changes()
-        if "emotions" in rows.sent:
-            changes["emotional_range"] = rows.emotions
         try:
             saved = characters.update(
                 session,
                 actor=actor,
                 character_id=row_id,
                 row_version=sent_version() or 0,
-                changes=changes,
-                **rows.parts(),
                 now=utc_now(),
+                **_given(form, rows),
             )
+        except StaleCharacterError as stale:
+            return self._merge(stale, row_id)
         except StudioError as error:
             return self._refused_save(error, row_id, form, rows)
+        self.close_drafts(session, row_id)
         flash(_("Saved."), "success")
         return redirect(self.saved_url(saved), 303)
 
@@ -75,13 +82,67 @@ class EditorView(StudioModelView):
             return {"draw": character_helpers.draw(rows, language=request.form.get("draw_language", ""), tries=tries)}
         return None
 
-    def _refused_save(self, error: StudioError, row_id: UUID, form: CharacterForm, rows: Rows) -> ResponseReturnValue:
+    def ask_writable(self, row_id: UUID) -> None:
+        """Return if the character is the present person's to change; raise NotFoundError otherwise."""
+        queries.require_writable(self.request_session, actor=current_actor(), character_id=row_id)
+
+    def draft_differences(self, row: Character, fields: "MultiDict[str, str]") -> list[Difference]:
+        """What a draft would change of the character as it is saved."""
+        mine = characters.as_kept(**_given(CharacterForm(formdata=fields), rows_from(fields)))
+        theirs = drafts.state(self.request_session, row)
+        found = (
+            authoring_errors.Difference(field=name, theirs=theirs[name], mine=value)
+            for name, value in mine.items()
+            if not same(theirs[name], value)
+        )
+        return shown_differences(found)
+
+    def _merge(self, stale: StaleCharacterError, row_id: UUID) -> ResponseReturnValue:
+        """The page on which this save is merged with the one that came first, or what was chosen there, saved."""
+        session, actor = self.request_session, current_actor()
+        session.rollback()
+        row = queries.get_writable(session, actor=actor, character_id=row_id)
+        fields = merge(stale.base, stale.theirs, stale.mine)
+        values = merging.decided(fields, row_version=stale.row_version)
+        if values is None:
+            return merging.page(
+                self,
+                row,
+                fields,
+                row_version=stale.row_version,
+                resource=drafts.RESOURCE,
+                label=field_label,
+                readable=lambda _name, value: readable(value),
+                action=url_for("characters.edit_view", row_id=row_id),
+            )
+        form, rows = _filled({**stale.theirs, **values})
+        if request.form.get("do") == "write":
+            return self._editor(row, form, rows, is_dirty=True, row_version=stale.row_version)
+        parts = {name: values.pop(name) for name in list(values) if name not in rules.FIELDS}
+        try:
+            saved = characters.update(
+                session,
+                actor=actor,
+                character_id=row_id,
+                row_version=stale.row_version,
+                changes=values,
+                now=utc_now(),
+                **parts,
+            )
+        except StaleCharacterError as again:
+            return self._merge(again, row_id)
+        except StudioError as error:
+            return self._refused_save(error, row_id, form, rows, row_version=stale.row_version)
+        self.close_drafts(session, row_id)
+        flash(_("Saved: both changes are in it."), "success")
+        return redirect(self.saved_url(saved), 303)
+
+    def _refused_save(
+        self, error: StudioError, row_id: UUID, form: CharacterForm, rows: Rows, **context: Any
+    ) -> ResponseReturnValue:
         self.request_session.rollback()
         row = queries.get_writable(self.request_session, actor=current_actor(), character_id=row_id)
-        context: dict[str, Any] = {"is_dirty": True}
-        if isinstance(error, StaleCharacterError):
-            # The next save is made in knowledge of what is saved now.
-            context |= {"stale": stale_differences(form, error), "row_version": error.row_version}
+        context["is_dirty"] = True
         is_beside_a_field = False
         if isinstance(error, InvalidError):
             form.validate()
@@ -93,12 +154,12 @@ class EditorView(StudioModelView):
 
     def _editor(self, row: Character, form: CharacterForm, rows: Rows, **context: Any) -> str:
         known = {
-            "stale": [],
             "row_errors": {},
             "is_dirty": False,
             "row_version": sent_version() or row.row_version,
             "previews": {},
             "draw": None,
+            **self.saving_context(row),
             **context,
         }
         lore = queries.constant_lore_tokens(self.request_session, character_id=row.id)
@@ -165,3 +226,16 @@ class EditorView(StudioModelView):
         else:
             flash(_("The portrait is saved.") if data else _("The portrait is taken away."), "success")
         return redirect(url_for(".details_view", row_id=row_id), 303)
+
+
+def _given(form: CharacterForm, rows: Rows) -> dict[str, Any]:
+    """What the form holds, as `authoring.characters.update` takes it: the fields, and each part by its name."""
+    changes = form.changes()
+    if "emotions" in rows.sent:
+        changes["emotional_range"] = rows.emotions
+    return {"changes": changes, **rows.parts()}
+
+
+def _filled(state: Mapping[str, Any]) -> tuple[CharacterForm, Rows]:
+    """The form for what `studio.authoring.drafts.state` says."""
+    return CharacterForm(formdata=None, data=form_values(state)), rows_of(state)

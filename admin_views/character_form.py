@@ -1,4 +1,4 @@
-"""The editor's form: a character's own fields, and how the two sides of a stale save read."""
+"""The editor's form: a character's own fields, and how fields and parts read side by side."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from wtforms.fields.choices import SelectChoice
 from admin_views.forms import Difference, StudioForm, marked
 from studio.authoring import drafts, rules
 from studio.authoring.chat_settings import ContextSettings
-from studio.authoring.errors import StaleCharacterError
+from studio.authoring.errors import Difference as FieldDifference
 from studio.authoring.models import ContentRating, ContentWarning, License
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
@@ -235,17 +235,23 @@ def row_errors(errors: Mapping[str, str]) -> dict[str, str]:
     return {name: gettext(text) for name, text in errors.items() if name.split(".")[0] in PART_LABELS}
 
 
-def stale_differences(form: CharacterForm, error: StaleCharacterError) -> list[Difference]:
-    """Both texts of every field in which two people's saves differ."""
+def field_label(name: str) -> str:
+    """The name of a field, or of a part of the character, in the reader's words."""
+    form = CharacterForm(formdata=None)
+    return str(form[name].label.text if name in form else PART_LABELS.get(name, name))
+
+
+def shown_differences(differences: Iterable[FieldDifference]) -> list[Difference]:
+    """Both texts of every field that is said in two ways."""
     found = []
-    for one in error.differences:
-        mine, theirs = _readable(one.mine), _readable(one.theirs)
-        label = form[one.field].label.text if one.field in form else PART_LABELS.get(one.field, one.field)
-        found.append(Difference(one.field, str(label), mine, theirs, marked(theirs, mine)))
+    for one in differences:
+        mine, theirs = readable(one.mine), readable(one.theirs)
+        found.append(Difference(one.field, field_label(one.field), mine, theirs, marked(theirs, mine)))
     return found
 
 
-def _readable(value: Any) -> str:
+def readable(value: Any) -> str:
+    """A field or a part of the character as a person reads it in one text."""
     if isinstance(value, Greetings):
         return "\n\n".join(text for text in (value.first, *value.alternate, *value.group_only) if text)
     if isinstance(value, ContextSettings):

@@ -1,13 +1,14 @@
-"""Forms of the screens: the base class, refusals beside their fields, and a stale save side by side."""
+"""Forms of the screens: the base class, refusals beside their fields, and two texts side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import request
+from flask import g, request
 from flask_babel import gettext
 from flask_wtf import FlaskForm
 from markupsafe import Markup
+from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
 from studio.kit.errors import InvalidError, StudioError
@@ -19,7 +20,29 @@ _EFFORT = 1_000_000
 
 
 class StudioForm(FlaskForm):  # type: ignore[misc]
-    """A form with a CSRF token; the application checks the token of every POST, whatever the form."""
+    """A form with a CSRF token; the application checks the token of every POST, whatever the form.
+
+    Where a person goes on with a draft that saved itself, the form is filled from that.
+    """
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        """Where the form's values come from."""
+
+        def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+            """What was sent, else the draft that the person goes on with, else nothing."""
+            found = super().wrap_formdata(form, formdata)
+            return continued_fields() if found is None and formdata is not None else found
+
+
+def continued_fields() -> "MultiDict[str, str] | None":
+    """The fields of the draft that the person goes on with on this page, if they do."""
+    fields: MultiDict[str, str] | None = g.get("continued_fields")
+    return fields
+
+
+def sent_fields() -> "MultiDict[str, str] | None":
+    """What fills the form instead of the saved row: what was sent, or a draft."""
+    return request.form if request.method == "POST" else continued_fields()
 
 
 def sentence(error: StudioError) -> str:
@@ -29,7 +52,8 @@ def sentence(error: StudioError) -> str:
 
 def sent_version() -> int | None:
     """The row version that the form was filled from, as the browser sends it back."""
-    return request.form.get("row_version", type=int)
+    fields = sent_fields()
+    return None if fields is None else fields.get("row_version", type=int)
 
 
 def current_version(row: Any) -> int | None:
@@ -74,7 +98,7 @@ def differences(form: Form, theirs: Mapping[str, Any] | Any) -> list[Difference]
             saved = getattr(theirs, field.name)
         else:
             continue
-        mine, other = _as_text(field.data), _as_text(saved)
+        mine, other = as_text(field.data), as_text(saved)
         if mine != other:
             found.append(Difference(field.name, str(field.label.text), mine, other, marked(other, mine)))
     return found
@@ -115,7 +139,8 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A field's value as a form shows it and as texts are compared."""
     if value is None:
         return ""
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -19,6 +19,7 @@ JOB_LABELS = {
     "money.pay_out": _l("Pay a creator"),
     "money.refund_purchase": _l("Refund a purchase"),
     "money.release_earnings": _l("Release earnings after the hold"),
+    "editing.sweep": _l("Clear away old drafts"),
     "market.release_claims": _l("Release a moderator's claims"),
     "market.release_stuck_screenings": _l("Pass on stuck screenings"),
     "market.screen_listing": _l("Screen a listing"),

@@ -56,6 +56,7 @@ PERIODIC: Sequence[Periodic] = (
     Periodic("money.close_month", timedelta(days=1), offset=timedelta(hours=2, minutes=10)),
     Periodic("money.expire_purchases", timedelta(minutes=5), offset=timedelta(minutes=1)),
     Periodic("money.release_earnings", timedelta(hours=1), offset=timedelta(minutes=11)),
+    Periodic("editing.sweep", timedelta(hours=6), offset=timedelta(hours=1, minutes=13)),
     Periodic("market.release_stuck_screenings", timedelta(minutes=5), offset=timedelta(minutes=2)),
     Periodic("memory.embed_missing", timedelta(minutes=10), offset=timedelta(minutes=3)),
     Periodic("memory.ensure_indexes", timedelta(hours=6), offset=timedelta(minutes=41)),

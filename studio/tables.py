@@ -3,6 +3,7 @@
 from studio.accounts import models as accounts
 from studio.authoring import models as authoring
 from studio.chat import models as chat
+from studio.editing import models as editing
 from studio.kit.orm import Base
 from studio.market import models as market
 from studio.media import models as media
@@ -11,4 +12,4 @@ from studio.operations import models as operations
 from studio.work import models as work
 
 metadata = Base.metadata
-modules = (accounts, work, media, authoring, memory, market, chat, operations)
+modules = (accounts, work, editing, media, authoring, memory, market, chat, operations)

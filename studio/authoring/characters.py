@@ -176,6 +176,12 @@ def _set_status(
     return character
 
 
+def as_kept(changes: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
+    """The fields and parts as a save would leave them, by the names of `drafts.state`; what is wrong in them is not said."""
+    kept, _wrong = rules.cleaned(changes)
+    return kept | {name: _CLEANERS[name](part)[0] for name, part in parts.items() if part is not None}
+
+
 def _cleaned(changes: Mapping[str, Any], **parts: Any) -> dict[str, Any]:
     wanted, wrong = rules.cleaned(changes)
     for name, part in parts.items():

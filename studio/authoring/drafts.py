@@ -27,6 +27,9 @@ from studio.authoring.models import (
 )
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
+from studio.editing import common_start
+
+RESOURCE = "character"
 
 
 def locked(session: Session, *, actor: Actor, character_id: UUID) -> Character:
@@ -55,7 +58,7 @@ def write_part(session: Session, character: Character, name: str, value: Any) ->
 
 
 def refuse_stale(session: Session, character: Character, *, row_version: int, wanted: Mapping[str, Any]) -> None:
-    """Raise StaleCharacterError, with both texts, where the character was saved since `row_version` was read.
+    """Raise StaleCharacterError, with both texts and their start, where the character was saved since `row_version` was read.
 
     A save that would leave everything as it stands is let through: the second of two clicks is no conflict.
     """
@@ -66,7 +69,19 @@ def refuse_stale(session: Session, character: Character, *, row_version: int, wa
         Difference(field=key, theirs=theirs[key], mine=mine) for key, mine in wanted.items() if theirs[key] != mine
     )
     if differences:
-        raise StaleCharacterError(row_version=character.row_version, differences=differences, theirs=theirs)
+        raise StaleCharacterError(
+            row_version=character.row_version,
+            differences=differences,
+            theirs=theirs,
+            mine=wanted,
+            base=common_start.find(
+                session,
+                resource=RESOURCE,
+                document_id=character.id,
+                row_version=row_version,
+                current={key: theirs[key] for key in wanted},
+            ),
+        )
 
 
 def write_greetings(session: Session, character: Character, greetings: Greetings) -> None:
@@ -149,6 +164,7 @@ def settle(
 ) -> None:
     """What search reads is computed anew, the change is in the audit log, and a new embedding is asked for if needed.
 
+    What was there before is kept a while, as the common start of a merge.
     `before` and `after` hold what changed, by field. Of texts the log keeps lengths and hashes only.
     """
     character.updated_at = now
@@ -158,10 +174,19 @@ def settle(
         session,
         actor=actor,
         action=action,
-        resource="character",
+        resource=RESOURCE,
         resource_id=character.id,
         before=_audited(before),
         after=_audited(after),
+    )
+    common_start.keep(
+        session,
+        actor=actor,
+        resource=RESOURCE,
+        document_id=character.id,
+        row_version=character.row_version,
+        before=before,
+        now=now,
     )
     if rules.EMBEDDED & after.keys():
         ask_embedding(session, character, actor=actor)

@@ -114,13 +114,27 @@ class Difference:
 
 
 class StaleCharacterError(StaleError):
-    """Someone saved the character in between; `differences` holds both texts, `row_version` the number to save with."""
+    """Someone saved the character in between; `differences` holds both texts, `row_version` the number to save with.
 
-    def __init__(self, *, row_version: int, differences: tuple[Difference, ...], theirs: Mapping[str, Any]) -> None:
+    `theirs` is all that is saved now, `mine` what was about to be saved, `base` what `mine` started from, or None
+    where nobody knows that any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        row_version: int,
+        differences: tuple[Difference, ...],
+        theirs: Mapping[str, Any],
+        mine: Mapping[str, Any],
+        base: Mapping[str, Any] | None,
+    ) -> None:
         super().__init__()
         self.row_version = row_version
         self.differences = differences
         self.theirs = theirs
+        self.mine = mine
+        self.base = base
 
 
 class StaleEntryError(StaleError):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
+from studio.editing import common_start
 from studio.kit.errors import StaleError
 from studio.kit.text import one_line, storable
 from studio.market import category_tree, queries
@@ -79,7 +81,13 @@ def create(session: Session, *, actor: Actor, draft: CategoryDraft, parent_id: U
 
 
 def update(
-    session: Session, *, actor: Actor, category_id: UUID, row_version: int | None, draft: CategoryDraft
+    session: Session,
+    *,
+    actor: Actor,
+    category_id: UUID,
+    row_version: int | None,
+    draft: CategoryDraft,
+    now: datetime,
 ) -> CharacterCategory:
     """The shelf is called and described as the draft says.
 
@@ -94,6 +102,15 @@ def update(
     for name, value in values.items():
         setattr(category, name, value)
     _save(session, category)
+    common_start.keep(
+        session,
+        actor=actor,
+        resource=RESOURCE,
+        document_id=category.id,
+        row_version=category.row_version,
+        before={name: before[name] for name, value in values.items() if before[name] != value},
+        now=now,
+    )
     audit.record_changes(
         session,
         actor=actor,

@@ -96,12 +96,24 @@
     const form = event.target.closest("form[data-guard]");
     if (form) changed.add(form);
   });
-  document.addEventListener("submit", (event) => changed.delete(event.target));
-  window.addEventListener("beforeunload", (event) => {
-    if (changed.size) event.preventDefault();
+  // Rows that were added, moved or taken out are changes like any other.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const form = event.target.closest?.("form[data-guard]");
+    if (form) changed.add(form);
   });
-  // What a refused save gave back is not saved either.
-  all("form[data-guard]").forEach((form) => one("[aria-invalid], .stale", form.parentElement) && changed.add(form));
+  document.addEventListener("submit", (event) => changed.delete(event.target));
+  // What is kept as a draft already is safe: nobody is asked about it.
+  window.addEventListener("beforeunload", (event) => {
+    if ([...changed].some((form) => !window.studioDrafts?.isKept(form))) event.preventDefault();
+  });
+  // What a refused save gave back is not saved either, nor is a draft.
+  all("form[data-guard]").forEach((form) => (form.hasAttribute("data-dirty") || one("[aria-invalid], .stale", form.parentElement)) && changed.add(form));
+
+  // Whoever writes a text of their own into a merge has chosen it.
+  document.addEventListener("input", (event) => {
+    const group = event.target.dataset.picks;
+    if (group) one(`[name="${CSS.escape(group)}"][value=own]`, event.target.form).checked = true;
+  });
 
   // Light, dark, or as the device.
   all("[data-theme-form]").forEach((form) => form.addEventListener("submit", (event) => {

@@ -227,28 +227,6 @@ class TestEdit:
         session.expire_all()
         assert character.name == "Old"
 
-    def test_shows_both_texts_after_a_stale_save_and_saves_the_next(self, session, browser, owner, post, now):
-        character = make_character(session, owner=owner.actor, description="start")
-        data = form_of(character, description="my own words", greeting_first="mine")
-        characters.update(
-            session,
-            actor=owner.actor,
-            character_id=character.id,
-            row_version=character.row_version,
-            changes={"description": "the other words"},
-            now=now,
-        )
-        answer = post(browser, f"/characters/{character.id}/edit", **data)
-        assert answer.status_code == 409
-        for text in ("the other words", "my own words", "Saved by someone else"):
-            assert text in answer.text
-        session.expire_all()
-        assert character.description == "the other words"
-        version = re.search(r'name="row_version" value="(\d+)"', answer.text)[1]
-        assert post(browser, f"/characters/{character.id}/edit", **{**data, "row_version": version}).status_code == 303
-        session.expire_all()
-        assert character.description == "my own words"
-
     def test_names_every_field_that_is_wrong_and_loses_nothing(self, session, browser, owner, post):
         character = make_character(session, owner=owner.actor, name="Old")
         data = form_of(

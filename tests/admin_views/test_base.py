@@ -193,7 +193,7 @@ class TestTwoPeopleSave:
         answer = post(staff, url, name="mine second", row_version="1")
         assert answer.status_code == 409
         assert "mine first" in answer.text
-        assert 'value="mine second"' in answer.text
+        assert 'name="name" value="mine second"' in answer.text
         assert "<ins>second</ins>" in answer.text
         session.expire_all()
         assert session.get(Category, shelves[0].id).name == "mine first"
@@ -201,8 +201,12 @@ class TestTwoPeopleSave:
     def test_saving_again_knowingly_works(self, staff, shelves, session, post):
         url = f"/shelves/{shelves[0].id}/edit"
         post(staff, url, name="theirs", row_version="1")
-        version = re.search(r'name="row_version" value="(\d+)"', post(staff, url, name="mine", row_version="1").text)[1]
-        assert post(staff, url, name="mine", row_version=version).status_code == 303
+        page = post(staff, url, name="mine", row_version="1").text
+        assert 'name="row_version" value="1"' in page
+        seen = re.search(r'name="merge_version" value="(\d+)"', page)[1]
+        kept = {"name": "mine", "row_version": "1", "merge_version": seen}
+        assert post(staff, url, **kept).status_code == 409
+        assert post(staff, url, **kept, **{"choice.name": "mine"}).status_code == 303
         session.expire_all()
         assert session.get(Category, shelves[0].id).name == "mine"
 

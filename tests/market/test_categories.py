@@ -76,10 +76,10 @@ class TestCreate:
 
 
 class TestUpdate:
-    def test_refuses_a_stale_save(self, session, staff, top):
+    def test_refuses_a_stale_save(self, session, staff, top, now):
         with pytest.raises(StaleError):
             categories.update(
-                session, actor=staff, category_id=top.id, row_version=top.row_version + 1,
+                session, actor=staff, now=now, category_id=top.id, row_version=top.row_version + 1,
                 draft=categories.CategoryDraft(name="New name"),
             )  # fmt: skip
 
