@@ -16,6 +16,7 @@ MODULES = (
     "authoring",
     "test_chat",
     "assist",
+    "trash",
     "search",
     "media",
     "market",

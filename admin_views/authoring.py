@@ -81,6 +81,7 @@ class CharactersView(EditorView):
         "tag_suggestions": _WRITE,
         "portrait": _WRITE,
         "archive": _WRITE,
+        "trash": _WRITE,
         "restore": _WRITE,
         "lorebook": _READ,
         "jobs": _READ,

@@ -26,6 +26,7 @@ from admin_views.character_rows import Rows, rows_from, rows_of, whole
 from admin_views.feedback import asked_of
 from admin_views.forms import Difference, attach_errors, sentence
 from admin_views.session import current_actor
+from admin_views.trash_words import told
 from studio.authoring import characters, chat_settings, drafts, queries, rules, tag_queries
 from studio.authoring import errors as authoring_errors
 from studio.authoring.errors import StaleCharacterError
@@ -34,6 +35,8 @@ from studio.authoring.token_budget import GROUPS
 from studio.editing.rules import merge, same
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
+from studio.operations import trash
+from studio.operations.errors import UsedCharacterError
 
 
 class EditorView(StudioModelView):
@@ -199,6 +202,21 @@ class EditorView(StudioModelView):
         """Tags that exist and fit what is typed, as JSON: a person's own first, then the commonest of listed ones."""
         found = tag_queries.suggestions(self.request_session, actor=current_actor(), text=request.args.get("q", ""))
         return jsonify({"items": [{"value": tag, "text": tag} for tag in found]})
+
+    @expose("/<uuid:row_id>/trash", methods=("POST",))
+    def trash(self, row_id: UUID) -> ResponseReturnValue:
+        """Throw the character away, with the way back at hand. May be repeated and undone, so it needs no version token."""
+        try:
+            row = trash.put(self.request_session, actor=current_actor(), character_id=row_id, now=utc_now())
+        except UsedCharacterError as error:
+            self.request_session.rollback()
+            flash(" ".join((sentence(error), *told(error.uses))), "danger")
+            return redirect(url_for("characters.details_view", row_id=row_id), 303)
+        days = trash.STAYS.days
+        said = _("%(name)s is in the trash for %(days)d days.", name=row.name, days=days)
+        undo = {"text": said, "label": _("Undo"), "url": url_for("trash.restore", row_id=row_id)}
+        flash(undo, "success")  # type: ignore[arg-type]
+        return redirect(url_for("characters.index_view"), 303)
 
     @expose("/<uuid:row_id>/portrait", methods=("POST",))
     def portrait(self, row_id: UUID) -> ResponseReturnValue:

@@ -17,6 +17,7 @@ from studio.accounts.permissions import Actor, Permission
 from studio.accounts.queries import user_visible_to
 from studio.authoring import characters, rules
 from studio.authoring.models import Character, CharacterStatus
+from studio.authoring.queries import not_in_trash
 from studio.kit.clock import utc_now
 from studio.market import queries as market
 from studio.market import review
@@ -58,7 +59,7 @@ class HomeView(StudioView):
 
     def _creator(self, actor: Actor) -> dict[str, Any]:
         """Own characters last changed, what the market says of them, and the newest draft's next steps."""
-        own = Character.owner_id == actor.user_id
+        own = sa.and_(Character.owner_id == actor.user_id, not_in_trash())
         newest = (
             sa.select(Character)
             .where(own, Character.status != CharacterStatus.ARCHIVED)

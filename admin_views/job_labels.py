@@ -23,6 +23,7 @@ JOB_LABELS = {
     "market.release_claims": _l("Release a moderator's claims"),
     "market.release_stuck_screenings": _l("Pass on stuck screenings"),
     "market.screen_listing": _l("Screen a listing"),
+    "media.drop_bytes": _l("Delete a file that nothing shows"),
     "media.make_variants": _l("Make picture sizes"),
     "memory.embed_character": _l("Embed a character"),
     "memory.embed_missing": _l("Embed what is missing"),
@@ -32,6 +33,7 @@ JOB_LABELS = {
     "operations.run_bulk": _l("Change many rows"),
     "operations.sweep_exports": _l("Clear away old exports"),
     "operations.write_export": _l("Write an export"),
+    "operations.empty_trash": _l("Empty the trash"),
     "operations.prune_errors": _l("Delete old errors"),
     "operations.prune_jobs": _l("Delete old jobs"),
 }

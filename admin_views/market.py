@@ -26,7 +26,7 @@ from admin_views.session import current_actor
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
 from studio.authoring.models import Character, CharacterStatus
-from studio.authoring.queries import get_draft
+from studio.authoring.queries import get_draft, not_in_trash
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 from studio.kit.money import EXPONENTS, Money, parse_price
@@ -301,7 +301,7 @@ class ListingsView(StudioModelView):
     def _characters(self, session: Session, actor: Actor, character: Character | None) -> Sequence[SelectChoice]:
         rows = session.execute(
             sa.select(Character.id, Character.name)
-            .where(Character.owner_id == actor.user_id, Character.status != CharacterStatus.ARCHIVED)
+            .where(Character.owner_id == actor.user_id, Character.status != CharacterStatus.ARCHIVED, not_in_trash())
             .order_by(Character.updated_at.desc(), Character.id.desc())
             .limit(_MOST_CHARACTERS)
         ).all()

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
-from studio.media import variants
+from studio.media import files, variants
 
 
 @job("media.make_variants", max_attempts=3)
@@ -15,3 +15,10 @@ def make_variants(run: JobContext, *, file_id: UUID) -> dict[str, Any] | None:
         made = variants.make(session, file_id=file_id, storage=run.resources.storage)
         run.result = {"made": len(made)}
     return None
+
+
+@job("media.drop_bytes", queue="bulk", max_attempts=5)
+def drop_bytes(run: JobContext, *, sha256: str) -> dict[str, int]:
+    """Delete the bytes with this hash, if no file of anybody's holds them any more."""
+    with run.transaction() as session:
+        return {"objects": files.drop_unused(session, storage=run.resources.storage, hashes=[sha256])}

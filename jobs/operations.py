@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from jobs.registry import JobContext, job
-from studio.operations import bulk, error_log, exports
+from studio.operations import bulk, error_log, exports, trash
 from studio.operations.models import BulkRun
 from studio.providers.storage import key_of
 from studio.work import sweeping
@@ -129,3 +129,16 @@ def sweep_exports(run: JobContext) -> dict[str, int]:
         gone, runs = gone + count, runs + forgotten
         if not count and not forgotten:
             return {"exports": gone, "runs": runs}
+
+
+@job("operations.empty_trash", queue="bulk", max_attempts=3)
+def empty_trash(run: JobContext) -> dict[str, int]:
+    """Delete the characters that were in the trash for thirty days, some at a time."""
+    gone, after = 0, None
+    while True:
+        run.progress("Emptying the trash", 0)
+        with run.transaction() as session:
+            count, after = trash.empty(session, now=run.now(), after=after)
+        gone += count
+        if after is None:
+            return {"deleted": gone}

@@ -61,6 +61,7 @@ PERIODIC: Sequence[Periodic] = (
     Periodic("memory.embed_missing", timedelta(minutes=10), offset=timedelta(minutes=3)),
     Periodic("memory.ensure_indexes", timedelta(hours=6), offset=timedelta(minutes=41)),
     Periodic("operations.collect_error_files", timedelta(minutes=5)),
+    Periodic("operations.empty_trash", timedelta(hours=6), offset=timedelta(hours=2, minutes=31)),
     Periodic("operations.prune_errors", timedelta(days=1), offset=timedelta(hours=3, minutes=20)),
     Periodic("operations.prune_jobs", timedelta(days=1), offset=timedelta(hours=3, minutes=40)),
     Periodic("operations.sweep_exports", timedelta(hours=6), offset=timedelta(minutes=23)),

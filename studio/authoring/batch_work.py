@@ -30,6 +30,7 @@ from studio.authoring.models import (
     ItemState,
     OnDuplicate,
 )
+from studio.authoring.queries import not_in_trash
 from studio.cards import limits
 from studio.cards.documents import copy_json
 from studio.cards.errors import CardError
@@ -273,6 +274,7 @@ def _made_from(session: Session, owner_id: UUID, hashes: Iterable[str]) -> dict[
             MediaFile.sha256.in_(list(hashes)),
             Character.owner_id == owner_id,
             Character.status != CharacterStatus.ARCHIVED,
+            not_in_trash(),
         )
     )
     return {sha256: character_id for sha256, character_id in session.execute(query) if character_id is not None}
@@ -281,7 +283,7 @@ def _made_from(session: Session, owner_id: UUID, hashes: Iterable[str]) -> dict[
 def _saying(session: Session, owner_id: UUID, hashes: Iterable[str]) -> dict[str, UUID]:
     """The owner's characters, archived ones aside, by the hash of what they say or said when they came in."""
     wanted = list(hashes)
-    mine = sa.and_(Character.owner_id == owner_id, Character.status != CharacterStatus.ARCHIVED)
+    mine = sa.and_(Character.owner_id == owner_id, Character.status != CharacterStatus.ARCHIVED, not_in_trash())
     now_saying = sa.select(Character.content_hash, Character.id).where(mine, Character.content_hash.in_(wanted))
     once_saying = (
         sa.select(CardDocument.content_hash, Character.id)

@@ -36,29 +36,44 @@ _DUPLICATES = 10
 def character_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
     """Staff and moderators see every character; a creator sees their own and, of others, the published ones.
 
-    Of another's published character only the listed version may be shown, never the draft's later edits.
+    Of another's published character only the listed version may be shown, never the draft's later edits. What is in
+    the trash is seen there alone.
     """
     if actor.may(Permission.CHARACTER_READ_ANY):
-        return sa.true()
+        return not_in_trash()
     criteria: list[sa.ColumnElement[bool]] = []
     if actor.may(Permission.CHARACTER_READ_OWN) and actor.user_id is not None:
         criteria.append(Character.owner_id == actor.user_id)
     if actor.may(Permission.CHARACTER_READ_PUBLISHED):
         criteria.append(Character.status == CharacterStatus.PUBLISHED)
-    return sa.or_(sa.false(), *criteria)
+    return sa.and_(sa.or_(sa.false(), *criteria), not_in_trash())
 
 
 def draft_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
     """Whose working texts the actor may read: staff and moderators everybody's, a creator their own."""
     if actor.may(Permission.CHARACTER_READ_ANY):
-        return sa.true()
+        return not_in_trash()
     if actor.may(Permission.CHARACTER_READ_OWN) and actor.user_id is not None:
-        return Character.owner_id == actor.user_id
+        return sa.and_(Character.owner_id == actor.user_id, not_in_trash())
     return sa.false()
 
 
 def character_writable_by(actor: Actor) -> sa.ColumnElement[bool]:
     """A creator changes their own characters, whoever writes stories the official ones."""
+    return sa.and_(_changed_by(actor), not_in_trash())
+
+
+def trashed_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """The trash is for whoever may change what is in it, and for nobody else."""
+    return sa.and_(_changed_by(actor), Character.trashed_at.is_not(None))
+
+
+def not_in_trash() -> sa.ColumnElement[bool]:
+    """Characters that nobody threw away."""
+    return Character.trashed_at.is_(None)
+
+
+def _changed_by(actor: Actor) -> sa.ColumnElement[bool]:
     if actor.may(Permission.CHARACTER_WRITE_ANY):
         return sa.true()
     criteria: list[sa.ColumnElement[bool]] = []

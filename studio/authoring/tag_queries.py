@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor
 from studio.authoring.models import Character, ListedTag
+from studio.authoring.queries import not_in_trash
 from studio.kit.text import escape_like, folded, one_line
 
 MOST_SUGGESTIONS = 12
@@ -30,7 +31,7 @@ def _own(session: Session, actor: Actor, typed: str) -> list[str]:
         return []
     latest = (
         sa.select(Character.tags)
-        .where(Character.owner_id == actor.user_id)
+        .where(Character.owner_id == actor.user_id, not_in_trash())
         .order_by(Character.updated_at.desc(), Character.id.desc())
         .limit(_OWN_CHARACTERS)
         .subquery()

@@ -251,6 +251,25 @@ class TestUnsavedChanges:
         assert not asked
 
 
+class TestTrash:
+    def test_is_undone_at_once_or_later_or_never(self, visit, stage, creator, character):
+        visitor = visit(creator)
+        page = visitor.go(f"/characters/{character}")
+        page.get_by_role("button", name="Throw away").click()
+        message = page.locator(".messages")
+        expect(message).to_contain_text("Slow Ink is in the trash for 30 days.")
+        message.get_by_role("button", name="Undo").click()
+        expect(message).to_contain_text("Slow Ink is back.")
+        page.get_by_role("button", name="Throw away").click()
+        page.locator("#side").get_by_role("link", name="Trash").click()
+        expect(page.locator(".trash-list")).to_contain_text("Slow Ink")
+        page.get_by_role("link", name="Delete for good").click()
+        expect(page.locator("main")).to_contain_text("Nobody else uses it.")
+        page.get_by_role("button", name="Delete Slow Ink for good").click()
+        expect(message).to_contain_text("Slow Ink is deleted for good.")
+        assert stage.count("characters", id=str(character)) == 0
+
+
 class TestLostConnection:
     def test_keeps_what_was_typed_until_it_is_back(self, visit, stage, creator, character):
         visitor = visit(creator)

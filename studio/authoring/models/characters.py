@@ -1,5 +1,6 @@
 """Tables of characters as their authors work on them, with what they say and where they go."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -61,6 +62,9 @@ class Character(Identified, Timestamped, RowVersioned, Base):
             " OR (origin = 'creator' AND owner_id IS NOT NULL AND story_id IS NULL AND code IS NULL)",
             name="origin_says_who_owns_it",
         ),
+        # What is in the trash is met by nobody.
+        sa.CheckConstraint("trashed_at IS NULL OR status <> 'published'", name="trash_is_not_published"),
+        sa.CheckConstraint("trashed_by_id IS NULL OR trashed_at IS NOT NULL", name="trashed_by_goes_with_trashed_at"),
         sa.CheckConstraint("code ~ '^B[0-9]+C[0-9]+$'", name="code_is_b_and_c_with_numbers"),
         sa.CheckConstraint("length(btrim(name)) > 0", name="name_is_not_blank"),
         sa.CheckConstraint("cardinality(tags) <= 100", name="tags_are_at_most_100"),
@@ -97,6 +101,7 @@ class Character(Identified, Timestamped, RowVersioned, Base):
             postgresql_using="gin",
             postgresql_ops={"search_text": "gin_trgm_ops"},
         ),
+        sa.Index("ix_characters_trashed_at_id", "trashed_at", "id", postgresql_where=sa.text("trashed_at IS NOT NULL")),
         sa.Index("ix_characters_bigrams", "bigrams", postgresql_using="gin"),
         sa.Index("ix_characters_tags", "tags", postgresql_using="gin"),
     )
@@ -130,6 +135,8 @@ class Character(Identified, Timestamped, RowVersioned, Base):
         stored(License, "license"), default=License.UNSTATED, server_default=License.UNSTATED
     )
     portrait_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="SET NULL")
+    trashed_at: Mapped[datetime | None]
+    trashed_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL")
 
     # From TavernAI Plus: how a chat engine should run the character.
     ai_model: Mapped[str] = mapped_column(default="", server_default="")

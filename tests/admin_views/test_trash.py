@@ -1,0 +1,91 @@
+"""The trash on the screen: thrown away, undone, taken out, deleted for good."""
+
+import html
+
+import pytest
+
+from studio.accounts.permissions import RoleName
+from studio.authoring.models import Character, UserFavorite
+from tests.factories.accounts import make_user
+from tests.factories.authoring import make_character
+from tests.factories.market import make_listing
+
+
+@pytest.fixture
+def owner(session):
+    return make_user(session, RoleName.CREATOR, name="Ada Writer")
+
+
+@pytest.fixture
+def browser(browser_of, owner):
+    return browser_of(owner)
+
+
+@pytest.fixture
+def character(session, owner):
+    return make_character(session, owner=owner.actor, name="Slow <Ink>")
+
+
+class TestTrash:
+    def test_offers_to_undo_at_once(self, browser, character, post):
+        answer = post(browser, f"/characters/{character.id}/trash")
+        assert answer.status_code == 303
+        page = browser.get(answer.location).text
+        assert "Slow &lt;Ink&gt; is in the trash for 30 days." in page
+        assert f'action="/trash/{character.id}/restore"' in page
+        assert browser.get(f"/characters/{character.id}").status_code == 404
+
+    def test_shows_who_threw_it_away_and_brings_it_back(self, session, browser, character, post):
+        post(browser, f"/characters/{character.id}/trash")
+        page = browser.get("/trash/").text
+        assert "Slow &lt;Ink&gt;" in page
+        assert "Ada Writer" in page
+        assert "30 days" in page
+        assert post(browser, f"/trash/{character.id}/restore").status_code == 303
+        assert browser.get(f"/characters/{character.id}").status_code == 200
+
+    def test_names_it_and_who_uses_it_before_deleting(self, session, browser, character, post):
+        other = make_user(session, RoleName.CREATOR)
+        session.add(UserFavorite(user_id=other.id, character_id=character.id))
+        session.flush()
+        post(browser, f"/characters/{character.id}/trash")
+        page = html.unescape(browser.get(f"/trash/{character.id}/delete").text)
+        assert "Delete Slow <Ink> for good?" in page
+        assert "People keep it among their favourites (1)." in page
+        session.expire_all()
+        assert post(browser, f"/trash/{character.id}/delete", row_version="1").status_code == 409
+        version, character_id = character.row_version, character.id
+        assert post(browser, f"/trash/{character_id}/delete", row_version=version).status_code == 303
+        session.expire_all()
+        assert session.get(Character, character_id) is None
+
+    def test_asks_before_it_deletes_without_a_token(self, session, browser, character, post):
+        post(browser, f"/characters/{character.id}/trash")
+        assert post(browser, f"/trash/{character.id}/delete").status_code == 200
+        session.expire_all()
+        assert session.get(Character, character.id) is not None
+
+    def test_refuses_what_is_proof_with_a_sentence(self, session, browser, owner, character, post, now):
+        make_listing(session, owner=owner.actor, character=character, now=now)
+        answer = post(browser, f"/characters/{character.id}/trash")
+        assert answer.status_code == 303
+        page = html.unescape(browser.get(answer.location).text)
+        assert "Slow <Ink> cannot be deleted" in page
+
+    @pytest.mark.parametrize("role", list(RoleName))
+    def test_is_nobody_elses(self, session, browser, browser_of, character, post, role):
+        post(browser, f"/characters/{character.id}/trash")
+        other = browser_of(make_user(session, role))
+        assert "Slow &lt;Ink&gt;" not in other.get("/trash/").text
+        for method, url in (("POST", "restore"), ("GET", "delete"), ("POST", "delete")):
+            address = f"/trash/{character.id}/{url}"
+            answer = other.get(address) if method == "GET" else post(other, address, row_version="2")
+            assert answer.status_code in {403, 404}
+
+    def test_keeps_its_budget(self, session, browser, owner, post, statements):
+        for _number in range(12):
+            one = make_character(session, owner=owner.actor)
+            post(browser, f"/characters/{one.id}/trash")
+        statements.clear()
+        assert browser.get("/trash/").status_code == 200
+        assert len(statements) <= 8
