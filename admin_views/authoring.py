@@ -302,7 +302,17 @@ class CharactersView(EditorView):
         to, as_ = request.args.get("to", "v3"), request.args.get("as", "png")
         made = self._export(row_id, to, as_)
         row = queries.get_draft(self.request_session, actor=current_actor(), character_id=row_id)
-        return self.render("authoring/export.html", row=row, made=made, to=to, as_=as_, size=len(made.data))
+        return self.render(
+            "authoring/export.html",
+            row=row,
+            made=made,
+            to=to,
+            as_=as_,
+            size=len(made.data),
+            keep_metadata=_is_wanted("keep_metadata"),
+            is_public=_is_wanted("public"),
+            has_metadata=exports.has_metadata(self.request_session, row),
+        )
 
     @expose("/<uuid:row_id>/export/file")
     def export_file(self, row_id: UUID) -> ResponseReturnValue:
@@ -322,7 +332,15 @@ class CharactersView(EditorView):
             to=to,
             as_=as_,
             now=utc_now(),
+            source_url=self._public_address(row_id),
+            keep_metadata=_is_wanted("keep_metadata"),
+            is_public=_is_wanted("public"),
         )
+
+    def _public_address(self, row_id: UUID) -> str | None:
+        """What a card's sources say of where it was written; nothing where the studio has no address of its own."""
+        public = self.resources.settings.public_url
+        return f"{public.rstrip('/')}{url_for('characters.details_view', row_id=row_id)}" if public else None
 
     def _jobs(self, row_id: UUID) -> dict[str, Any]:
         found = work_queries.list_jobs_about(
@@ -338,6 +356,10 @@ class CharactersView(EditorView):
     @staticmethod
     def _rendered(row: Character, text: str) -> str:
         return macros.render(text, char=row.nickname or row.name, user=_("you"))
+
+
+def _is_wanted(option: str) -> bool:
+    return request.args.get(option) == "yes"
 
 
 def _layout() -> str:

@@ -8,6 +8,7 @@ from flask import Response, flash, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from werkzeug.datastructures import FileStorage
 
 from admin_views.base import Permission, StudioView, expose
 from admin_views.export import stream_csv
@@ -104,7 +105,6 @@ class BatchesView(StudioView):
     @expose("/<uuid:batch_id>/parts", methods=("POST",))
     def parts(self, batch_id: UUID) -> ResponseReturnValue:
         """Take one part of a large file."""
-        part = request.files.get("part")
         item = card_batches.receive_part(
             self.session,
             actor=current_actor(),
@@ -114,7 +114,7 @@ class BatchesView(StudioView):
             size=request.form.get("size", 0, type=int),
             number=request.form.get("number", -1, type=int),
             total=request.form.get("total", 0, type=int),
-            data=part.stream.read() if part is not None else b"",
+            data=_read(request.files.get("part")),
         )
         return jsonify(whole=item.state is not ItemState.ARRIVING)
 
@@ -257,7 +257,16 @@ def _states() -> Sequence[ItemState]:
 
 
 def _given() -> list[tuple[str, bytes]]:
-    return [(file.filename, file.stream.read()) for file in request.files.getlist("card") if file.filename]
+    return [(file.filename, _read(file)) for file in request.files.getlist("card") if file.filename]
+
+
+def _read(file: FileStorage | None) -> bytes:
+    """The bytes of an uploaded file, whose place on the disk is free afterwards."""
+    if file is None:
+        return b""
+    with file.stream:
+        data: bytes = file.stream.read()
+    return data
 
 
 def _on_duplicate() -> OnDuplicate:

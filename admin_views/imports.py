@@ -154,7 +154,7 @@ class ImportsView(StudioView):
 
     def _preview(self, file: FileStorage) -> CardDocument:
         # Of several files one may be refused halfway: what it had left goes, the others stay.
-        with self.session.begin_nested():
+        with file.stream, self.session.begin_nested():
             return card_imports.preview(
                 self.session,
                 actor=current_actor(),

@@ -4,11 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
-from studio.authoring import batch_archives, batch_endings, batch_work, card_imports
-from studio.authoring.batch_archives import Archive
-from studio.authoring.errors import StorageFullError, TooManyFilesError
-from studio.cards.errors import CardError
-from studio.kit.errors import InvalidError, StudioError
+from studio.authoring import batch_endings, batch_run, batch_work, card_imports
+from studio.kit.errors import InvalidError
 from studio.media import files, variants
 
 
@@ -33,38 +30,11 @@ def sweep_previews(run: JobContext) -> None:
 @job("authoring.import_cards", queue="bulk", timeout=6 * 3600)
 def import_cards(run: JobContext, *, batch_id: UUID) -> None:
     """Unpack a batch's archives and make characters of its cards, a few at a time; what is settled stays settled."""
-    storage = run.resources.storage
-    while True:
-        with run.transaction() as session:
-            archive = batch_archives.next_archive(session, batch_id=batch_id)
-        if archive is None:
-            break
-        _unpack(run, archive)
-    while True:
-        with run.transaction() as session:
-            step = batch_work.take(session, storage=storage, batch_id=batch_id, now=run.now())
-        if not step.settled:
-            break
-        run.progress("Making characters of the cards", min(99, 100 * step.done // max(1, step.total)))
+    batch_run.work_through(
+        run.transaction, storage=run.resources.storage, batch_id=batch_id, progress=run.progress, now=run.now
+    )
     with run.transaction(last=True) as session:
         run.result = batch_work.finish(session, batch_id=batch_id, now=run.now())
-
-
-def _unpack(run: JobContext, archive: Archive) -> None:
-    storage = run.resources.storage
-    problem: StudioError | None = None
-    is_card = False
-    try:
-        with batch_archives.opened(storage, archive) as file:
-            is_card = not batch_archives.is_pack(file)
-            for members in () if is_card else batch_archives.groups(file):
-                run.progress("Unpacking an archive", 1)
-                with run.transaction() as session:
-                    batch_archives.keep(session, storage=storage, archive=archive, members=members)
-    except (CardError, TooManyFilesError, StorageFullError) as error:
-        problem = error
-    with run.transaction() as session:
-        batch_archives.close(session, archive=archive, problem=problem, is_card=is_card, now=run.now())
 
 
 @job("authoring.undo_card_batch", queue="bulk", timeout=3600)

@@ -144,6 +144,42 @@ def demo() -> None:
 
 
 @app.command()
+def import_cards(
+    folder: Annotated[Path, typer.Argument(help="The folder; its subfolders and zips are looked into.")],
+    *,
+    owner: Annotated[str, typer.Option("--owner", help="The address of the person whose drafts they become.")],
+    again: Annotated[
+        bool, typer.Option("--again", help="Make characters also of cards that the person has already.")
+    ] = False,
+) -> None:
+    """Make drafts of a whole folder of cards, with a sentence for each file that is none.
+
+    Example: python -m studio import-cards ~/cards --owner ada@example.org
+    """
+    from studio.authoring import command
+    from studio.authoring.models import OnDuplicate
+    from studio.embedded import attach
+    from studio.kit.db import make_engine
+    from studio.providers import storage
+
+    live = attach(settings())
+    if live.database_url is None:
+        return
+    engine = make_engine(live.database_url.get_secret_value(), pool=1)
+    try:
+        command.import_folder(
+            engine,
+            storage=storage.from_settings(live),
+            folder=folder,
+            email=owner,
+            on_duplicate=OnDuplicate.IMPORT if again else OnDuplicate.SKIP,
+            console=console,
+        )
+    finally:
+        engine.dispose()
+
+
+@app.command()
 def check() -> None:
     """Say what the studio needs, whether it is there, and how to get what is missing.
 
@@ -187,7 +223,7 @@ def export(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write; one that exists is replaced.")],
     to: Annotated[str, typer.Option("--to", help="The version to write: v1, v2 or v3.")] = "v3",
-    container: Annotated[str, typer.Option("--as", help="The container to write: png, json or charx.")] = "png",
+    container: Annotated[str, typer.Option("--as", help="The container to write: png, json, charx or webp.")] = "png",
     keep_metadata: Annotated[
         bool, typer.Option("--keep-metadata", help="Keep the picture's other text chunks.")
     ] = False,

@@ -227,6 +227,13 @@ def start(session: Session, *, actor: Actor, batch_id: UUID, now: datetime) -> C
 
     Raises NotFoundError, BatchUnfinishedError where it is over, or InvalidError where it has no file.
     """
+    batch = begin(session, actor=actor, batch_id=batch_id, now=now)
+    _ask(session, batch, actor=actor, now=now)
+    return batch
+
+
+def begin(session: Session, *, actor: Actor, batch_id: UUID, now: datetime) -> CardBatch:
+    """As `start`, but without a job: the caller works it through."""
     actor.must(Permission.CARD_IMPORT)
     batch = batch_queries.get_batch(session, actor=actor, batch_id=batch_id, lock=True)
     if batch.state not in {BatchState.RECEIVING, BatchState.IMPORTING}:
@@ -238,7 +245,8 @@ def start(session: Session, *, actor: Actor, batch_id: UUID, now: datetime) -> C
         .where(CardBatchItem.batch_id == batch.id, CardBatchItem.state == ItemState.ARRIVING)
         .values(state=ItemState.REFUSED, message=_INCOMPLETE, done_at=now)
     )
-    _ask(session, batch, actor=actor, now=now)
+    batch.state, batch.finished_at = BatchState.IMPORTING, None
+    session.flush()
     return batch
 
 

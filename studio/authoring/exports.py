@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring import documents, queries
-from studio.authoring.models import CardDocument
+from studio.authoring.models import CardDocument, Character
 from studio.cards.reader import read_card
 from studio.cards.writer import Export, write_card
 from studio.media.models import MediaFile
@@ -27,24 +27,47 @@ def export_card(
     as_: str,
     now: datetime,
     source_url: str | None = None,
+    keep_metadata: bool = False,
+    is_public: bool = False,
 ) -> Export:
     """The draft as card version `to` (v1, v2, v3) in a file `as_` (png, json, charx), with its portrait and assets.
 
     It starts from the document that the character came from, so unknown keys and their order survive; assets
     come from the file that was brought. Equal drafts at equal `now` give equal bytes.
+    With `keep_metadata` the portrait is the one of the file that was brought, with the texts that stood in it, as long
+    as the character shows that one; with `is_public` our own extension is left out.
     Raises NotFoundError, ExportError, or StorageError where the portrait's bytes cannot be read.
     """
     actor.must(Permission.CARD_EXPORT)
     character = queries.get_draft(session, actor=actor, character_id=character_id)
+    source = queries.find_source(session, character_id=character.id)
+    picture = _original(session, storage, source, character) if keep_metadata else None
     return write_card(
         documents.document_of(session, character),
         to=to,
         as_=as_,
         now=now,
-        picture=_bytes_of(session, storage, character.portrait_id),
-        assets=_assets(session, storage, queries.find_source(session, character_id=character.id)),
+        picture=picture if picture is not None else _bytes_of(session, storage, character.portrait_id),
+        assets=_assets(session, storage, source),
         source_url=source_url,
+        keep_metadata=keep_metadata,
+        is_public=is_public,
     )
+
+
+def has_metadata(session: Session, character: Character) -> bool:
+    """Whether the portrait that was brought held texts, EXIF or places, which the studio took out of its own copy."""
+    file = session.get(MediaFile, character.portrait_id) if character.portrait_id is not None else None
+    return file is not None and bool(file.details.get("had_texts") or file.details.get("had_exif"))
+
+
+def _original(session: Session, storage: Storage, source: CardDocument | None, character: Character) -> bytes | None:
+    """The portrait as it stood in the card's file, where the character still shows that one."""
+    if source is None or source.portrait_id is None or source.portrait_id != character.portrait_id:
+        return None
+    data = _bytes_of(session, storage, source.source_file_id)
+    reading = read_card(data) if data is not None else None
+    return reading.picture.data if reading is not None and reading.picture is not None else None
 
 
 def _bytes_of(session: Session, storage: Storage, file_id: UUID | None) -> bytes | None:

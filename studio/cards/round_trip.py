@@ -107,6 +107,40 @@ def is_default_icon(asset: Mapping[str, Any]) -> bool:
     return asset.get("type") == "icon" and asset.get("uri") == "ccdefault:"
 
 
+def holds_own(document: Json) -> bool:
+    """Whether our extension stands somewhere in the document."""
+    data = document.get("data")
+    owner = data if isinstance(data, dict) else document
+    book = owner.get("character_book")
+    entries = book.get("entries") if isinstance(book, dict) else None
+    holders = [owner, document, *(entries if isinstance(entries, list) else [])]
+    return any(
+        isinstance(holder, dict) and isinstance(holder.get("extensions"), dict) and NAMESPACE in holder["extensions"]
+        for holder in holders
+    )
+
+
+def without_own(document: Json) -> Json:
+    """The document without our extension at any place where we write one; what it holds beside is shared, not copied."""
+    data = document.get("data")
+    owner = data if isinstance(data, dict) else document
+    bare = _bare(owner)
+    book = bare.get("character_book")
+    if isinstance(book, dict) and isinstance(book.get("entries"), list):
+        entries = [_bare(entry) if isinstance(entry, dict) else entry for entry in book["entries"]]
+        bare["character_book"] = {**book, "entries": entries}
+    if owner is document:
+        return bare
+    return {**_bare(document), "data": bare}
+
+
+def _bare(owner: Json) -> Json:
+    extensions = owner.get("extensions")
+    if not isinstance(extensions, dict) or NAMESPACE not in extensions:
+        return dict(owner)
+    return {**owner, "extensions": {key: value for key, value in extensions.items() if key != NAMESPACE}}
+
+
 def _restore_icon(data: Json) -> None:
     kept = _take(data, _ICON)
     assets = data.get("assets")

@@ -5,7 +5,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ MEDIA_TYPES = {
     "webp": "image/webp",
 }
 _NAME_LENGTH = 80
+_LOST_IN_V2 = "V2 cannot say this; it is left out."
 _READABLE_BYTES = 200_000
 
 
@@ -48,6 +49,7 @@ def write_card(
     assets: Mapping[str, bytes] | None = None,
     keep_metadata: bool = False,
     source_url: str | None = None,
+    is_public: bool = False,
 ) -> Export:
     """The card as `to` v1, v2 or v3 in a file `as_` png, json, charx or webp.
 
@@ -55,6 +57,7 @@ def write_card(
     given. Reading the result gives the same card, dates and named losses aside. Equal arguments give equal bytes.
     A PNG's image data is copied untouched, other pictures are converted where PNG is asked, and a PNG without any
     picture shows "no portrait". Without `keep_metadata` other texts, EXIF and places are left out of the picture.
+    With `is_public` our own extension is left out, and with it what only the studio can read back.
     Raises ExportError, CardError (no card) or what `inspect_picture` raises.
     """
     if as_ not in MEDIA_TYPES:
@@ -67,11 +70,20 @@ def write_card(
     else:
         raw = source
     document, loss = convert(raw, to=to, now=now, source_url=source_url)
-    notes = list(loss)
-    parts = _Parts(document, picture, dict(assets or {}), keep_metadata, notes)
+    notes = [_lost_for_good(note) for note in loss] if is_public else list(loss)
+    if is_public and round_trip.holds_own(document):
+        notes.append(
+            Note("own_left_out", "data.extensions.greenroom", "What only the studio knows is left out of the file.")
+        )
+    parts = _Parts(document, picture, dict(assets or {}), keep_metadata, is_public, notes)
     data = {"png": _png, "json": _json, "charx": _charx, "webp": _webp}[as_](parts)
     name = str(document.get("data", document).get("name") or "")
     return Export(data, MEDIA_TYPES[as_], f"{file_stem(name)}.{as_}", tuple(notes))
+
+
+def _lost_for_good(note: Note) -> Note:
+    """What V2 cannot say is kept in our extension; without that it does not come back."""
+    return replace(note, code="lost_in_v2", message=_LOST_IN_V2) if note.code == "hidden_in_v2" else note
 
 
 def file_stem(name: str) -> str:
@@ -91,7 +103,13 @@ class _Parts:
     picture: bytes | None
     assets: dict[str, bytes]
     keep_metadata: bool
+    is_public: bool
     notes: list[Note]
+
+    def text(self, document: Json, *, is_for_people: bool = False) -> bytes:
+        """A document of this card as the file says it."""
+        shown = round_trip.without_own(document) if self.is_public else document
+        return _dumped(shown, is_for_people=is_for_people)
 
 
 def _json(parts: _Parts) -> bytes:
@@ -99,7 +117,7 @@ def _json(parts: _Parts) -> bytes:
         parts.notes.append(Note("picture_left", "", "A JSON file holds no picture; take PNG or CHARX to keep it."))
     if parts.assets:
         parts.notes.append(_assets_left(parts))
-    return _dumped(parts.document, is_for_people=True)
+    return parts.text(parts.document, is_for_people=True)
 
 
 def _png(parts: _Parts) -> bytes:
@@ -111,10 +129,10 @@ def _png(parts: _Parts) -> bytes:
         if base is not parts.picture:
             parts.notes.append(Note("picture_converted", "", "The portrait was converted to PNG."))
     is_v3 = parts.document.get("spec") == "chara_card_v3"
-    texts = [("ccv3", base64.b64encode(_dumped(parts.document)))] if is_v3 else []
+    texts = [("ccv3", base64.b64encode(parts.text(parts.document)))] if is_v3 else []
     # Readers that know no V3, and those that take only the first text they know, find a V2 copy.
     older = backfill(parts.document) if is_v3 else parts.document
-    texts.append(("chara", base64.b64encode(_dumped(older))))
+    texts.append(("chara", base64.b64encode(parts.text(older))))
     for path, body in parts.assets.items():
         keyword = f"{png.ASSET_PREFIX}:{path}"
         if not keyword.isascii() or len(keyword) > png.KEYWORD_BYTES:
@@ -146,7 +164,7 @@ def _webp(parts: _Parts) -> bytes:
         parts.notes.append(_assets_left(parts))
     header = inspect_picture(picture)
     # The comment says that it is ASCII, so other letters go in as JSON's escapes.
-    text = json.dumps(json.loads(_dumped(parts.document)), ensure_ascii=True, separators=(",", ":")).encode()
+    text = json.dumps(json.loads(parts.text(parts.document)), ensure_ascii=True, separators=(",", ":")).encode()
     return webp.with_card(picture, text, width=header.width, height=header.height)
 
 
@@ -177,7 +195,7 @@ def _charx(parts: _Parts) -> bytes:
             parts.notes.append(Note("asset_renamed", path, "An asset was renamed, since its path is not portable."))
             _repoint(named, path, safe)
         members[safe] = body
-    return archives.write_archive({archives.CARD_PATH: _dumped(parts.document, is_for_people=True)} | members)
+    return archives.write_archive({archives.CARD_PATH: parts.text(parts.document, is_for_people=True)} | members)
 
 
 def _is_among_assets(picture: bytes, assets: Mapping[str, bytes], named: Any) -> bool:

@@ -4,7 +4,7 @@
   const form = document.querySelector("form[data-bring]");
   if (!form) return;
   const one = (selector) => form.querySelector(selector);
-  const { open, chosenWords, sentWords, failedWords, noneWords } = form.dataset;
+  const { begin, chosenWords, sentWords, failedWords, noneWords } = form.dataset;
   const partBytes = Number(form.dataset.partBytes);
   const filesAtOnce = 50;
   const [input, zone, folder, folderField] = ["#cards", "[data-bring-zone]", "[data-bring-folder]", "[data-bring-folder-field]"].map(one);
@@ -96,7 +96,7 @@
 
   const sendAll = async () => {
     const isResumed = Boolean(address);
-    if (!address) address = (await send(open, [["on_duplicate", one("[name=on_duplicate]:checked")?.value || "skip"]])).address;
+    if (!address) address = (await send(begin, [["on_duplicate", one("[name=on_duplicate]:checked")?.value || "skip"]])).address;
     const all = chosen.reduce((sum, { file }) => sum + file.size, 0) || 1;
     let bytes = 0;
     let done = 0;

@@ -14,7 +14,13 @@ from tests.benchmarks import run
 @pytest.mark.slow
 class TestBenchmarks:
     @pytest.mark.parametrize(
-        ("name", "needs", "lines"), [("semantic_search", "numpy", 18), ("character_list", "django", 7)]
+        ("name", "needs", "lines"),
+        [
+            ("semantic_search", "numpy", 18),
+            ("character_list", "django", 7),
+            ("bulk_import", "httpx2", 2),
+            ("card_export", "numpy", 3),
+        ],
     )
     def test_run_to_their_end(self, tmp_path, name, needs, lines):
         pytest.importorskip(needs, reason="it stands in requirements/bench.lock only")

@@ -1,6 +1,7 @@
 import pytest
 
 from studio.authoring import characters, exports
+from studio.cards import png
 from studio.cards.reader import read_card
 from studio.cards.writer import write_card
 from studio.kit.errors import ForbiddenError, NotFoundError
@@ -69,3 +70,70 @@ class TestExportCard:
             export(session, outsider, storage, character, now)
         with pytest.raises(ForbiddenError):
             export(session, moderator, storage, character, now)
+
+    def test_leaves_our_own_extension_out_for_everybody(self, session, storage, creator, now):
+        character = import_character(session, actor=creator, storage=storage, data=card_file(nickname="败"))
+        characters.update(
+            session,
+            actor=creator,
+            character_id=character.id,
+            row_version=character.row_version,
+            changes={"tagline": "a private line"},
+            now=now,
+        )
+        for to, as_ in (("v2", "json"), ("v3", "png"), ("v3", "charx"), ("v2", "webp"), ("v1", "json")):
+            made = exports.export_card(
+                session,
+                actor=creator,
+                storage=storage,
+                character_id=character.id,
+                to=to,
+                as_=as_,
+                now=now,
+                is_public=True,
+            )
+            raw = read_card(made.data).raw
+            assert "greenroom" not in str(raw), (to, as_)
+            assert "a private line" not in str(raw)
+            codes = {note.code for note in made.loss}
+            assert "hidden_in_v2" not in codes
+            assert ("lost_in_v2" in codes) == (to == "v2")
+
+    def test_keeps_a_pictures_other_texts_only_on_request(self, session, storage, creator, now):
+        data = png.rewrite(
+            card_file(), [("parameters", b"a private prompt"), *card_texts(card_file())], keep_metadata=True
+        )
+        character = import_character(session, actor=creator, storage=storage, data=data)
+        assert exports.has_metadata(session, character)
+        assert b"a private prompt" not in export(session, creator, storage, character, now).data
+        kept = exports.export_card(
+            session,
+            actor=creator,
+            storage=storage,
+            character_id=character.id,
+            to="v3",
+            as_="png",
+            now=now,
+            keep_metadata=True,
+        ).data
+        assert b"a private prompt" in kept
+        assert read_card(kept).name == "独孤求败"
+
+    def test_names_the_public_page_among_the_sources_once(self, session, storage, creator, now):
+        character = import_character(session, actor=creator, storage=storage)
+        made = exports.export_card(
+            session,
+            actor=creator,
+            storage=storage,
+            character_id=character.id,
+            to="v3",
+            as_="png",
+            now=now,
+            source_url="https://studio.example/characters/1",
+        )
+        assert read_card(made.data).raw["data"]["source"] == ["https://studio.example/characters/1"]
+
+
+def card_texts(data: bytes) -> list[tuple[str, bytes]]:
+    """The card's own chunks, as `png.rewrite` takes them."""
+    return [(chunk.keyword, chunk.data) for chunk in png.text_chunks(png.walk(data), data)]

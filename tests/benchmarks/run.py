@@ -22,7 +22,7 @@ from rich.table import Table
 from studio.settings import ROOT
 from tests.benchmarks.harness import Context, Result, machine
 
-NAMES = ("semantic_search", "embedding_job", "recovery", "character_list")
+NAMES = ("semantic_search", "embedding_job", "recovery", "character_list", "bulk_import", "card_export")
 """Each is a module beside this one with `run(context) -> list[Result]`: a new one needs its name here and nothing else."""
 
 LONGEST = 28 * 60.0

@@ -1,0 +1,54 @@
+"""A bulk import whose worker is killed in the middle: nothing is lost, nothing is made twice."""
+
+import signal
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import RoleName
+from studio.authoring import card_batches
+from studio.authoring.models import BatchState, CardBatch, Character, ItemState, OnDuplicate
+from studio.kit import db
+from studio.kit.clock import utc_now
+from tests.factories.accounts import make_actor
+from tests.factories.authoring import json_card
+from tests.jobs import stage
+
+pytestmark = pytest.mark.slow
+
+COUNT = 400
+
+
+def test_goes_on_where_the_killed_worker_stood(house):
+    with db.session_scope(house.engine) as session:
+        actor = make_actor(session, RoleName.CREATOR)
+    with db.session_scope(house.engine) as session:
+        batch = card_batches.open_batch(session, actor=actor, on_duplicate=OnDuplicate.IMPORT, now=utc_now())
+        given = [(f"{n}.json", json_card(name=f"N{n}", description="A long story. " * 800)) for n in range(COUNT)]
+        card_batches.receive(session, actor=actor, storage=house.resources.storage, batch_id=batch.id, given=given)
+        card_batches.start(session, actor=actor, batch_id=batch.id, now=utc_now())
+
+    def made() -> int:
+        with house.engine.connect() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(Character)) or 0
+
+    def state() -> BatchState:
+        with Session(house.engine) as session:
+            return session.get_one(CardBatch, batch.id).state
+
+    with stage.process("scheduler", house.settings), stage.process("worker", house.settings) as first:
+        house.wait_for(lambda: made() > 0, seconds=180)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        stood = made()
+        with stage.process("worker", house.settings):
+            house.wait_for(lambda: state() is BatchState.FINISHED, seconds=120)
+    assert 0 < stood <= COUNT
+    with house.engine.connect() as connection:
+        names = connection.scalars(sa.select(Character.name)).all()
+        states = connection.execute(
+            sa.text("SELECT state, count(*), count(character_id) FROM card_batch_items GROUP BY state")
+        ).all()
+    assert sorted(names) == sorted(f"N{n}" for n in range(COUNT))
+    assert [tuple(row) for row in states] == [(ItemState.MADE.value, COUNT, COUNT)]
