@@ -355,8 +355,8 @@ def _made(
     session.add_all(character for _, _, character in pairs)
     session.flush()
     session.add_all(document for _, document, _ in pairs)
-    for one, document, character in pairs:
-        card_imports.write_parts(session, character, one.reading.card)
+    card_imports.write_parts(session, [(character, one.reading.card) for one, _, character in pairs])
+    for _, document, character in pairs:
         audit.record(
             session,
             actor=actor,

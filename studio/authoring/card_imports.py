@@ -1,5 +1,6 @@
 """Bringing cards in: a dry run that keeps the file and reports, then a confirmation that makes the character."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
@@ -28,6 +29,7 @@ from studio.authoring.models import (
     CharacterStatus,
     CharacterVersion,
     DocumentState,
+    Lorebook,
     Story,
 )
 from studio.cards.documents import Json, parse_document
@@ -126,7 +128,7 @@ def confirm(session: Session, *, actor: Actor, document_id: UUID, now: datetime)
     character = new_character(document, card, now=now)
     session.add(character)
     session.flush()
-    write_parts(session, character, card)
+    write_parts(session, [(character, card)])
     document.state, document.character_id, document.confirmed_at = DocumentState.CONFIRMED, character.id, now
     session.flush()
     drafts.refresh(session, character)
@@ -211,22 +213,29 @@ def new_character(document: CardDocument, card: Json, *, now: datetime) -> Chara
     )
 
 
-def write_parts(session: Session, character: Character, card: Json) -> None:
-    """The character, which is new, has the greetings, replies, scenes, settings and lorebook of its card.
+def write_parts(session: Session, made: Sequence[tuple[Character, Json]]) -> None:
+    """The characters, which are new, have the greetings, replies, scenes, settings and lorebooks of their cards.
 
-    What the card does not have costs no statement.
+    Rows of a kind go in together, and what no card has costs no statement.
     """
-    greetings, _ = fields.read_greetings(card)
-    session.add_all(drafts.greeting_rows(character.id, greetings))
-    parts = fields.read_parts(card)
-    if parts.replies:
-        drafts.write_replies(session, character, parts.replies)
-    if parts.scenes:
-        drafts.write_scenes(session, character, parts.scenes)
-    if parts.context != ContextSettings():
-        drafts.write_context(session, character, parts.context)
-    if card["data"].get("character_book"):
-        lorebooks.write(session, character, card)
+    books: list[tuple[Lorebook, Json]] = []
+    for character, card in made:
+        greetings, _ = fields.read_greetings(card)
+        session.add_all(drafts.greeting_rows(character.id, greetings))
+        parts = fields.read_parts(card)
+        if parts.replies:
+            drafts.write_replies(session, character, parts.replies)
+        if parts.scenes:
+            drafts.write_scenes(session, character, parts.scenes)
+        if parts.context != ContextSettings():
+            drafts.write_context(session, character, parts.context)
+        book = card["data"].get("character_book")
+        if book is not None:
+            books.append((lorebooks.new_book(character.id, book), book))
+    session.add_all(lorebook for lorebook, _ in books)
+    session.flush()
+    session.add_all(entry for lorebook, book in books for entry in lorebooks.new_entries(lorebook, book))
+    session.flush()
 
 
 def problems_of(card: Json, filename: str) -> dict[str, str]:

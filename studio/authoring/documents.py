@@ -9,7 +9,7 @@ from studio.authoring.fields import Parts
 from studio.authoring.models import Character
 from studio.cards.documents import Json, parse_document
 from studio.cards.editing import apply_edits
-from studio.cards.normalise import normalise
+from studio.cards.normalise import Normalised, normalise
 from studio.cards.notes import Notebook
 
 _BLANK: Json = {
@@ -36,20 +36,31 @@ _BLANK: Json = {
 
 
 def document_of(session: Session, character: Character) -> Json:
+    """The document of `read_of` alone."""
+    return read_of(session, character)[0]
+
+
+def read_of(session: Session, character: Character) -> tuple[Json, Normalised | None]:
     """The verbatim document that the character came from, changed only where the character was edited since.
 
-    Unknown keys and their order survive; a character that was written here starts from an empty V3 card.
+    Unknown keys and their order survive; a character that was written here starts from an empty V3 card. Beside it stands
+    its normalised form where it had to be made in any case.
     """
     source = queries.find_source(session, character_id=character.id)
     raw = _BLANK if source is None else parse_document(source.raw, Notebook())
+    normalised = normalise(raw)
+    card = normalised.card
     wanted = fields.edits(
-        normalise(raw).card,
+        card,
         values=values_of(character),
         greetings=queries.greetings_of(session, character_id=character.id),
         parts=parts_of(session, character),
     )
-    wanted["character_book"] = lorebooks.book_of(session, character_id=character.id)
-    return apply_edits(raw, wanted)
+    book = lorebooks.book_of(session, character_id=character.id)
+    if book != card["data"].get("character_book"):
+        wanted["character_book"] = book
+    # What was only read is nobody else's: without an edit it is the document, and no copy is made of megabytes.
+    return (apply_edits(raw, wanted), None) if wanted or source is None else (raw, normalised)
 
 
 def card_of(session: Session, character: Character) -> Json:

@@ -42,8 +42,9 @@ def export_card(
     character = queries.get_draft(session, actor=actor, character_id=character_id)
     source = queries.find_source(session, character_id=character.id)
     picture = _original(session, storage, source, character) if keep_metadata else None
+    document, known = documents.read_of(session, character)
     return write_card(
-        documents.document_of(session, character),
+        document,
         to=to,
         as_=as_,
         now=now,
@@ -52,6 +53,8 @@ def export_card(
         source_url=source_url,
         keep_metadata=keep_metadata,
         is_public=is_public,
+        is_storable=True,
+        known=known,
     )
 
 

@@ -18,18 +18,26 @@ _OWN_KEYS = frozenset({"spec", "spec_version", "data"})
 
 
 def convert(
-    document: Mapping[str, Any], *, to: str, now: datetime | None, source_url: str | None = None
+    document: Mapping[str, Any],
+    *,
+    to: str,
+    now: datetime | None,
+    source_url: str | None = None,
+    is_storable: bool = False,
+    known: Normalised | None = None,
 ) -> tuple[Json, tuple[Note, ...]]:
     """The document as V1, V2 or V3, and what its new readers will not see.
 
     Starts from the document as it is: order and unknown keys stay, root mirrors follow `data`. V3 gets `now`, where given,
-    as its modification date (a card that is only put into another form was not modified) and `source_url` behind its sources. V2 keeps V3's keys under our own extension, from where
-    reading restores them; V1 loses them. Raises ExportError for another version, or CardError for no card.
+    as its modification date (a card that is only put into another form was not modified) and `source_url` behind its
+    sources. V2 keeps V3's keys under our own extension, from where reading restores them; V1 loses them.
+    `is_storable` and `known` save work as `write_card` says. Raises ExportError for another version, or CardError for no card.
     """
     if to not in VERSIONS:
         raise ExportError("Cards are written as v1, v2 or v3, not as %(to)s.", to=to)
-    original: Json = storable(document)
-    normalised = normalise(original)
+    # Nothing of the original is changed below, so one that is known to be storable needs no copy.
+    original: Json = document if is_storable and isinstance(document, dict) else storable(document)
+    normalised = known if known is not None else normalise(original)
     if to == "v1":
         return _to_v1(original, normalised)
     # The normalised copy is nobody else's, so it may become the new document.

@@ -63,7 +63,7 @@ def parse_json(payload: bytes, notes: Notebook) -> Any:
     except RecursionError:
         raise _too_deep() from None
     check_depth(document)
-    if _SUSPECT.search(text):
+    if ("\\u" in text or "\0" in text) and _SUSPECT.search(text):
         document = storable(document, notes)
     return document
 
@@ -148,11 +148,13 @@ def _too_deep() -> TooLargeError:
     )
 
 
-def check_structure(text: str) -> None:
+def check_structure(written: str | bytes) -> None:
     """Raises TooLargeError where parsing this JSON would build too many values; parses nothing."""
     # Every value but the first has a comma or an opening bracket before it, so few of these are proof enough.
-    if text.count(",") + text.count("[") + text.count("{") <= limits.JSON_VALUES:
+    marks: tuple[Any, ...] = (",", "[", "{") if isinstance(written, str) else (b",", b"[", b"{")
+    if sum(written.count(mark) for mark in marks) <= limits.JSON_VALUES:
         return
+    text = written if isinstance(written, str) else written.decode()
     values = 0
     for match in _STRUCTURE.finditer(text):
         values += text[match.start()] in "[{,"

@@ -13,6 +13,7 @@ from studio.cards import archives, limits, png, portraits, round_trip, webp
 from studio.cards.convert import backfill, convert
 from studio.cards.documents import Json, check_depth, check_structure, dump_document
 from studio.cards.errors import CardError, ExportError
+from studio.cards.normalise import Normalised
 from studio.cards.notes import Note
 from studio.cards.pictures import inspect_picture
 from studio.cards.reader import asset_path
@@ -50,6 +51,8 @@ def write_card(
     keep_metadata: bool = False,
     source_url: str | None = None,
     is_public: bool = False,
+    is_storable: bool = False,
+    known: Normalised | None = None,
 ) -> Export:
     """The card as `to` v1, v2 or v3 in a file `as_` png, json, charx or webp.
 
@@ -58,6 +61,8 @@ def write_card(
     A PNG's image data is copied untouched, other pictures are converted where PNG is asked, and a PNG without any
     picture shows "no portrait". Without `keep_metadata` other texts, EXIF and places are left out of the picture.
     With `is_public` our own extension is left out, and with it what only the studio can read back.
+    `is_storable` says that `source` came from `parse_document` or `apply_edits` and need not be cleaned again,
+    `known` is its normalised form where the caller has it, which is used up.
     Raises ExportError, CardError (no card) or what `inspect_picture` raises.
     """
     if as_ not in MEDIA_TYPES:
@@ -67,9 +72,10 @@ def write_card(
             picture = source.picture.data
         assets = assets if assets is not None else source.assets
         raw: Mapping[str, Any] = source.raw
+        is_storable = True
     else:
         raw = source
-    document, loss = convert(raw, to=to, now=now, source_url=source_url)
+    document, loss = convert(raw, to=to, now=now, source_url=source_url, is_storable=is_storable, known=known)
     notes = [_lost_for_good(note) for note in loss] if is_public else list(loss)
     if is_public and round_trip.holds_own(document):
         notes.append(
@@ -259,7 +265,7 @@ def _repoint(assets: Any, path: str, new_path: str) -> None:
 def _dumped(document: Json, *, is_for_people: bool = False) -> bytes:
     check_depth(document)
     text = dump_document(document)
-    check_structure(text.decode())
+    check_structure(text)
     if len(text) > limits.JSON_BYTES:
         raise ExportError(
             "The card's text has more than %(limit)s MB, which no reader takes; shorten it.",

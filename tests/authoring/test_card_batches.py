@@ -389,9 +389,9 @@ class TestInterruptions:
 
         write = card_imports.write_parts
 
-        def failing(session, character, card):
-            write(session, character, card)
-            if character.name == "N1":
+        def failing(session, made):
+            write(session, made)
+            if any(character.name == "N1" for character, _ in made):
                 session.execute(sa.text("SELECT 1 / 0"))
 
         monkeypatch.setattr(card_imports, "write_parts", failing)
