@@ -17,6 +17,7 @@ MODULES = (
     "test_chat",
     "assist",
     "trash",
+    "stories",
     "search",
     "media",
     "market",

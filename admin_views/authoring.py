@@ -31,10 +31,13 @@ from admin_views.listing import Column, Filter, FilterKind
 from admin_views.media import portrait_url
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.version_labels import occasion_label
+from admin_views.versions import VersionRoutes, standing_of
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
-from studio.authoring import characters, exports, queries, rules
-from studio.authoring.models import Character, CharacterStatus
+from studio.authoring import characters, codes, dormancy, exports, queries, rules
+from studio.authoring.listed import summary_of
+from studio.authoring.models import Character, CharacterOrigin, CharacterStatus
 from studio.cards import macros
 from studio.cards.writer import Export
 from studio.kit.clock import utc_now
@@ -44,7 +47,7 @@ from studio.work import queries as work_queries
 from studio.work.models import FINAL
 
 _P = Permission
-_WRITE, _READ = _P.CHARACTER_WRITE_OWN, (_P.CHARACTER_READ_OWN, _P.CHARACTER_READ_ANY)
+_WRITE, _READ = (_P.CHARACTER_WRITE_OWN, _P.STORY_WRITE), (_P.CHARACTER_READ_OWN, _P.CHARACTER_READ_ANY)
 _LAYOUT_COOKIE = "characters_layout"
 _LAYOUTS = ("cards", "table")
 _A_YEAR = 365 * 24 * 3600
@@ -69,13 +72,13 @@ def _owner_cell(row: Character) -> str:
     return str(g.get("character_owners", {}).get(row.owner_id, ""))
 
 
-class CharactersView(EditorView):
+class CharactersView(EditorView, VersionRoutes):
     """A creator's own characters; everybody's for moderators and staff, who read."""
 
     permissions: ClassVar[dict[str, Any]] = {
         "index_view": _READ,
         "details_view": (*_READ, _P.CHARACTER_READ_PUBLISHED),
-        "create_view": _WRITE,
+        "create_view": _P.CHARACTER_WRITE_OWN,
         "edit_view": _WRITE,
         "check_text": _WRITE,
         "tag_suggestions": _WRITE,
@@ -83,9 +86,15 @@ class CharactersView(EditorView):
         "archive": _WRITE,
         "trash": _WRITE,
         "restore": _WRITE,
+        "keep": _WRITE,
         "lorebook": _READ,
         "jobs": _READ,
         "export_view": _READ,
+        "version_list": _READ,
+        "version_page": _READ,
+        "compare_versions": _READ,
+        "save_version": _WRITE,
+        "restore_version": _WRITE,
         "export_page": _P.CARD_EXPORT,
         "export_file": _P.CARD_EXPORT,
     }
@@ -105,6 +114,7 @@ class CharactersView(EditorView):
         Column("status", _l("Status"), cell=lambda row: ui.badge(row.status)),
         Column("tagline", _l("Tagline"), wide_only=True),
         Column("content_rating", _l("Rating"), cell=lambda row: ui.badge(row.content_rating), wide_only=True),
+        Column("code", _l("Code"), sort="code", wide_only=True),
         Column("owner", _l("Creator"), cell=_owner_cell, wide_only=True),
         Column("updated_at", _l("Changed"), cell=lambda row: ui.moment(row.updated_at), sort="updated"),
     )
@@ -116,12 +126,19 @@ class CharactersView(EditorView):
             choices=(("draft", _l("draft")), ("published", _l("published")), ("archived", _l("archived"))),
             quick=True,
         ),
+        Filter(
+            "origin",
+            _l("Written by"),
+            lambda value: Character.origin == CharacterOrigin(value),
+            choices=(("creator", _l("creators")), ("official", _l("the staff"))),
+        ),
         Filter("rating", _l("Rating"), lambda value: Character.content_rating == value, choices=RATINGS),
         Filter("tag", _l("Tag"), lambda value: Character.tags.contains([value]), kind=FilterKind.TEXT),
     )
     orders: ClassVar[listing.Orders] = {
         "updated": listing.by(Character.updated_at, unique=Character.id),
         "name": listing.by(Character.name, unique=Character.id),
+        "code": listing.by(Character.story_number, Character.code_number, unique=Character.id, nullable=True),
     }
     default_sort = ("updated", True)
     # The long texts stay where they are: a list shows none of them.
@@ -132,6 +149,9 @@ class CharactersView(EditorView):
         Character.status,
         Character.content_rating,
         Character.owner_id,
+        Character.code,
+        Character.story_number,
+        Character.code_number,
         Character.portrait_id,
         Character.row_version,
         Character.updated_at,
@@ -139,6 +159,7 @@ class CharactersView(EditorView):
 
     export_columns = (
         Column("name", _l("Name")),
+        Column("code", _l("Code")),
         Column("status", _l("Status"), plain=lambda row: row.status.value),
         Column("tagline", _l("Tagline")),
         Column("content_rating", _l("Rating"), plain=lambda row: row.content_rating.value),
@@ -155,6 +176,9 @@ class CharactersView(EditorView):
             Character.content_rating,
             Character.tags,
             Character.language,
+            Character.code,
+            Character.story_number,
+            Character.code_number,
             Character.updated_at,
         ),
     )
@@ -172,11 +196,13 @@ class CharactersView(EditorView):
 
     def search(self, text: str) -> sa.ColumnElement[bool] | None:
         """Every word, Chinese ones of two characters too."""
-        return listing.contains_folded(text, search_text=Character.search_text, pairs=Character.bigrams)
+        found = listing.contains_folded(text, search_text=Character.search_text, pairs=Character.bigrams)
+        code = codes.parse(text)
+        return found if code is None else sa.or_(found, queries.has_code(code))
 
     def hidden(self, actor: Actor) -> frozenset[str]:
         """A creator's list is all their own."""
-        return frozenset() if actor.may(_P.CHARACTER_READ_ANY) else frozenset({"owner"})
+        return frozenset() if actor.may(_P.CHARACTER_READ_ANY) else frozenset({"owner", "code", "origin"})
 
     def list_context(self, rows: Sequence[Any]) -> dict[str, Any]:
         """The names of the owners, and whether the list stands as cards or as a table."""
@@ -221,7 +247,9 @@ class CharactersView(EditorView):
             lorebook=queries.find_lorebook(session, character_id=row.id),
             source=queries.find_source(session, character_id=row.id),
             kind_of=kind_of,
-            versions=queries.list_versions(session, character_id=row.id, limit=10),
+            standing=standing_of(session, row),
+            dormant=dormancy.find(session, character=row),
+            occasion_label=occasion_label,
             completeness=rules.completeness(characters.facts_of(session, row)),
             listing=market.find_newest_listing(session, actor=actor, character_id=row.id),
             feedback=asked_of(session, actor=actor, character_id=row.id),
@@ -242,12 +270,18 @@ class CharactersView(EditorView):
             )
         )
         version = market.version_of(session, publication) if publication is not None else None
+        if version is None and row.origin is CharacterOrigin.OFFICIAL:
+            number = queries.find_listed_number(session, character_id=row.id)
+            if number is not None:
+                version = queries.get_version(session, character_id=row.id, version_number=number)
         data = version.card["data"] if version is not None else {}
         return self.render(
             "authoring/listed.html",
             row=row,
             publication=publication,
             version=version,
+            profile=version.studio.get("profile") or {} if version is not None else {},
+            summary=summary_of(version.name, data.get("description") or "") if version is not None else "",
             data=data,
             name=version.name if version is not None else _("A published character"),
             rendered=macros.render(
@@ -268,6 +302,14 @@ class CharactersView(EditorView):
         characters.restore(self.request_session, actor=current_actor(), character_id=row_id, now=utc_now())
         flash(_("The character is a draft again."), "success")
         return redirect(url_for(".details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/keep", methods=("POST",))
+    def keep(self, row_id: UUID) -> ResponseReturnValue:
+        """Let a draft that lies still stay a draft."""
+        dormancy.keep(self.request_session, actor=current_actor(), character_id=row_id, now=utc_now())
+        flash(_("The draft stays. Nothing in it was changed."), "success")
+        is_home = request.form.get("back") == "home"
+        return redirect(url_for("home.index") if is_home else url_for(".details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/lorebook")
     def lorebook(self, row_id: UUID) -> ResponseReturnValue:
@@ -298,7 +340,7 @@ class CharactersView(EditorView):
 
     @expose("/<uuid:row_id>/export")
     def export_page(self, row_id: UUID) -> ResponseReturnValue:
-        """What a chosen form would lose, before anybody downloads it."""
+        """What a chosen form of the draft, or of a version, would lose, before anybody downloads it."""
         to, as_ = request.args.get("to", "v3"), request.args.get("as", "png")
         made = self._export(row_id, to, as_)
         row = queries.get_draft(self.request_session, actor=current_actor(), character_id=row_id)
@@ -312,6 +354,7 @@ class CharactersView(EditorView):
             keep_metadata=_is_wanted("keep_metadata"),
             is_public=_is_wanted("public"),
             has_metadata=exports.has_metadata(self.request_session, row),
+            number=_number(),
         )
 
     @expose("/<uuid:row_id>/export/file")
@@ -329,6 +372,7 @@ class CharactersView(EditorView):
             actor=current_actor(),
             storage=self.resources.storage,
             character_id=row_id,
+            version_number=_number(),
             to=to,
             as_=as_,
             now=utc_now(),
@@ -351,7 +395,7 @@ class CharactersView(EditorView):
 
     @staticmethod
     def _is_mine(row: Character) -> bool:
-        return row.owner_id is not None and row.owner_id == current_actor().user_id
+        return queries.may_write(current_actor(), row)
 
     @staticmethod
     def _rendered(row: Character, text: str) -> str:
@@ -360,6 +404,11 @@ class CharactersView(EditorView):
 
 def _is_wanted(option: str) -> bool:
     return request.args.get(option) == "yes"
+
+
+def _number() -> int | None:
+    """The number of the version that is to be exported; None for the draft."""
+    return request.args.get("version", type=int)
 
 
 def _layout() -> str:

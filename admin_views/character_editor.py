@@ -27,7 +27,8 @@ from admin_views.feedback import asked_of
 from admin_views.forms import Difference, attach_errors, sentence
 from admin_views.session import current_actor
 from admin_views.trash_words import told
-from studio.authoring import characters, chat_settings, drafts, queries, rules, tag_queries
+from admin_views.versions import say_saved
+from studio.authoring import characters, chat_settings, drafts, queries, rules, tag_queries, versions
 from studio.authoring import errors as authoring_errors
 from studio.authoring.errors import StaleCharacterError
 from studio.authoring.models import TEXT_LENGTH, Character
@@ -70,7 +71,7 @@ class EditorView(StudioModelView):
         except StudioError as error:
             return self._refused_save(error, row_id, form, rows)
         self.close_drafts(session, row_id)
-        flash(_("Saved."), "success")
+        self._say_saved(saved)
         return redirect(self.saved_url(saved), 303)
 
     @staticmethod
@@ -84,6 +85,18 @@ class EditorView(StudioModelView):
             tries = whole(request.form.get("draw_tries", ""), otherwise=1)
             return {"draw": character_helpers.draw(rows, language=request.form.get("draw_language", ""), tries=tries)}
         return None
+
+    def _say_saved(self, row: Character) -> None:
+        """Say that everything is saved, after keeping it as a version where that was asked for."""
+        if request.form.get("do") != "version":
+            flash(_("Saved."), "success")
+            return
+        now = utc_now()
+        note = request.form.get("change_note", "")
+        version = versions.make(
+            self.request_session, actor=current_actor(), character_id=row.id, change_note=note, now=now
+        )
+        say_saved(version, now=now)
 
     def ask_writable(self, row_id: UUID) -> None:
         """Return if the character is the present person's to change; raise NotFoundError otherwise."""

@@ -9,19 +9,21 @@ from flask_babel import format_datetime
 from flask_babel import lazy_gettext as _l
 
 from admin_views.base import StudioView, expose
+from admin_views.job_labels import job_label
 from admin_views.listing import counted
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.version_labels import occasion_label
 from studio.accounts.models import User, UserStatus
 from studio.accounts.permissions import Actor, Permission
 from studio.accounts.queries import user_visible_to
-from studio.authoring import characters, rules
+from studio.authoring import dormancy, overview
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import not_in_trash
 from studio.kit.clock import utc_now
 from studio.market import queries as market
 from studio.market import review
-from studio.market.models import CharacterPublication, PublicationStatus, ReviewCase
+from studio.market.models import ReviewCase
 from studio.operations import health
 from studio.operations import queries as operations
 from studio.work import queries as work
@@ -30,6 +32,10 @@ from studio.work.models import JobState
 _MOST_CHARACTERS = 8
 _MOST_CASES = 6
 _MOST_LISTINGS = 6
+_MOST_DORMANT = 5
+_MOST_UNSAVED = 4
+_MOST_JOBS = 4
+_MOST_VERSIONS = 5
 
 
 class HomeView(StudioView):
@@ -55,41 +61,34 @@ class HomeView(StudioView):
             context["operations"] = self._operations(actor)
         if actor.may(Permission.PERSON_READ):
             context["people"] = self._people(actor)
-        return self.render("home/index.html", has=current_app.view_functions, **context)
+        return self.render(
+            "home/index.html",
+            has=current_app.view_functions,
+            job_label=job_label,
+            occasion_label=occasion_label,
+            **context,
+        )
 
     def _creator(self, actor: Actor) -> dict[str, Any]:
-        """Own characters last changed, what the market says of them, and the newest draft's next steps."""
-        own = sa.and_(Character.owner_id == actor.user_id, not_in_trash())
-        newest = (
-            sa.select(Character)
-            .where(own, Character.status != CharacterStatus.ARCHIVED)
-            .order_by(Character.updated_at.desc(), Character.id.desc())
-        )
-        mine = list(self.session.scalars(newest.limit(_MOST_CHARACTERS)))
-        listings = list(
-            self.session.scalars(
-                sa.select(CharacterPublication)
-                .where(
-                    market.listing_managed_by(actor),
-                    CharacterPublication.publisher_id == actor.user_id,
-                    sa.or_(
-                        CharacterPublication.status == PublicationStatus.PENDING,
-                        sa.and_(
-                            CharacterPublication.status == PublicationStatus.REJECTED, sa.not_(market.is_superseded())
-                        ),
-                    ),
-                )
-                .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
-                .limit(_MOST_LISTINGS)
-            )
-        )
-        draft = next((one for one in mine if one.status is CharacterStatus.DRAFT), None)
+        """Own characters last changed and what they lack, what waits for whom, the next step, the newest versions."""
+        mine = overview.list_own(self.session, actor=actor, limit=_MOST_CHARACTERS)
+        listings = market.list_waiting_of(self.session, actor=actor, limit=_MOST_LISTINGS)
+        dormant = dormancy.list_own(self.session, actor=actor, limit=_MOST_DORMANT)
+        unsaved = overview.list_own_unsaved(self.session, actor=actor, limit=_MOST_UNSAVED)
+        previews = overview.count_own_previews(self.session, actor=actor)
+        jobs = work.list_open_own(self.session, actor=actor, limit=_MOST_JOBS)
+        own = sa.select(Character).where(Character.owner_id == actor.user_id, not_in_trash())
         return {
             "characters": mine,
-            "count": counted(self.session, sa.select(Character).where(own), exact=False),
+            "count": counted(self.session, own, exact=False),
             "listings": listings,
-            "draft": draft,
-            "completeness": None if draft is None else rules.completeness(characters.facts_of(self.session, draft)),
+            "dormant": dormant,
+            "unsaved": unsaved,
+            "previews": previews,
+            "jobs": jobs,
+            "waits": bool(listings or unsaved or dormant or previews or jobs),
+            "draft": next((one for one in mine if one.status is CharacterStatus.DRAFT), None),
+            "versions": overview.list_own_versions(self.session, actor=actor, limit=_MOST_VERSIONS),
         }
 
     def _moderator(self, actor: Actor) -> dict[str, Any]:

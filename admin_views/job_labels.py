@@ -4,6 +4,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 JOB_LABELS = {
+    "authoring.archive_dormant": _l("Archive drafts that lie still"),
     "authoring.import_cards": _l("Import many cards"),
     "authoring.make_batch_variants": _l("Make picture sizes of an import"),
     "authoring.sweep_card_batches": _l("Clear away old imports"),

@@ -12,7 +12,7 @@ from admin_views.base import Permission, StudioView, expose
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
-from studio.authoring.models import CharacterVersion
+from studio.authoring.models import CharacterVersion, ListedCharacter
 from studio.kit.errors import NotFoundError
 from studio.market.models import CharacterPublication, PublicationStatus
 from studio.media import queries
@@ -107,7 +107,11 @@ def _shown_by_a_live_listing(actor: Actor) -> sa.ColumnElement[bool]:
     """Sizes of the portrait of a version that is listed just now; the portrait itself stays its owner's."""
     if not actor.may(Permission.CHARACTER_READ_PUBLISHED):
         return sa.false()
-    return sa.exists().where(
+    # Official characters are listed without the market.
+    official = sa.exists().where(
+        MediaFile.purpose == MediaPurpose.VARIANT, ListedCharacter.portrait_id == MediaFile.source_id
+    )
+    return official | sa.exists().where(
         MediaFile.purpose == MediaPurpose.VARIANT,
         CharacterVersion.portrait_id == MediaFile.source_id,
         CharacterPublication.character_id == CharacterVersion.character_id,

@@ -12,8 +12,9 @@ from admin_views.base import StudioView, expose
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.permissions import Permission
+from studio.authoring import codes
 from studio.authoring.models import Character
-from studio.authoring.queries import draft_visible_to
+from studio.authoring.queries import draft_visible_to, has_code
 from studio.kit.text import folded, one_line
 
 MOST_CHARACTERS = 8
@@ -46,11 +47,13 @@ class PaletteView(StudioView):
     def _characters(self, text: str) -> list[tuple[str, str]]:
         if not text or _PAGE_OF_CHARACTER not in current_app.view_functions:
             return []
+        found = listing.contains_folded(text, search_text=Character.search_text, pairs=Character.bigrams)
+        code = codes.parse(text)
         query = (
             sa.select(Character.id, Character.name)
             .where(
                 draft_visible_to(current_actor()),
-                listing.contains_folded(text, search_text=Character.search_text, pairs=Character.bigrams),
+                found if code is None else sa.or_(found, has_code(code)),
             )
             .order_by(Character.updated_at.desc(), Character.id.desc())
             .limit(MOST_CHARACTERS)

@@ -23,6 +23,7 @@ from studio.authoring import documents
 from studio.authoring.models import Character
 from studio.authoring.queries import get_draft
 from studio.kit.clock import utc_now
+from studio.kit.differences import shortened
 from studio.kit.errors import InvalidError, StudioError
 from studio.market import differences, queries, review, rules, screening
 from studio.market.models import (
@@ -105,7 +106,7 @@ class ReviewView(StudioView):
             version=version,
             other=other,
             found=found,
-            shorten=differences.shortened,
+            shorten=shortened,
             **labels(),
         )
 
@@ -236,7 +237,7 @@ class ReviewView(StudioView):
             decided=queries.find_decision(self.session, actor=actor, publication_id=publication.id),
             former=former,
             changed=self._changed(former, version.card),
-            shorten=differences.shortened,
+            shorten=shortened,
             neighbours=self._neighbours(publication),
             is_own=publication.publisher_id == actor.user_id,
             reasons=queries.list_reasons(self.session),

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
-from studio.authoring import batch_endings, batch_run, batch_work, card_imports
+from studio.authoring import batch_endings, batch_run, batch_work, card_imports, dormancy
 from studio.kit.errors import InvalidError
 from studio.media import files, variants
 
@@ -85,3 +85,25 @@ def sweep_card_batches(run: JobContext) -> dict[str, Any]:
         if not count:
             return {"files": swept, "objects": dropped}
         run.progress("Clearing away old imports", 50)
+
+
+@job("authoring.archive_dormant", queue="bulk")
+def archive_dormant(run: JobContext) -> None:
+    """Tell of drafts that nobody touched for eleven months, and archive those told of 30 days ago or more."""
+    told = archived = 0
+    while True:
+        with run.transaction() as session:
+            count = dormancy.tell(session, now=run.now())
+        told += count
+        if not count:
+            break
+        run.progress("Telling of drafts that lie still", 30)
+    while True:
+        with run.transaction() as session:
+            looked, count = dormancy.archive_due(session, now=run.now())
+        archived += count
+        if not looked:
+            break
+        run.progress("Archiving drafts that lie still", 70)
+    with run.transaction(last=True):
+        run.result = {"told": told, "archived": archived}

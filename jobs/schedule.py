@@ -49,6 +49,7 @@ class Periodic:
 
 
 PERIODIC: Sequence[Periodic] = (
+    Periodic("authoring.archive_dormant", timedelta(days=1), offset=timedelta(hours=2, minutes=50)),
     Periodic("authoring.sweep_card_batches", timedelta(hours=1), offset=timedelta(minutes=23)),
     Periodic("authoring.sweep_previews", timedelta(hours=1), offset=timedelta(minutes=7)),
     Periodic("chat.sweep", timedelta(minutes=30), offset=timedelta(minutes=13)),

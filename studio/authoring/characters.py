@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.accounts import audit
@@ -13,7 +14,7 @@ from studio.authoring import chat_settings, documents, drafts, queries, rules
 from studio.authoring import scenes as scene_rules
 from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.errors import LiveCharacterError
-from studio.authoring.models import Character, CharacterOrigin, CharacterStatus
+from studio.authoring.models import Character, CharacterOrigin, CharacterStatus, DormancyNotice
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
 from studio.kit.errors import ForbiddenError, InvalidError, StaleError
@@ -142,6 +143,7 @@ def restore(session: Session, *, actor: Actor, character_id: UUID, now: datetime
     character = queries.get_writable(session, actor=actor, character_id=character_id)
     if character.status is not CharacterStatus.ARCHIVED:
         return character
+    session.execute(sa.delete(DormancyNotice).where(DormancyNotice.character_id == character.id))
     return _set_status(session, character, actor=actor, status=CharacterStatus.DRAFT, now=now)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from studio import work
 from studio.accounts import audit
@@ -167,9 +168,7 @@ def settle(
     What was there before is kept a while, as the common start of a merge.
     `before` and `after` hold what changed, by field. Of texts the log keeps lengths and hashes only.
     """
-    character.updated_at = now
-    session.flush()
-    refresh(session, character)
+    refresh(session, character, now=now)
     audit.record(
         session,
         actor=actor,
@@ -192,12 +191,20 @@ def settle(
         ask_embedding(session, character, actor=actor)
 
 
-def refresh(session: Session, character: Character) -> None:
-    """The content hash and what search reads say what the card says."""
+def refresh(session: Session, character: Character, *, now: datetime | None = None) -> None:
+    """The content hash and what search reads say what the card says; changed at `now`, where it is given."""
+    if now is not None:
+        character.updated_at = now
+    # The parts are read from their rows.
+    session.flush()
     values = documents.values_of(character)
     character.content_hash = rules.content_hash(documents.card_of(session, character))
     character.search_text = rules.search_text(values)
     character.bigrams = rules.bigrams(character.search_text)
+    if now is not None and session.is_modified(character):
+        # Else the database's clock would say when it was changed.
+        character.updated_at = now
+        flag_modified(character, "updated_at")
     session.flush()
 
 

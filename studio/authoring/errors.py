@@ -1,6 +1,6 @@
 """Why authoring refuses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,54 @@ class LiveCharacterError(ConflictError):
 
     def __init__(self) -> None:
         super().__init__("This character is published. Take its listing down before you archive it.")
+
+
+class StoryInUseError(ConflictError):
+    """A story with characters is not deleted."""
+
+    def __init__(self, names: Sequence[str], *, count: int) -> None:
+        super().__init__(
+            "This story has %(count)s characters (%(names)s), those in the trash included. Delete them for good first, or keep the story.",
+            count=count,
+            names=", ".join(names),
+        )
+
+
+class FullStoryError(ConflictError):
+    """A story has as many characters as its page can show."""
+
+    def __init__(self) -> None:
+        super().__init__("This story has as many characters as a story can have. Begin another one.")
+
+
+class CodesUsedUpError(ConflictError):
+    """The highest number that a code can have is given."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no code left after the highest one.")
+
+
+class NotOfficialError(ConflictError):
+    """Only official characters are published without the market."""
+
+    def __init__(self) -> None:
+        super().__init__("This is a creator's character. It is published by submitting a listing.")
+
+
+class MovedOnError(StaleError):
+    """A version is not brought back over a draft that somebody saved in the meantime."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Someone saved this character in the meantime, and nothing was changed. Look at the comparison again, then restore."
+        )
+
+
+class UnusableVersionError(InvalidError):
+    """A version holds what the studio does not keep any more; `fields` says where and why."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("This version cannot be restored: some of it is beyond today's limits.", fields=fields)
 
 
 class TooManyPreviewsError(ConflictError):

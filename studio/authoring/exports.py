@@ -25,12 +25,13 @@ def export_card(
     character_id: UUID,
     to: str,
     as_: str,
+    version_number: int | None = None,
     now: datetime,
     source_url: str | None = None,
     keep_metadata: bool = False,
     is_public: bool = False,
 ) -> Export:
-    """The draft as card version `to` (v1, v2, v3) in a file `as_` (png, json, charx), with its portrait and assets.
+    """The draft, or one of its versions, as a card with its portrait and assets: V1, V2 or V3 by `to`, a file by `as_`.
 
     It starts from the document that the character came from, so unknown keys and their order survive; assets
     come from the file that was brought. Equal drafts at equal `now` give equal bytes.
@@ -41,14 +42,19 @@ def export_card(
     actor.must(Permission.CARD_EXPORT)
     character = queries.get_draft(session, actor=actor, character_id=character_id)
     source = queries.find_source(session, character_id=character.id)
-    picture = _original(session, storage, source, character) if keep_metadata else None
-    document, known = documents.read_of(session, character)
+    portrait_id = character.portrait_id
+    if version_number is None:
+        document, known = documents.read_of(session, character)
+    else:
+        version = queries.get_version(session, character_id=character.id, version_number=version_number)
+        document, known, portrait_id = version.card, None, version.portrait_id
+    picture = _original(session, storage, source, portrait_id) if keep_metadata else None
     return write_card(
         document,
         to=to,
         as_=as_,
         now=now,
-        picture=picture if picture is not None else _bytes_of(session, storage, character.portrait_id),
+        picture=picture if picture is not None else _bytes_of(session, storage, portrait_id),
         assets=_assets(session, storage, source),
         source_url=source_url,
         keep_metadata=keep_metadata,
@@ -64,9 +70,11 @@ def has_metadata(session: Session, character: Character) -> bool:
     return file is not None and bool(file.details.get("had_texts") or file.details.get("had_exif"))
 
 
-def _original(session: Session, storage: Storage, source: CardDocument | None, character: Character) -> bytes | None:
-    """The portrait as it stood in the card's file, where the character still shows that one."""
-    if source is None or source.portrait_id is None or source.portrait_id != character.portrait_id:
+def _original(
+    session: Session, storage: Storage, source: CardDocument | None, portrait_id: UUID | None
+) -> bytes | None:
+    """The portrait as it stood in the card's file, where that one is shown."""
+    if source is None or source.portrait_id is None or source.portrait_id != portrait_id:
         return None
     data = _bytes_of(session, storage, source.source_file_id)
     reading = read_card(data) if data is not None else None

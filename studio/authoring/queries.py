@@ -5,10 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only, undefer
 
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring.chat_settings import ContextSettings
+from studio.authoring.codes import Code
 from studio.authoring.models import (
     CardDocument,
     Character,
@@ -21,8 +22,10 @@ from studio.authoring.models import (
     FallbackReply,
     Greeting,
     GreetingKind,
+    ListedCharacter,
     Lorebook,
     LorebookEntry,
+    Story,
 )
 from studio.authoring.rules import WIDE_SIGNS, Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
@@ -31,6 +34,8 @@ from studio.media.models import MediaFile, MediaPurpose
 
 PAGE = 50
 _DUPLICATES = 10
+# What an integer of PostgreSQL holds.
+_LARGEST_NUMBER = 2**31 - 1
 
 
 def character_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -82,6 +87,22 @@ def _changed_by(actor: Actor) -> sa.ColumnElement[bool]:
     if actor.may(Permission.STORY_WRITE):
         criteria.append(Character.origin == CharacterOrigin.OFFICIAL)
     return sa.or_(sa.false(), *criteria)
+
+
+def may_write(actor: Actor, character: Character) -> bool:
+    """Whether the actor may change a character at hand: what `character_writable_by` says of its row."""
+    if character.trashed_at is not None:
+        return False
+    if actor.may(Permission.CHARACTER_WRITE_ANY):
+        return True
+    if character.origin is CharacterOrigin.OFFICIAL:
+        return actor.may(Permission.STORY_WRITE)
+    return actor.may(Permission.CHARACTER_WRITE_OWN) and character.owner_id == actor.user_id is not None
+
+
+def story_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Stories are the staff's; others meet their published characters."""
+    return sa.true() if actor.may(Permission.STORY_READ) else sa.false()
 
 
 def document_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -251,15 +272,130 @@ def get_document(session: Session, *, actor: Actor, document_id: UUID, lock: boo
     return document
 
 
-def list_versions(session: Session, *, character_id: UUID, limit: int = PAGE) -> Sequence[CharacterVersion]:
-    """The newest versions of a character, newest first."""
+def list_versions(
+    session: Session, *, character_id: UUID, before: int | None = None, limit: int = PAGE
+) -> Sequence[CharacterVersion]:
+    """Versions of a character, newest first, those below the number `before` where one is given, at most `limit`."""
     query = (
         sa.select(CharacterVersion)
         .where(CharacterVersion.character_id == character_id)
         .order_by(CharacterVersion.version_number.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(CharacterVersion.version_number < before)
     return session.scalars(query).all()
+
+
+def find_newest_version(session: Session, *, character_id: UUID) -> CharacterVersion | None:
+    """The version with the highest number, with its content."""
+    return session.scalar(
+        sa.select(CharacterVersion)
+        .where(CharacterVersion.character_id == character_id)
+        .order_by(CharacterVersion.version_number.desc())
+        .limit(1)
+        .options(undefer(CharacterVersion.card), undefer(CharacterVersion.studio))
+    )
+
+
+def get_version(session: Session, *, character_id: UUID, version_number: int) -> CharacterVersion:
+    """One version of a character that the caller was allowed to see, with its content; raises NotFoundError."""
+    if version_number > _LARGEST_NUMBER:
+        raise NotFoundError
+    version = session.scalar(
+        sa.select(CharacterVersion)
+        .where(CharacterVersion.character_id == character_id, CharacterVersion.version_number == version_number)
+        .options(undefer(CharacterVersion.card), undefer(CharacterVersion.studio))
+    )
+    if version is None:
+        raise NotFoundError
+    return version
+
+
+def find_listed_number(session: Session, *, character_id: UUID) -> int | None:
+    """The number of the version that others see, where the character is listed."""
+    return session.scalar(sa.select(ListedCharacter.version_number).where(ListedCharacter.character_id == character_id))
+
+
+def get_story(session: Session, *, actor: Actor, story_id: UUID, lock: bool = False) -> Story:
+    """The story, if the actor may see it, locked until the transaction ends where asked; raises NotFoundError."""
+    query = sa.select(Story).where(story_visible_to(actor), Story.id == story_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    story = session.scalar(query)
+    if story is None:
+        raise NotFoundError
+    return story
+
+
+def get_story_by_number(session: Session, *, actor: Actor, number: int) -> Story:
+    """The story whose code has this number, if the actor may see it; raises NotFoundError."""
+    story = session.scalar(sa.select(Story).where(story_visible_to(actor), Story.number == number))
+    if story is None:
+        raise NotFoundError
+    return story
+
+
+def get_official(session: Session, *, actor: Actor, code: Code) -> Character:
+    """The official character with this code, if the actor may see it; raises NotFoundError."""
+    character = session.scalar(
+        sa.select(Character).where(
+            character_visible_to(actor),
+            Character.story_number == code.story,
+            Character.code_number == code.character,
+        )
+    )
+    if character is None:
+        raise NotFoundError
+    return character
+
+
+def has_code(code: Code) -> sa.ColumnElement[bool]:
+    """Characters with this code, or of the story with it, however either is padded."""
+    story = Character.story_number == code.story
+    return sa.and_(story, Character.code_number == code.character) if code.is_character else story
+
+
+def list_cast(session: Session, *, story_id: UUID, with_trash: bool = False) -> list[Character]:
+    """The characters of a story that the caller was allowed to see, in their order, without their texts."""
+    trashed = sa.true() if with_trash else not_in_trash()
+    return list(
+        session.scalars(
+            sa.select(Character)
+            .where(Character.story_id == story_id, trashed)
+            .order_by(Character.story_position)
+            .options(
+                load_only(
+                    Character.name,
+                    Character.code,
+                    Character.status,
+                    Character.portrait_id,
+                    Character.story_position,
+                    Character.trashed_at,
+                )
+            )
+        )
+    )
+
+
+def count_cast(session: Session, *, story_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many characters each of these stories has."""
+    rows = session.execute(
+        sa.select(Character.story_id, sa.func.count())
+        .where(Character.story_id.in_(story_ids), not_in_trash())
+        .group_by(Character.story_id)
+    )
+    return {row[0]: row[1] for row in rows if row[0] is not None}
+
+
+def list_listed_numbers(session: Session, *, story_id: UUID) -> dict[UUID, int]:
+    """Which version others see of each listed character of a story."""
+    rows = session.execute(
+        sa.select(ListedCharacter.character_id, ListedCharacter.version_number)
+        .join(Character, Character.id == ListedCharacter.character_id)
+        .where(Character.story_id == story_id)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def same_content(session: Session, *, actor: Actor, content_hash: str) -> list[UUID]:

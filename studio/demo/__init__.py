@@ -16,7 +16,7 @@ from studio.authoring import card_imports, characters
 from studio.authoring.models import Character, ContentRating
 from studio.authoring.rules import ReplyDraft
 from studio.cards.writer import write_card
-from studio.demo import portraits
+from studio.demo import night_crossing, portraits
 from studio.kit.money import Money
 from studio.market import listings, queries, review, screening
 from studio.market.models import CharacterCategory, LicenseType
@@ -27,7 +27,7 @@ _CARDS = Path(__file__).parent / "cards"
 
 
 _FIRST, _SECOND = "creator@demo.example", "second@demo.example"
-_MODERATOR = "moderator@demo.example"
+_MODERATOR, _STAFF = "moderator@demo.example", "staff@demo.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ def load(
     session.flush()
     moderator = users[_MODERATOR]
     categories = {c.name: c for c in session.scalars(sa.select(CharacterCategory))}
+    night_crossing.load(session, storage=storage, staff=users[_STAFF], now=now - timedelta(hours=31))
     for place, listing in enumerate(LISTINGS, 1):
         moment = now - timedelta(hours=30 - 3 * place)
         owner = users[listing.owner]

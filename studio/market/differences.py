@@ -1,40 +1,15 @@
-"""What changed between two cards, word by word and Chinese by the character, at a bounded cost."""
+"""What changed between two cards, text by text."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from studio.cards.views import text_strings
-from studio.kit.matching import BoundedMatcher, Effort
+from studio.kit.differences import EFFORT, Piece, words
+from studio.kit.matching import Effort
 
 MOST_FIELDS = 60
-_MOST_WORDS = 1_500
-_MOST_SENTENCES = 3_000
-_LONGEST_PIECE = 4_000
 _SHORT = 100
-# Steps of comparing for all texts of a page together: about a second.
-_EFFORT = 5_000_000
-# A word keeps the blanks behind it: single blanks are everywhere, and would make comparing quadratic.
-_WORD = re.compile(r"[^\W\u2e80-\U0010ffff]+[ \t]*|\s+|.", re.DOTALL)
-_SENTENCE = re.compile(r"[^\n.!?。！？]*[\n.!?。！？]+\s*|[^\n.!?。！？]+")
-
-
-class Change(StrEnum):
-    """What became of a piece of text."""
-
-    SAME = "same"
-    GONE = "gone"
-    COME = "come"
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of text that stayed, went or came."""
-
-    change: Change
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +32,12 @@ def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differences:
     """The texts that differ between two JSON objects, in the order of the newer one, then what is gone."""
     old, new = _texts(before), _texts(after)
     changed = [path for path in (*new, *(path for path in old if path not in new)) if old.get(path) != new.get(path)]
-    effort = Effort(_EFFORT)
+    effort = Effort(EFFORT)
     fields = tuple(
         FieldDifference(path, words(old.get(path, ""), new.get(path, ""), effort=effort))
         for path in changed[:MOST_FIELDS]
     )
     return Differences(fields, more=max(0, len(changed) - MOST_FIELDS))
-
-
-def words(before: str, after: str, *, effort: Effort | None = None) -> tuple[Piece, ...]:
-    """`after` against `before`. What is long is compared by sentences first, and by words where little is left.
-
-    Joining what stayed and came gives `after`, joining what stayed and went gives `before`, up to the length at
-    which a single piece is cut. Where `effort` is used up, what differs is shown in larger pieces.
-    """
-    return tuple(_merged(_compared(before, after, effort or Effort(_EFFORT))))
-
-
-def shortened(piece: Piece) -> str:
-    """The text of a piece for a screen; a long one loses its middle."""
-    if len(piece.text) <= _LONGEST_PIECE:
-        return piece.text
-    half = _LONGEST_PIECE // 2
-    return f"{piece.text[:half]} … {piece.text[-half:]}"
 
 
 def _texts(document: Mapping[str, Any]) -> dict[str, str]:
@@ -97,65 +55,3 @@ def _texts(document: Mapping[str, Any]) -> dict[str, str]:
         else:
             found[path] = value
     return found
-
-
-def _compared(before: str, after: str, effort: Effort) -> Iterator[Piece]:
-    old, new = _WORD.findall(before), _WORD.findall(after)
-    start, end = _alike(old, new)
-    yield Piece(Change.SAME, "".join(new[:start]))
-    middle_old, middle_new = old[start : len(old) - end], new[start : len(new) - end]
-    if max(len(middle_old), len(middle_new)) <= _MOST_WORDS:
-        yield from _matched(middle_old, middle_new, effort)
-    else:
-        yield from _by_sentence("".join(middle_old), "".join(middle_new), effort)
-    yield Piece(Change.SAME, "".join(new[len(new) - end :]))
-
-
-def _by_sentence(before: str, after: str, effort: Effort) -> Iterator[Piece]:
-    old, new = _SENTENCE.findall(before), _SENTENCE.findall(after)
-    if max(len(old), len(new)) > _MOST_SENTENCES:
-        yield from (Piece(Change.GONE, before), Piece(Change.COME, after))
-        return
-    for kind, a, b, c, d in BoundedMatcher(old, new, effort=effort, autojunk=False).get_opcodes():
-        gone, come = "".join(old[a:b]), "".join(new[c:d])
-        if kind == "equal":
-            yield Piece(Change.SAME, come)
-            continue
-        gone_words, come_words = _WORD.findall(gone), _WORD.findall(come)
-        if 0 < max(len(gone_words), len(come_words)) <= _MOST_WORDS // 4:
-            yield from _matched(gone_words, come_words, effort)
-        else:
-            yield from (Piece(Change.GONE, gone), Piece(Change.COME, come))
-
-
-def _matched(old: Sequence[str], new: Sequence[str], effort: Effort) -> Iterator[Piece]:
-    for kind, a, b, c, d in BoundedMatcher(old, new, effort=effort, autojunk=False).get_opcodes():
-        if kind == "equal":
-            yield Piece(Change.SAME, "".join(new[c:d]))
-        else:
-            yield Piece(Change.GONE, "".join(old[a:b]))
-            yield Piece(Change.COME, "".join(new[c:d]))
-
-
-def _alike(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
-    """How many pieces are alike at the start, and at the end of what then is left."""
-    shorter = min(len(old), len(new))
-    start = next((place for place in range(shorter) if old[place] != new[place]), shorter)
-    left = shorter - start
-    end = next((place for place in range(left) if old[-1 - place] != new[-1 - place]), left)
-    return start, end
-
-
-def _merged(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    kept: Piece | None = None
-    for piece in pieces:
-        if not piece.text:
-            continue
-        if kept is not None and kept.change is piece.change:
-            kept = Piece(kept.change, kept.text + piece.text)
-            continue
-        if kept is not None:
-            yield kept
-        kept = piece
-    if kept is not None:
-        yield kept

@@ -19,7 +19,7 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring import listed, versions
 from studio.authoring import queries as characters
-from studio.authoring.models import Character, CharacterStatus, CharacterVersion
+from studio.authoring.models import Character, CharacterStatus, CharacterVersion, VersionOccasion
 from studio.kit.errors import NotFoundError
 from studio.kit.money import Money
 from studio.market import queries, rules
@@ -83,7 +83,9 @@ def submit(
         license_type=license_type,
         problems=_category_problems(session, category_id) | _sold_problems(session, character.id, license_type),
     )
-    version = versions.make(session, actor=actor, character_id=character.id, change_note="", now=now)
+    version = versions.make(
+        session, actor=actor, character_id=character.id, occasion=VersionOccasion.SUBMITTED, now=now
+    )
     content_hash = rules.listing_hash(
         version={"id": str(version.id), "hash": version.content_hash},
         texts=texts,

@@ -189,6 +189,25 @@ def find_newest_listing(session: Session, *, actor: Actor, character_id: UUID) -
     )
 
 
+def list_listings_of_versions(
+    session: Session, *, actor: Actor, character_id: UUID, numbers: Iterable[int]
+) -> Sequence[CharacterPublication]:
+    """The listings visible to the actor that offer one of these versions, newest first."""
+    wanted = list(numbers)
+    if not wanted:
+        return []
+    return session.scalars(
+        sa.select(CharacterPublication)
+        .where(
+            listing_visible_to(actor),
+            CharacterPublication.character_id == character_id,
+            CharacterPublication.version_number.in_(wanted),
+        )
+        .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
+        .limit(_MOST_HISTORY)
+    ).all()
+
+
 def version_of(session: Session, publication: CharacterPublication) -> CharacterVersion:
     """The version that a listing offers, with its card."""
     return session.scalars(
@@ -274,6 +293,35 @@ def feedback_for(session: Session, *, actor: Actor, character_id: UUID) -> list[
         return []
     decided = find_decision(session, actor=actor, publication_id=newest.id)
     return list(decided.feedback) if decided is not None else []
+
+
+def list_waiting_of(session: Session, *, actor: Actor, limit: int) -> list[tuple[CharacterPublication, int]]:
+    """The actor's own listings that wait for a moderator, or for them, newest first, each with how many reasons it has.
+
+    One that was sent back waits until a newer listing of its character speaks for it.
+    """
+    reasons = (
+        sa.select(sa.func.count())
+        .select_from(FieldComment)
+        .join(ReviewDecision, ReviewDecision.id == FieldComment.decision_id)
+        .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
+        .where(ReviewCase.publication_id == CharacterPublication.id)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        sa.select(CharacterPublication, reasons)
+        .where(
+            listing_managed_by(actor),
+            CharacterPublication.publisher_id == actor.user_id,
+            sa.or_(
+                CharacterPublication.status == PublicationStatus.PENDING,
+                sa.and_(CharacterPublication.status == PublicationStatus.REJECTED, sa.not_(is_superseded())),
+            ),
+        )
+        .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1] or 0) for row in rows]
 
 
 def creator_record(session: Session, *, actor: Actor, publisher_id: UUID) -> CreatorRecord:

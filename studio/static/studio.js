@@ -173,7 +173,7 @@
     if ((event.ctrlKey || event.metaKey) && key === "k") {
       event.preventDefault();
       open("palette");
-    } else if ((event.ctrlKey || event.metaKey) && key === "s") {
+    } else if ((event.ctrlKey || event.metaKey) && key === "s" && !event.shiftKey) {
       const save = one("[data-save]");
       if (!save) return;
       event.preventDefault();

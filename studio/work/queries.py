@@ -55,6 +55,18 @@ def list_jobs_about(
     return session.scalars(query).all()
 
 
+def list_open_own(session: Session, *, actor: Actor, limit: int) -> Sequence[JobRun]:
+    """The actor's own jobs that wait or run, newest first."""
+    if actor.user_id is None:
+        return []
+    return session.scalars(
+        sa.select(JobRun)
+        .where(JobRun.asked_by_id == actor.user_id, JobRun.state.in_(OPEN))
+        .order_by(JobRun.created_at.desc(), JobRun.id.desc())
+        .limit(limit)
+    ).all()
+
+
 def list_tray(
     session: Session, *, actor: Actor, now: datetime, recent: timedelta = timedelta(minutes=2), limit: int = 8
 ) -> Sequence[JobRun]:

@@ -21,12 +21,12 @@ from werkzeug.routing import Rule
 from admin_views.access import allows, is_public, route_permission
 from studio.accounts import audit
 from studio.accounts.models import AuditEntry, User, UserStatus
-from studio.accounts.permissions import NOBODY, Actor, RoleName
+from studio.accounts.permissions import NOBODY, SYSTEM, Actor, RoleName
 from studio.accounts.queries import audit_entry_visible_to, user_visible_to
 from studio.app import Studio, create_app
 from studio.authoring.batch_queries import batch_visible_to
-from studio.authoring.models import CardBatch, CardDocument, Character
-from studio.authoring.queries import character_visible_to, document_visible_to
+from studio.authoring.models import CardBatch, CardDocument, Character, Story
+from studio.authoring.queries import character_visible_to, document_visible_to, story_visible_to
 from studio.chat.models import ChatMessage, ChatSession, PromptRun, SavedTestPrompt, WritingAssist
 from studio.chat.queries import (
     assist_visible_to,
@@ -145,6 +145,7 @@ KINDS = (
         ),
     ),
     Kind(CardBatch, batch_visible_to, lambda world, owner, _: authoring.make_batch(world.session, actor=owner).id),
+    Kind(Story, story_visible_to, lambda world, _owner, _: authoring.make_story(world.session, staff=SYSTEM).id),
     Kind(CharacterPublication, listing_visible_to, _listing),
     Kind(
         CharacterCategory,

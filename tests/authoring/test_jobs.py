@@ -12,15 +12,15 @@ from jobs.resources import Resources
 from jobs.runtime import Runtime
 from studio import work
 from studio.accounts.permissions import RoleName
-from studio.authoring import card_imports
-from studio.authoring.models import CardDocument
+from studio.authoring import card_imports, dormancy
+from studio.authoring.models import CardDocument, Character, CharacterStatus
 from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
 from studio.media.models import MediaFile, MediaPurpose
 from studio.providers.storage import key_of
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_actor
-from tests.factories.authoring import card_file, import_character
+from tests.factories.authoring import card_file, import_character, make_character
 from tests.jobs.stage import settings_for
 
 
@@ -85,3 +85,23 @@ class TestSweepPreviews:
         assert not any(resources.storage.exists(key) for key in keys)
         with Session(resources.engine) as session:
             assert session.scalar(sa.select(sa.func.count()).select_from(CardDocument)) == 0
+
+
+class TestArchiveDormant:
+    def test_tells_first_and_archives_what_was_told_of(self, resources, runtime, writer):
+        now = utc_now()
+        with session_scope(resources.engine) as session:
+            fresh = make_character(session, owner=writer, now=now).id
+            sleepy = make_character(session, owner=writer, now=now - timedelta(days=340)).id
+            asleep = make_character(session, owner=writer, now=now - timedelta(days=400)).id
+            dormancy.tell(session, now=now - timedelta(days=31))
+            work.ask(session, "authoring.archive_dormant")
+        job = done(resources, runtime, "authoring.archive_dormant")
+        assert (job.state, job.result) == (JobState.SUCCEEDED, {"told": 1, "archived": 1})
+        with Session(resources.engine) as session:
+            states = {one: session.get_one(Character, one).status for one in (fresh, sleepy, asleep)}
+        assert states == {
+            fresh: CharacterStatus.DRAFT,
+            sleepy: CharacterStatus.DRAFT,
+            asleep: CharacterStatus.ARCHIVED,
+        }

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
-from studio.authoring import card_imports, characters, versions
+from studio.authoring import card_imports, characters, queries, versions
 from studio.authoring.errors import StaleCharacterError
 from studio.authoring.models import CardDocument, Character, CharacterVersion
 from studio.kit.db import session_scope
@@ -96,3 +96,43 @@ class TestMakeVersion:
         assert at_once(committed_database, make) == [1, 1, 1, 1]
         with session_scope(committed_database.engine) as session:
             assert session.scalar(sa.select(sa.func.count()).select_from(CharacterVersion)) == 1
+
+    def test_numbers_different_drafts_without_gap_or_double(self, committed_database, writer):
+        with session_scope(committed_database.engine) as session:
+            character_id = make_character(session, owner=writer).id
+        texts = iter(["one", "two", "three", "four"])
+
+        def save(session):
+            character = queries.get_writable(session, actor=writer, character_id=character_id)
+            characters.update(
+                session,
+                actor=writer,
+                character_id=character_id,
+                row_version=character.row_version,
+                changes={"description": next(texts)},
+                now=NOW,
+            )
+            return versions.make(session, actor=writer, character_id=character_id, now=NOW).version_number
+
+        assert sorted(at_once(committed_database, save)) == [1, 2, 3, 4]
+
+    def test_restores_once_for_all_clicks(self, committed_database, writer):
+        with session_scope(committed_database.engine) as session:
+            character = make_character(session, owner=writer, description="first")
+            versions.make(session, actor=writer, character_id=character.id, now=NOW)
+            characters.update(
+                session,
+                actor=writer,
+                character_id=character.id,
+                row_version=character.row_version,
+                changes={"description": "second"},
+                now=NOW,
+            )
+            character_id, row_version = character.id, character.row_version
+
+        def restore(session):
+            return versions.restore(
+                session, actor=writer, character_id=character_id, version_number=1, row_version=row_version, now=NOW
+            ).version.version_number
+
+        assert at_once(committed_database, restore) == [3, 3, 3, 3]

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from studio.accounts import demo_accounts
 from studio.accounts.models import AuditEntry, User
-from studio.authoring.models import CardDocument, Character
+from studio.authoring.models import CardDocument, Character, Story
 from studio.market.models import CharacterPublication, ReviewCase
 from studio.work.models import JobRun
 from tests.browser.stage import Person, Stage
@@ -48,11 +48,17 @@ def _pages(session, role: str) -> Iterator[str]:
         yield from (f"/listings/new?character_id={character}", "/search/", "/search/?q=茶馆&mode=both")
         yield from (f"/search/similar/{character}", "/jobs/", "/account/")
         yield from ("/test-chat/", f"/test-chat/{character}", "/assist/")
+        yield from (f"/characters/{character}/versions", f"/characters/{character}/versions/1")
+        yield f"/characters/{character}/versions/compare?from=1&to=draft"
     elif role == "moderator":
         other = session.scalar(owned.where(Character.name.contains("Odile")))
         yield from ("/review/", f"/review/{case}", f"/review/{case}/compare/{other}", "/listings/")
     elif role == "staff":
         job = session.scalar(sa.select(JobRun.id).order_by(JobRun.id).limit(1))
+        story = session.scalar(sa.select(Story.id).where(Story.code == "B001"))
+        official = session.scalar(sa.select(Character.id).where(Character.code == "B001C001"))
+        yield from ("/stories/", "/stories/new", f"/stories/{story}", f"/stories/{story}/delete")
+        yield from (f"/characters/{official}", f"/characters/{official}/edit")
         yield from ("/jobs/", f"/jobs/{job}", "/errors/", "/health/", "/categories/", "/categories/new", "/audit/")
     elif role == "admin":
         person = session.scalar(sa.select(User.id).where(User.email == "second@demo.example"))

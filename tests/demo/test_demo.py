@@ -17,9 +17,11 @@ class TestLoad:
         statuses = session.scalars(sa.select(CharacterPublication.status)).all()
         assert {PublicationStatus.APPROVED, PublicationStatus.PENDING, PublicationStatus.REJECTED} <= set(statuses)
         assert session.scalar(sa.select(sa.func.count()).select_from(ReviewCase)) == len(statuses)
-        characters = session.scalars(sa.select(Character)).all()
+        everybody = session.scalars(sa.select(Character)).all()
+        assert all(character.portrait_id for character in everybody)
+        characters = [one for one in everybody if one.owner_id is not None]
         assert len(characters) == len(demo.LISTINGS)
-        assert all(character.portrait_id for character in characters)
+        assert sorted(one.code for one in everybody if one.code) == ["B001C001", "B001C002"]
         replies = sa.select(sa.func.count()).select_from(FallbackReply)
         assert session.scalar(replies) == 3 * len(characters)
         assert not demo.load(session, storage=kept, now=now)

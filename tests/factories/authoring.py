@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor
-from studio.authoring import card_batches, card_imports, characters
-from studio.authoring.models import CardBatch, CardDocument, Character, CharacterStatus, OnDuplicate
+from studio.authoring import card_batches, card_imports, characters, official, stories
+from studio.authoring.models import CardBatch, CardDocument, Character, CharacterStatus, OnDuplicate, Story
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.cards.writer import write_card
 from studio.providers.storage import Storage
@@ -85,6 +85,16 @@ def make_character(
         character.status = status
         session.flush()
     return character
+
+
+def make_story(session: Session, *, staff: Actor, now: datetime = NOW, **values: Any) -> Story:
+    """A story of the staff's; its title is made up where none is given."""
+    return stories.create(session, actor=staff, now=now, **{"title": f"Story {next(_numbers)}", **values})
+
+
+def make_official(session: Session, *, staff: Actor, story: Story, name: str = "", now: datetime = NOW) -> Character:
+    """An official character of the story."""
+    return official.create(session, actor=staff, story_id=story.id, name=name or f"Officer {next(_numbers)}", now=now)
 
 
 def make_preview(

@@ -1,47 +1,8 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.market.differences import MOST_FIELDS, Change, Piece, between, words
+from studio.market.differences import MOST_FIELDS, between
 from studio.market.marking import segments
-
-TEXT = st.text(alphabet="ab .\n灯塔守护。", max_size=200)
-
-
-def joined(pieces, *changes):
-    return "".join(piece.text for piece in pieces if piece.change in changes)
-
-
-class TestWords:
-    def test_marks_english_by_the_word(self):
-        assert words("a quiet keeper", "a proud keeper") == (
-            Piece(Change.SAME, "a "),
-            Piece(Change.GONE, "quiet "),
-            Piece(Change.COME, "proud "),
-            Piece(Change.SAME, "keeper"),
-        )
-
-    def test_marks_chinese_by_the_character(self):
-        assert words("灯塔的守护人", "灯塔的看守人") == (
-            Piece(Change.SAME, "灯塔的"),
-            Piece(Change.COME, "看"),
-            Piece(Change.SAME, "守"),
-            Piece(Change.GONE, "护"),
-            Piece(Change.SAME, "人"),
-        )
-
-    @given(TEXT, TEXT)
-    def test_loses_nothing(self, before, after):
-        pieces = words(before, after)
-        assert joined(pieces, Change.SAME, Change.COME) == after
-        assert joined(pieces, Change.SAME, Change.GONE) == before
-
-    @pytest.mark.parametrize("unit", ["的", "a ", "灯塔。", "word other. ", "\n"])
-    def test_long_texts_lose_nothing_either(self, unit):
-        before, after = unit * 20_000, "x" + unit * 10_000 + "new words here. " + unit * 9_999
-        pieces = words(before, after)
-        assert joined(pieces, Change.SAME, Change.COME) == after
-        assert joined(pieces, Change.SAME, Change.GONE) == before
 
 
 class TestBetween:

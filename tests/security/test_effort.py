@@ -15,10 +15,10 @@ from admin_views.forms import marked
 from studio.accounts.models import User
 from studio.accounts.permissions import RoleName
 from studio.cards import macros
+from studio.kit import differences
 from studio.kit.errors import InvalidError
 from studio.kit.matching import BoundedMatcher, Effort
 from studio.kit.money import parse_price
-from studio.market import differences
 from studio.market.checks import hidden, submission
 from studio.market.checks.submission import Submission
 from tests.admin_views.conftest import token_of

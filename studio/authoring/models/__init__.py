@@ -20,13 +20,14 @@ from studio.authoring.models.characters import (
     Greeting,
     GreetingKind,
 )
+from studio.authoring.models.dormancy import DormancyNotice
 from studio.authoring.models.labels import ContentRating, ContentWarning, License
 from studio.authoring.models.limits import NAME_LENGTH, REPLY_LENGTH, SHORT_LENGTH, TEXT_LENGTH, TITLE_LENGTH
 from studio.authoring.models.lorebooks import Lorebook, LorebookEntry, LorebookState
 from studio.authoring.models.opinions import CharacterRating, UserFavorite
 from studio.authoring.models.stories import Story
 from studio.authoring.models.tags import ListedTag
-from studio.authoring.models.versions import CharacterVersion, ListedCharacter
+from studio.authoring.models.versions import CharacterVersion, ListedCharacter, VersionOccasion
 from studio.authoring.models.voices import VoiceConfiguration
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "ContentWarning",
     "ContextAwarenessConfig",
     "DocumentState",
+    "DormancyNotice",
     "FallbackReply",
     "Greeting",
     "GreetingKind",
@@ -64,5 +66,6 @@ __all__ = [
     "OnDuplicate",
     "Story",
     "UserFavorite",
+    "VersionOccasion",
     "VoiceConfiguration",
 ]

@@ -65,7 +65,18 @@ class Character(Identified, Timestamped, RowVersioned, Base):
         # What is in the trash is met by nobody.
         sa.CheckConstraint("trashed_at IS NULL OR status <> 'published'", name="trash_is_not_published"),
         sa.CheckConstraint("trashed_by_id IS NULL OR trashed_at IS NOT NULL", name="trashed_by_goes_with_trashed_at"),
-        sa.CheckConstraint("code ~ '^B[0-9]+C[0-9]+$'", name="code_is_b_and_c_with_numbers"),
+        sa.CheckConstraint("code ~ '^B[0-9]{1,9}C[0-9]{1,9}$'", name="code_is_b_and_c_with_numbers"),
+        # B1C1 and B001C001 are one code.
+        sa.UniqueConstraint("story_number", "code_number", name="uq_characters_story_number_code_number"),
+        sa.CheckConstraint("(story_position IS NULL) = (story_id IS NULL)", name="story_position_goes_with_story"),
+        # Deferred, so that two characters can change places.
+        sa.UniqueConstraint(
+            "story_id",
+            "story_position",
+            name="uq_characters_story_id_story_position",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
         sa.CheckConstraint("length(btrim(name)) > 0", name="name_is_not_blank"),
         sa.CheckConstraint("cardinality(tags) <= 100", name="tags_are_at_most_100"),
         sa.CheckConstraint(
@@ -109,8 +120,14 @@ class Character(Identified, Timestamped, RowVersioned, Base):
     legacy_id: Mapped[str | None] = mapped_column(unique=True)
     origin: Mapped[CharacterOrigin] = mapped_column(stored(CharacterOrigin, "origin"), default=CharacterOrigin.CREATOR)
     owner_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT", index=False)
-    story_id: Mapped[UUID | None] = refers_to("stories.id", ondelete="RESTRICT")
+    story_id: Mapped[UUID | None] = refers_to("stories.id", ondelete="RESTRICT", index=False)
+    story_position: Mapped[int | None]
     code: Mapped[str | None] = mapped_column(unique=True)
+    # What the code says, for sorting and for finding however it is padded.
+    story_number: Mapped[int | None] = mapped_column(
+        sa.Computed("(substring(split_part(code, 'C', 1), 2))::integer", persisted=True)
+    )
+    code_number: Mapped[int | None] = mapped_column(sa.Computed("(split_part(code, 'C', 2))::integer", persisted=True))
     status: Mapped[CharacterStatus] = mapped_column(stored(CharacterStatus, "status"), default=CharacterStatus.DRAFT)
 
     name: Mapped[str]
@@ -146,6 +163,9 @@ class Character(Identified, Timestamped, RowVersioned, Base):
     is_context_aware: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     # How many tokens the model reads at once: what the editor's bar compares the character's texts with.
     context_tokens: Mapped[int] = mapped_column(default=8192, server_default="8192")
+
+    # When its author last said that the draft is to stay, without changing it.
+    kept_at: Mapped[datetime | None]
 
     # Computed on every save by `studio.authoring.rules`: what the card says (not when), and what search reads.
     content_hash: Mapped[str] = mapped_column(default="", server_default="", index=True)

@@ -14,13 +14,18 @@ class Story(Identified, Timestamped, RowVersioned, Base):
 
     __tablename__ = "stories"
     __table_args__ = (
-        sa.CheckConstraint("code ~ '^B[0-9]+$'", name="code_is_b_and_a_number"),
+        sa.CheckConstraint("code ~ '^B[0-9]{1,9}$'", name="code_is_b_and_a_number"),
+        # B1 and B001 are one code.
+        sa.UniqueConstraint("number", name="uq_stories_number"),
+        sa.Index("ix_stories_title_id", "title", "id"),
         at_most("title", TITLE_LENGTH),
         at_most("description", TEXT_LENGTH),
     )
 
     legacy_id: Mapped[str | None] = mapped_column(unique=True)
     code: Mapped[str] = mapped_column(unique=True)
+    # What the code says, for sorting and for finding however it is padded.
+    number: Mapped[int] = mapped_column(sa.Computed("(substring(code, 2))::integer", persisted=True))
     title: Mapped[str]
     description: Mapped[str] = mapped_column(default="", server_default="")
     cover_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="SET NULL")

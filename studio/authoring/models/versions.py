@@ -1,13 +1,25 @@
 """Tables of what stays: immutable versions, and what others may find of the live one."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from studio.kit.orm import Base, Identified, refers_to
+from studio.kit.orm import Base, Identified, refers_to, stored
+
+
+class VersionOccasion(StrEnum):
+    """What a version was made by."""
+
+    SAVED = "saved"
+    SUBMITTED = "submitted"
+    PUBLISHED = "published"
+    RESTORED = "restored"
+    KEPT = "kept"
+    """Before another version took the draft's place."""
 
 
 class CharacterVersion(Identified, Base):
@@ -17,6 +29,11 @@ class CharacterVersion(Identified, Base):
     __table_args__ = (
         sa.UniqueConstraint("character_id", "version_number", name="uq_character_versions_character_id_version_number"),
         sa.CheckConstraint("version_number > 0", name="version_number_starts_at_one"),
+        # Where a version took the draft's place, two versions say which: the one kept before, and the one made of it.
+        sa.CheckConstraint(
+            "(occasion IN ('restored', 'kept')) = (restored_from IS NOT NULL)", name="restored_from_goes_with_occasion"
+        ),
+        sa.Index("ix_character_versions_created_by_id_created_at", "created_by_id", "created_at"),
     )
 
     character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE", index=False)
@@ -28,7 +45,11 @@ class CharacterVersion(Identified, Base):
     portrait_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="RESTRICT")
     content_hash: Mapped[str]
     change_note: Mapped[str] = mapped_column(default="", server_default="")
-    created_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL")
+    occasion: Mapped[VersionOccasion] = mapped_column(
+        stored(VersionOccasion, "occasion"), default=VersionOccasion.SAVED, server_default=VersionOccasion.SAVED
+    )
+    restored_from: Mapped[int | None]
+    created_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL", index=False)
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 
