@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := @$(PYTHON) -I studio/bootstrap.py
 BABEL := PYTHONPATH=. $(BIN)/pybabel -q
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock format clean
+.PHONY: help setup run test check nightly bench lock format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ test: ## Run the whole suite
 check: ## Lint, format, types, import contracts, dependencies
 	$(SETUP) dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/deptry .
+
+nightly: ## Play 2,000 lives of 50 steps against the ledger, with threads (an hour or more)
+	$(SETUP) dev
+	@STUDIO_NIGHTLY_RUNS=2000 $(BIN)/python -m pytest -n 0 tests/market/test_money_machine.py $(ARGS)
 
 bench: ## Measure against stock Flask-Admin, Django and plain RQ; writes var/bench/results.json
 	$(SETUP) bench

@@ -22,6 +22,7 @@ MODULES = (
     "media",
     "market",
     "review",
+    "money",
     "work",
     "bulk",
     "exports",

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_datetime
 from flask_babel import lazy_gettext as _l
 
+from admin_views import money_labels
 from admin_views.base import StudioView, expose
 from admin_views.job_labels import job_label
 from admin_views.listing import counted
@@ -23,7 +24,9 @@ from studio.authoring.queries import not_in_trash
 from studio.kit.clock import utc_now
 from studio.market import queries as market
 from studio.market import review
+from studio.market.ledger import balances_of
 from studio.market.models import ReviewCase
+from studio.market.money_queries import last_check
 from studio.operations import health
 from studio.operations import queries as operations
 from studio.work import queries as work
@@ -59,6 +62,10 @@ class HomeView(StudioView):
             context["moderator"] = self._moderator(actor)
         if actor.may(Permission.JOB_READ_ANY):
             context["operations"] = self._operations(actor)
+        if actor.may(Permission.MONEY_READ_ANY):
+            context["money"] = last_check(self.session)
+        if actor.may(Permission.EARNINGS_READ_OWN) and actor.user_id is not None:
+            context["balances"] = balances_of(self.session, creator_id=actor.user_id)
         if actor.may(Permission.PERSON_READ):
             context["people"] = self._people(actor)
         return self.render(
@@ -66,6 +73,7 @@ class HomeView(StudioView):
             has=current_app.view_functions,
             job_label=job_label,
             occasion_label=occasion_label,
+            **money_labels.labels(),
             **context,
         )
 

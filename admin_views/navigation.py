@@ -10,6 +10,7 @@ SECTIONS: tuple[tuple[str, Any], ...] = (
     ("", ""),
     ("studio", _l("Studio")),
     ("market", _l("Market")),
+    ("money", _l("Money")),
     ("operations", _l("Operations")),
     ("people", _l("People")),
 )

@@ -21,7 +21,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 
 import admin_views
-from admin_views import errors, headers, i18n, preferences, probes, rendering
+from admin_views import errors, headers, i18n, payment_events, preferences, probes, rendering
 from admin_views.access import declare_public, only_reads
 from admin_views.bounded_request import BoundedRequest
 from admin_views.resources import Resources
@@ -194,7 +194,7 @@ def create_app(settings: Settings, *, connection: sa.Connection | None = None) -
         )
         app.extensions["studio"] = resources
         work.set_nudge(queue.nudge(queue_connection))
-        CSRFProtect(app)
+        csrf = CSRFProtect(app)
         declare_public(app, ("static",))
         headers.init_headers(app)
         i18n.init_i18n(app)
@@ -203,6 +203,7 @@ def create_app(settings: Settings, *, connection: sa.Connection | None = None) -
         init_sign_in(app, resources)
         preferences.init_preferences(app)
         probes.init_probes(app)
+        payment_events.init_payment_events(app, csrf)
         admin_views.register(app, resources)
 
     @app.after_request

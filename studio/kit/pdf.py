@@ -7,6 +7,7 @@ from datetime import datetime
 import pylopdf_fonts_zh_cn
 from fpdf import FPDF, XPos, YPos
 from fpdf.enums import Align, TableCellFillMode
+from fpdf.fonts import FontFace
 
 _FONT = "Noto Sans SC"
 _INK = (29, 42, 38)
@@ -77,7 +78,7 @@ def write(sheet: Sheet) -> bytes:
         borders_layout="HORIZONTAL_LINES",
         line_height=6,
         cell_fill_mode=TableCellFillMode.NONE,
-        headings_style=None,
+        headings_style=FontFace(color=_FAINT),
     ) as table:
         table.row(list(sheet.header))
         for line in sheet.rows:

@@ -135,7 +135,8 @@ def _values(posting: Posting) -> dict[str, Any]:
         "payout_id": posting.payout_id,
         "note": posting.note,
     }
-    for n, entry in enumerate(posting.entries):
+    # In one order everywhere: two postings that both make accounts never wait for each other.
+    for n, entry in enumerate(sorted(posting.entries, key=lambda entry: entry.account.id)):
         values |= {
             f"account{n}": entry.account.id,
             f"kind{n}": entry.account.kind.value,

@@ -40,6 +40,9 @@ def receive(
     event = provider.event(body, signature, now=now)
     if event is None:
         return EventOutcome.IGNORED
+    # The purchase is locked before the event, as by whoever applies what waited: so nobody waits for the other.
+    purchase_id = _find(session, provider.name, event)
+    purchase = purchases.locked(session, purchase_id) if purchase_id is not None else None
     made = session.execute(
         insert(PaymentEvent)
         .values(
@@ -58,17 +61,17 @@ def receive(
     row = session.get_one(PaymentEvent, (provider.name, event.id), with_for_update=True, populate_existing=True)
     if made is None and row.outcome is not EventOutcome.WAITING:
         return EventOutcome.IGNORED
-    outcome = _apply(session, row, event, policy=policy, now=now)
+    if purchase is None:
+        return EventOutcome.WAITING
+    outcome = _apply(session, row, event, purchase=purchase, policy=policy, now=now)
     if outcome is EventOutcome.APPLIED:
-        _apply_waiting(session, row, policy=policy, now=now)
+        _apply_waiting(session, row, purchase=purchase, policy=policy, now=now)
     return outcome
 
 
-def _apply(session: Session, row: PaymentEvent, event: Event, *, policy: Policy, now: datetime) -> EventOutcome:
-    purchase_id = _find(session, row.provider, event)
-    if purchase_id is None:
-        return EventOutcome.WAITING
-    purchase = purchases.locked(session, purchase_id)
+def _apply(
+    session: Session, row: PaymentEvent, event: Event, *, purchase: Purchase, policy: Policy, now: datetime
+) -> EventOutcome:
     row.purchase_id = purchase.id
     try:
         is_done = _DOERS[event.kind](session, purchase, event, policy, now)
@@ -89,7 +92,9 @@ def _apply(session: Session, row: PaymentEvent, event: Event, *, policy: Policy,
     return row.outcome
 
 
-def _apply_waiting(session: Session, applied: PaymentEvent, *, policy: Policy, now: datetime) -> None:
+def _apply_waiting(
+    session: Session, applied: PaymentEvent, *, purchase: Purchase, policy: Policy, now: datetime
+) -> None:
     """What came too early about the same payment has its turn, in the order in which it happened."""
     if applied.payment_reference is None:
         return
@@ -105,7 +110,7 @@ def _apply_waiting(session: Session, applied: PaymentEvent, *, policy: Policy, n
         .with_for_update()
     ).all()
     for row in waiting:
-        _apply(session, row, _event(row), policy=policy, now=now)
+        _apply(session, row, _event(row), purchase=purchase, policy=policy, now=now)
 
 
 def _find(session: Session, provider: str, event: Event) -> UUID | None:

@@ -7,7 +7,7 @@ no route was about before needs a line in `KINDS`.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,7 +35,16 @@ from studio.chat.queries import (
     run_visible_to,
     session_visible_to,
 )
-from studio.market.models import CharacterCategory, CharacterPublication, ReviewCase
+from studio.market.models import (
+    CharacterCategory,
+    CharacterPublication,
+    CreatorEarnings,
+    Payout,
+    PayoutStatus,
+    Purchase,
+    ReviewCase,
+)
+from studio.market.money_queries import payout_visible_to, purchase_visible_to, statement_visible_to
 from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
 from studio.media.models import MediaFile
 from studio.media.queries import file_visible_to
@@ -44,9 +53,10 @@ from studio.operations.queries import bulk_run_visible_to, error_visible_to, lis
 from studio.work.models import JobRun
 from studio.work.queries import job_visible_to
 from tests.admin_views.conftest import signed_in, token_of
-from tests.factories import accounts, authoring, chat, market, media, work
+from tests.factories import accounts, authoring, chat, market, media, money, work
 
 PUBLIC = {
+    "payment_events.receive",
     "preferences.locale",
     "preferences.theme",
     "probes.live",
@@ -135,7 +145,54 @@ def _export(world: World, owner: Actor, _is_live: bool) -> UUID:
     return made.id
 
 
+def _purchase(world: World, owner: Actor, is_live: bool) -> UUID:
+    offer = money.make_offer(world.session, owner=accounts.make_actor(world.session, RoleName.CREATOR), now=world.now)
+    do = money.buy if is_live else money.begin
+    return do(world.session, buyer=owner, offer=offer, now=world.now).id
+
+
+def _statement(world: World, owner: Actor, _is_live: bool) -> UUID:
+    character = authoring.make_character(world.session, owner=owner, now=world.now)
+    row = CreatorEarnings(
+        creator_id=owner.user_id,
+        character_id=character.id,
+        character_name=character.name,
+        creator_name=owner.name,
+        period_start=date(2026, 10, 1),
+        period_end=date(2026, 11, 1),
+        currency="USD",
+        downloads=0,
+        line_count=1,
+        gross_minor=1,
+        fee_minor=0,
+        net_minor=1,
+        content_hash="0" * 64,
+        closed_at=world.now,
+    )
+    world.session.add(row)
+    world.session.flush()
+    return row.id
+
+
+def _payout(world: World, owner: Actor, is_live: bool) -> UUID:
+    row = Payout(
+        batch_key=uuid4().hex,
+        creator_id=owner.user_id,
+        # Nobody has two of one currency under way.
+        currency="EUR" if is_live else "USD",
+        amount_minor=1,
+        status=PayoutStatus.HELD,
+        provider="local",
+    )
+    world.session.add(row)
+    world.session.flush()
+    return row.id
+
+
 KINDS = (
+    Kind(Purchase, purchase_visible_to, _purchase),
+    Kind(CreatorEarnings, statement_visible_to, _statement),
+    Kind(Payout, payout_visible_to, _payout),
     Kind(Character, character_visible_to, _character),
     Kind(
         CardDocument,
@@ -194,6 +251,7 @@ ARGUMENTS = {
     "file_id": MediaFile,
     "job_id": JobRun,
     "publication_id": CharacterPublication,
+    "purchase_id": Purchase,
     "user_id": User,
 }
 """What an id of this name is about; a `row_id` is about its view's model."""

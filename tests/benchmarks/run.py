@@ -22,7 +22,16 @@ from rich.table import Table
 from studio.settings import ROOT
 from tests.benchmarks.harness import Context, Result, machine
 
-NAMES = ("semantic_search", "embedding_job", "recovery", "character_list", "bulk_import", "card_export")
+NAMES = (
+    "semantic_search",
+    "embedding_job",
+    "recovery",
+    "character_list",
+    "bulk_import",
+    "card_export",
+    "ledger_posting",
+    "month_close",
+)
 """Each is a module beside this one with `run(context) -> list[Result]`: a new one needs its name here and nothing else."""
 
 LONGEST = 28 * 60.0

@@ -154,7 +154,7 @@ class TestChecks:
     @pytest.mark.parametrize(
         ("planted", "check"),
         [
-            ("UPDATE ledger_entries SET amount_minor = amount_minor - 1 WHERE ordinal = 0", "unbalanced_posting"),
+            ("UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE amount_minor > 5", "unbalanced_posting"),
             ("DELETE FROM ledger_entries WHERE ordinal = 1", "unbalanced_posting"),
             ("DELETE FROM ledger_transactions WHERE kind = 'refund'", "refund_not_in_ledger"),
             ("UPDATE transactions SET price_minor = price_minor + 1, fee_minor = fee_minor + 1", "sale_not_in_ledger"),

@@ -1,0 +1,190 @@
+"""What was earned over time and with which character, for creators about themselves and for staff about the platform."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor, Permission
+from studio.authoring.models import Character
+from studio.market.models import (
+    CREATOR_ACCOUNTS,
+    AccountKind,
+    CharacterDownload,
+    LedgerAccount,
+    LedgerEntry,
+    LedgerTransaction,
+    Payout,
+    PayoutStatus,
+    PostingKind,
+)
+from studio.market.statements import EARNING
+
+_MOST_MONTHS = 36
+_WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What one month brought in one currency."""
+
+    begins_at: datetime
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterEarnings:
+    """What one character brought in one currency."""
+
+    character_id: UUID
+    name: str
+    sales: int
+    gross_minor: int
+    fee_minor: int
+    net_minor: int
+    downloads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What the platform took in one currency since a moment."""
+
+    currency: str
+    gross_minor: int
+    revenue_minor: int
+    dispute_fees_minor: int
+
+
+def by_month(session: Session, *, creator_id: UUID, currency: str, since: datetime) -> list[Month]:
+    """A creator's net earnings by month, UTC, oldest first; months without any are left out."""
+    month = sa.func.date_trunc("month", LedgerTransaction.occurred_at, "UTC")
+    rows = session.execute(
+        sa.select(month, sa.func.sum(LedgerEntry.amount_minor))
+        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(
+            LedgerTransaction.creator_id == creator_id,
+            LedgerTransaction.currency == currency,
+            LedgerTransaction.kind.in_(EARNING),
+            LedgerTransaction.occurred_at >= since,
+            LedgerAccount.kind.in_(CREATOR_ACCOUNTS),
+        )
+        .group_by(month)
+        .order_by(month)
+        .limit(_MOST_MONTHS)
+    )
+    return [Month(at, int(amount)) for at, amount in rows]
+
+
+def by_character(
+    session: Session, *, creator_id: UUID, currency: str, since: datetime, limit: int = 50
+) -> list[CharacterEarnings]:
+    """What each of a creator's characters brought since a moment, most first."""
+    amount = LedgerEntry.amount_minor
+    net = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind.in_(CREATOR_ACCOUNTS)), 0)
+    fee = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind == AccountKind.PLATFORM_REVENUE), 0)
+    sales = sa.func.count(sa.distinct(LedgerTransaction.id)).filter(LedgerTransaction.kind == PostingKind.SALE)
+    fetched = (
+        sa.select(sa.func.count())
+        .where(
+            CharacterDownload.character_id == Character.id,
+            CharacterDownload.currency == currency,
+            CharacterDownload.downloaded_at >= since,
+        )
+        .correlate(Character)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        sa.select(Character.id, Character.name, sales, fee, net, fetched)
+        .join(LedgerTransaction, LedgerTransaction.character_id == Character.id)
+        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(
+            LedgerTransaction.creator_id == creator_id,
+            LedgerTransaction.currency == currency,
+            LedgerTransaction.kind.in_(EARNING),
+            LedgerTransaction.occurred_at >= since,
+        )
+        .group_by(Character.id)
+        .order_by(net.desc(), Character.id)
+        .limit(limit)
+    )
+    return [
+        CharacterEarnings(character_id, name, count, int(net_) + int(fee_), int(fee_), int(net_), downloads)
+        for character_id, name, count, fee_, net_, downloads in rows
+    ]
+
+
+def flows(session: Session, *, actor: Actor, since: datetime) -> list[Flow]:
+    """What was sold, and what the platform kept and paid for disputes, by currency since a moment."""
+    actor.must(Permission.MONEY_READ_ANY)
+    amount = LedgerEntry.amount_minor
+
+    def of(kind: AccountKind, kinds: Sequence[PostingKind]) -> sa.ColumnElement[int]:
+        chosen = sa.and_(LedgerAccount.kind == kind, LedgerTransaction.kind.in_(kinds))
+        return sa.func.coalesce(sa.func.sum(amount).filter(chosen), 0)
+
+    rows = session.execute(
+        sa.select(
+            LedgerTransaction.currency,
+            -of(AccountKind.PROVIDER, EARNING),
+            of(AccountKind.PLATFORM_REVENUE, EARNING),
+            -of(AccountKind.PROVIDER_FEES, [PostingKind.DISPUTE_FEE]),
+        )
+        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(LedgerTransaction.occurred_at >= since)
+        .group_by(LedgerTransaction.currency)
+        .order_by(LedgerTransaction.currency)
+    )
+    return [Flow(currency, int(gross), int(revenue), int(fees)) for currency, gross, revenue, fees in rows]
+
+
+def revenue_by_month(session: Session, *, actor: Actor, currency: str, since: datetime) -> list[Month]:
+    """The platform's revenue by month, UTC, oldest first."""
+    actor.must(Permission.MONEY_READ_ANY)
+    month = sa.func.date_trunc("month", LedgerTransaction.occurred_at, "UTC")
+    rows = session.execute(
+        sa.select(month, sa.func.sum(LedgerEntry.amount_minor))
+        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(
+            LedgerTransaction.currency == currency,
+            LedgerTransaction.occurred_at >= since,
+            LedgerAccount.kind == AccountKind.PLATFORM_REVENUE,
+        )
+        .group_by(month)
+        .order_by(month)
+        .limit(_MOST_MONTHS)
+    )
+    return [Month(at, int(amount)) for at, amount in rows]
+
+
+def payouts_by_status(session: Session, *, actor: Actor, since: datetime) -> list[tuple[PayoutStatus, str, int, int]]:
+    """How many payouts stand where, by currency, and what they come to; those over before `since` are left out."""
+    actor.must(Permission.MONEY_READ_ANY)
+    rows = session.execute(
+        sa.select(Payout.status, Payout.currency, sa.func.count(), sa.func.sum(Payout.amount_minor))
+        .where(Payout.created_at >= since)
+        .group_by(Payout.status, Payout.currency)
+        .order_by(Payout.status, Payout.currency)
+    )
+    return [(status, currency, count, int(amount)) for status, currency, count, amount in rows]
+
+
+def troubled_payouts(session: Session, *, actor: Actor, stuck_before: datetime, limit: int = 20) -> list[Payout]:
+    """Payouts that a person must look at: held, failed of late, or on their way for too long."""
+    actor.must(Permission.MONEY_READ_ANY)
+    is_stuck = sa.and_(Payout.status == PayoutStatus.PROCESSING, Payout.started_at < stuck_before)
+    is_fresh_failure = sa.and_(Payout.status == PayoutStatus.FAILED, Payout.ended_at > stuck_before - _WEEK)
+    return list(
+        session.scalars(
+            sa.select(Payout)
+            .where(sa.or_(Payout.status == PayoutStatus.HELD, is_stuck, is_fresh_failure))
+            .order_by(Payout.created_at.desc(), Payout.id.desc())
+            .limit(limit)
+        )
+    )

@@ -1,0 +1,338 @@
+"""The screens of money: what each person sees and may do, over HTTP."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pypdfium2
+import pytest
+import sqlalchemy as sa
+
+from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
+from studio.market import invariants, payouts, purchases, statements
+from studio.market.models import (
+    CharacterDownload,
+    CreatorEarnings,
+    LedgerTransaction,
+    LicenseType,
+    MoneyCheck,
+    PaymentEvent,
+    Payout,
+    PayoutStatus,
+    Purchase,
+    PurchaseStatus,
+)
+from studio.market.statements import Period
+from studio.providers.payments import EventKind
+from tests.admin_views.conftest import signed_in
+from tests.factories.accounts import make_user
+from tests.factories.money import POLICY, begin, buy, make_offer, tell
+from tests.market.test_payouts import earn
+
+
+@pytest.fixture
+def creator(session):
+    return make_user(session, RoleName.CREATOR, name="林晚")
+
+
+@pytest.fixture
+def buyer(session):
+    return make_user(session, RoleName.CREATOR)
+
+
+@pytest.fixture
+def staff(session):
+    return make_user(session, RoleName.STAFF)
+
+
+@pytest.fixture
+def offer(session, creator):
+    return make_offer(session, owner=creator.actor, now=utc_now(), title="灯塔看守人")
+
+
+@pytest.fixture
+def client_of(app, session):
+    def make(person):
+        session.flush()
+        return signed_in(app.test_client(), person)
+
+    return make
+
+
+@pytest.fixture
+def counted(session):
+    """Every statement that reaches PostgreSQL."""
+    seen = []
+    connection = session.connection()
+
+    def note(_conn, _cursor, statement, *_):
+        if not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+            seen.append(statement)
+
+    sa.event.listen(connection, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(connection, "before_cursor_execute", note)
+
+
+def text(answer):
+    return answer.get_data(as_text=True)
+
+
+class TestBuying:
+    def test_goes_from_the_shop_to_the_file(self, session, client_of, post, buyer, offer):
+        client = client_of(buyer)
+        assert "灯塔看守人" in text(client.get("/shop/"))
+        page = text(client.get(f"/shop/{offer.id}"))
+        assert "no money moves" in page
+        bought = post(client, f"/shop/{offer.id}/buy", key="k")
+        assert bought.status_code == 303
+        assert post(client, f"/shop/{offer.id}/buy", key="k").location == bought.location
+        to_pay = post(client, f"{bought.location}/pay")
+        assert to_pay.location.startswith("/test-payments/")
+        assert "no money moves" in text(client.get(to_pay.location))
+        post(client, f"{to_pay.location}/answer", how="twice")
+        session.expire_all()
+        purchase = session.scalars(sa.select(Purchase)).one()
+        assert purchase.status is PurchaseStatus.PAID
+        link = post(client, f"{bought.location}/download", version="1", form="json")
+        assert link.headers["Cache-Control"] == "private, no-store"
+        file = client.get(link.location)
+        assert (file.status_code, file.headers["Cache-Control"]) == (200, "private, no-store")
+        assert "A keeper of an old lighthouse" in text(file)
+        assert client.get(link.location).status_code == 410
+        session.expire_all()
+        assert session.scalars(sa.select(CharacterDownload.downloaded_at)).one() is not None
+
+    def test_of_what_is_free_asks_for_no_money(self, session, client_of, post, buyer, creator):
+        offer = make_offer(session, owner=creator.actor, now=utc_now(), price=0)
+        answer = post(client_of(buyer), f"/shop/{offer.id}/buy", key="k")
+        assert session.scalars(sa.select(Purchase.status)).one() is PurchaseStatus.PAID
+        assert answer.status_code == 303
+
+    def test_that_fails_says_so_and_can_be_begun_again(self, session, client_of, post, buyer, offer):
+        client = client_of(buyer)
+        where = post(client, f"/shop/{offer.id}/buy", key="k").location
+        pay = post(client, f"{where}/pay").location
+        post(client, f"{pay}/answer", how="fail")
+        assert "The payment was refused" in text(client.get(where))
+        assert post(client, f"/shop/{offer.id}/buy", key="other").location != where
+
+    def test_answered_late_waits_and_asks_again(self, session, client_of, post, buyer, offer):
+        client = client_of(buyer)
+        where = post(client, f"/shop/{offer.id}/buy", key="k").location
+        pay = post(client, f"{where}/pay").location
+        post(client, f"{pay}/answer", how="late")
+        assert "hx-get" in text(client.get(where))
+        assert client.get(f"{where}/state").status_code == 200
+
+    def test_of_an_exclusive_that_somebody_pays_for_is_refused_in_words(self, session, client_of, post, buyer, creator):
+        offer = make_offer(session, owner=creator.actor, now=utc_now(), license_type=LicenseType.EXCLUSIVE)
+        begin(session, buyer=make_user(session, RoleName.CREATOR).actor, offer=offer, now=utc_now())
+        client = client_of(buyer)
+        post(client, f"/shop/{offer.id}/buy", key="k")
+        assert "Somebody is paying for this exclusive" in text(client.get("/shop/"))
+
+
+class TestLinks:
+    def test_tell_the_reasons_apart(self, session, client_of, post, buyer, offer):
+        now = utc_now()
+        client = client_of(buyer)
+        waiting = begin(session, buyer=buyer.actor, offer=offer, now=now)
+        session.flush()
+        fetch = {"version": "1", "form": "json"}
+        assert post(client, f"/purchases/{waiting.id}/download", **fetch).status_code == 402
+        tell(session, waiting, EventKind.PAID, now=now)
+        session.flush()
+        link = post(client, f"/purchases/{waiting.id}/download", **fetch).location
+        assert client_of(make_user(session, RoleName.CREATOR)).get(link).status_code == 404
+        assert client.get(link[:-3] + "xyz").status_code == 404
+        session.expire_all()
+        purchases.refunded(session, session.get_one(Purchase, waiting.id), now=now)
+        session.flush()
+        assert client.get(link).status_code == 410
+        assert post(client, f"/purchases/{waiting.id}/download", **fetch).status_code == 410
+
+
+class TestEvents:
+    def test_that_are_unsigned_change_nothing(self, app, session, buyer, offer):
+        begin(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        session.flush()
+        client = app.test_client()
+        assert client.post("/payments/local/events", data=b"{}").status_code == 400
+        assert client.post("/payments/stripe/events", data=b"{}").status_code == 400
+        assert session.scalar(sa.select(sa.func.count()).select_from(PaymentEvent)) == 0
+
+    def test_that_are_signed_are_true_once(self, app, session, buyer, offer):
+        now = utc_now()
+        purchase = begin(session, buyer=buyer.actor, offer=offer, now=now)
+        session.flush()
+        provider = app.extensions["studio"].payments
+        body, signature = provider.tell(
+            EventKind.PAID, purchase_id=purchase.id, amount_minor=500, currency="USD", now=now
+        )
+        client = app.test_client()
+        told = [
+            client.post("/payments/local/events", data=body, headers={"X-Signature": signature}).get_json()["outcome"]
+            for _ in range(2)
+        ]
+        assert told == ["applied", "ignored"]
+        assert session.scalar(sa.select(sa.func.count()).select_from(LedgerTransaction)) == 1
+
+    def test_that_are_too_long_are_refused(self, app):
+        answer = app.test_client().post("/payments/local/events", data=b"x" * 600_000)
+        assert answer.status_code == 413
+
+
+class TestEarnings:
+    def test_say_what_is_pending_and_until_when(self, session, client_of, buyer, creator, offer):
+        buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        page = text(client_of(creator).get("/earnings/"))
+        assert "$4.25" in page
+        assert "1 sale" in page
+        assert "Available 7 days after each sale" in page
+
+    def test_are_written_as_the_reader_writes_money(self, session, client_of, buyer, creator):
+        offer = make_offer(session, owner=creator.actor, now=utc_now(), price=300_000, currency="CNY")
+        buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        client = client_of(creator)
+        client.set_cookie("studio_locale", "zh_Hans")
+        assert "¥2,550.00" in text(client.get("/earnings/", headers={"Accept-Language": "zh-CN"}))
+
+    def test_that_are_below_zero_are_explained(self, session, client_of, creator):
+        earn(session, creator.actor, utc_now(), amount=-5)
+        assert "A refund followed a payout" in text(client_of(creator).get("/earnings/"))
+
+    def test_teach_the_first_step_while_there_are_none(self, client_of, creator):
+        assert "Nothing earned yet" in text(client_of(creator).get("/earnings/"))
+
+    def test_take_a_destination(self, session, client_of, post, creator):
+        client = client_of(creator)
+        post(client, "/earnings/destination", destination="林晚 test")
+        assert payouts.find_destination(session, user_id=creator.id).destination == "林晚 test"
+        post(client, "/earnings/destination", destination="")
+        assert "Write a name for the test account" in text(client.get("/earnings/"))
+
+    def test_take_no_more_than_twenty_statements(self, session, client_of, counted, buyer, creator, offer):
+        buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        client = client_of(creator)
+        client.get("/earnings/")
+        counted.clear()
+        client.get("/earnings/")
+        assert len(counted) <= 20
+
+
+class TestStatements:
+    @pytest.fixture
+    def statement(self, session, buyer, creator):
+        at = datetime(2026, 10, 5, tzinfo=UTC)
+        offer = make_offer(session, owner=creator.actor, now=at, title="灯塔看守人")
+        buy(session, buyer=buyer.actor, offer=offer, now=at)
+        period, after = Period.of(at.date()), datetime(2026, 11, 1, 3, tzinfo=UTC)
+        statements.seal(session, period=period, now=after)
+        statements.close(session, period=period, now=after)
+        return session.scalars(sa.select(CreatorEarnings)).one()
+
+    def test_are_pages_with_lines_and_proof(self, client_of, creator, statement):
+        page = text(client_of(creator).get(f"/statements/{statement.id}"))
+        assert statement.content_hash in page
+        assert "October 2026" in page
+
+    def test_download_as_csv(self, client_of, creator, statement):
+        answer = client_of(creator).get(f"/statements/{statement.id}/statement.csv")
+        lines = text(answer).splitlines()
+        assert lines[0].startswith("\ufeff")
+        assert lines[1].endswith("5.00,0.75,4.25,USD")
+        assert statement.content_hash in lines[-1]
+
+    def test_download_as_pdf_with_chinese_names_that_can_be_read(self, client_of, creator, statement):
+        answer = client_of(creator).get(f"/statements/{statement.id}/statement.pdf")
+        document = pypdfium2.PdfDocument(io.BytesIO(answer.get_data()))
+        written = document[0].get_textpage().get_text_range()
+        assert "林晚" in written
+        assert "$4.25" in written
+        assert statement.content_hash in written
+        # The font is in the file: no reader has to have one.
+        assert b"FontFile3" in answer.get_data() or b"FontFile2" in answer.get_data()
+
+    def test_of_others_are_not_found(self, client_of, buyer, statement):
+        for tail in ("", "/statement.csv", "/statement.pdf"):
+            assert client_of(buyer).get(f"/statements/{statement.id}{tail}").status_code == 404
+
+    def test_whose_lines_do_not_give_their_hash_make_no_file(self, session, client_of, creator, statement):
+        session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+        session.execute(sa.text("SET session_replication_role = replica"))
+        session.execute(sa.text("UPDATE ledger_transactions SET occurred_at = occurred_at + interval '1 second'"))
+        session.execute(sa.text("SET session_replication_role = DEFAULT"))
+        assert client_of(creator).get(f"/statements/{statement.id}/statement.pdf").status_code == 409
+
+
+class TestStaff:
+    def test_see_revenue_fees_exceptions_and_the_trial_balance(self, session, client_of, buyer, offer, staff):
+        buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        page = text(client_of(staff).get("/money/"))
+        for words in ("Trial balance", "Platform revenue", "$0.75", "What needs a person", "Nothing just now"):
+            assert words in page
+
+    def test_pay_everybody_once_however_often_they_press(self, session, client_of, post, creator, staff):
+        earn(session, creator.actor, utc_now())
+        client = client_of(staff)
+        assert creator.name in text(client.get("/money/"))
+        for _ in range(2):
+            assert post(client, "/money/payouts", key="same").status_code == 303
+        assert session.scalars(sa.select(Payout.status)).all() == [PayoutStatus.HELD]
+        assert "has not said where payouts go" in text(client.get("/money/"))
+
+    def test_let_a_held_payout_go_and_call_one_off(self, session, client_of, post, creator, staff):
+        now = utc_now()
+        earn(session, creator.actor, now)
+        [payout] = payouts.make_batch(
+            session, actor=staff.actor, batch_key="1", provider="local", policy=POLICY, now=now
+        )
+        client = client_of(staff)
+        post(client, f"/payouts/{payout.id}/let-go")
+        session.refresh(payout)
+        assert payout.status is PayoutStatus.HELD
+        post(client, f"/payouts/{payout.id}/call-off")
+        session.refresh(payout)
+        assert payout.status is PayoutStatus.CANCELLED
+
+    def test_refund_and_play_a_dispute(self, session, client_of, post, buyer, offer, staff):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        client = client_of(staff)
+        post(client, f"/sales/{purchase.id}/test-event", kind="disputed")
+        session.refresh(purchase)
+        assert purchase.status is PurchaseStatus.DISPUTED
+        post(client, f"/sales/{purchase.id}/test-event", kind="dispute_won")
+        session.refresh(purchase)
+        assert purchase.status is PurchaseStatus.PAID
+        post(client, f"/sales/{purchase.id}/refund")
+        session.refresh(purchase)
+        assert purchase.refund_asked_at is not None
+
+    def test_are_alarmed_by_a_planted_error_until_it_is_gone(self, session, client_of, staff, buyer, offer):
+        buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+        session.execute(sa.text("SET session_replication_role = replica"))
+        session.execute(sa.text("UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE amount_minor > 5"))
+        session.execute(sa.text("SET session_replication_role = DEFAULT"))
+        invariants.check(session, now=utc_now())
+        client = client_of(staff)
+        for address in ("/", "/money/"):
+            assert "The checks of money found something wrong" in text(client.get(address))
+        session.add(MoneyCheck(checked_at=utc_now() + timedelta(hours=1), transaction_count=1, finding_count=0))
+        session.flush()
+        for address in ("/", "/money/"):
+            assert "The checks of money found something wrong" not in text(client.get(address))
+
+    def test_alone_see_it(self, client_of, creator):
+        client = client_of(creator)
+        for address in ("/money/", "/sales/", "/sales/export.csv"):
+            assert client.get(address).status_code == 403
+
+    def test_page_takes_no_more_than_twenty_statements(self, session, client_of, counted, buyer, offer, staff):
+        buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        client = client_of(staff)
+        client.get("/money/")
+        counted.clear()
+        client.get("/money/")
+        assert len(counted) <= 20

@@ -1,0 +1,114 @@
+"""Closing a month of a million sales: how quickly, and that memory does not grow with them."""
+
+import resource
+import time
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from studio.kit.db import session_scope
+from studio.market import statements
+from studio.market.bookkeeping import Account
+from studio.market.models import AccountKind
+from studio.market.statements import Period
+from tests.benchmarks.harness import Context, Result
+from tests.benchmarks.rows import add_characters, add_people
+from tests.benchmarks.servers import Servers, servers
+
+GROWTH_GOAL = 24.0
+"""Megabytes that ten times as many sales may add to the most memory that the process ever had."""
+
+
+def run(context: Context) -> list[Result]:
+    """A month of a tenth of the sales first, then one of all of them, and the naive sums beside both."""
+    count = context.size(1_000_000, 5_000)
+    with servers(context.folder) as here:
+        _, creators = add_people(here, 200)
+        add_characters(here, 400, owners=creators)
+        periods = {count // 10: Period.of(date(2026, 9, 1)), count: Period.of(date(2026, 10, 1))}
+        for sales, period in periods.items():
+            with context.step(f"{sales:,} sales"):
+                _sell(here, sales, period)
+        peaks, seconds = [], 0.0
+        for sales, period in periods.items():
+            began = time.perf_counter()
+            made = _close(here, period)
+            seconds = time.perf_counter() - began
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            context.say(f"{sales:,} sales: {made} statements in {seconds:.1f} s, at most {peaks[-1]:.0f} MB so far")
+            _must_equal_the_naive_sums(here, period)
+    return [
+        Result(f"a month of {count:,} sales closed", "sales/s", count / seconds),
+        Result(
+            f"memory for {count:,} sales beyond that for {count // 10:,}",
+            "MB",
+            peaks[1] - peaks[0],
+            goal=GROWTH_GOAL,
+            at_most=True,
+        ),
+    ]
+
+
+def _close(here: Servers, period: Period) -> int:
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    with session_scope(here.engine) as session:
+        statements.seal(session, period=period, now=now)
+    with session_scope(here.engine) as session:
+        return statements.close(session, period=period, now=now)
+
+
+def _sell(here: Servers, count: int, period: Period) -> None:
+    """Sales of 4.99 spread over the month and all characters, written past the triggers: what is measured comes later."""
+    provider = Account(AccountKind.PROVIDER, "USD")
+    revenue = Account(AccountKind.PLATFORM_REVENUE, "USD")
+    with here.engine.connect() as connection:
+        owners: list[UUID] = list(connection.scalars(sa.text("SELECT DISTINCT owner_id FROM characters")))
+    pending = {owner: Account(AccountKind.CREATOR_PENDING, "USD", owner) for owner in owners}
+    with here.admin() as connection:
+        connection.execute("SET session_replication_role = replica")
+        for account in (provider, revenue, *pending.values()):
+            connection.execute(
+                "INSERT INTO ledger_accounts (id, kind, owner_id, currency) VALUES (%s, %s, %s, 'USD') ON CONFLICT DO NOTHING",
+                (account.id, account.kind.value, account.owner_id),
+            )
+        connection.execute(
+            """
+            CREATE TEMP TABLE sold AS
+            SELECT gen_random_uuid() AS id, c.id AS character_id, c.owner_id AS creator_id, n,
+                %s::timestamptz + n * interval '1 second' * (28 * 86400.0 / %s) AS at
+            FROM generate_series(1, %s) AS n
+            JOIN (SELECT id, owner_id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS many FROM characters) c
+                ON c.place = 1 + n %% c.many
+            """,
+            (period.begins_at, count, count),
+        )
+        connection.execute(
+            "INSERT INTO ledger_transactions (id, key, kind, currency, entry_count, occurred_at, creator_id, character_id) "
+            "SELECT id, 'bench:' || id, 'sale', 'USD', 3, at, creator_id, character_id FROM sold"
+        )
+        connection.execute(
+            "INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor) "
+            "SELECT id, 0, %s::uuid, -499 FROM sold UNION ALL SELECT id, 1, a.id, 425 FROM sold "
+            "JOIN ledger_accounts a ON a.owner_id = sold.creator_id AND a.kind = 'creator_pending' "
+            "UNION ALL SELECT id, 2, %s::uuid, 74 FROM sold".replace("SELECT id, 1", "SELECT sold.id, 1"),
+            (provider.id, revenue.id),
+        )
+        connection.execute("DROP TABLE sold")
+        connection.execute("ANALYZE ledger_transactions, ledger_entries, ledger_accounts")
+
+
+def _must_equal_the_naive_sums(here: Servers, period: Period) -> None:
+    naive = sa.text(
+        "SELECT creator_id, character_id, count(*), 499 * count(*), 74 * count(*) FROM ledger_transactions "
+        "WHERE occurred_at >= :start AND occurred_at < :end GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    closed = sa.text(
+        "SELECT creator_id, character_id, line_count, gross_minor, fee_minor FROM creator_earnings "
+        "WHERE period_start = :period ORDER BY 1, 2"
+    )
+    with here.engine.connect() as connection:
+        expected = connection.execute(naive, {"start": period.begins_at, "end": period.ends_at}).all()
+        found = connection.execute(closed, {"period": period.start}).all()
+    if [tuple(row) for row in expected] != [tuple(row) for row in found]:
+        raise RuntimeError("The statements are not what a naive recomputation gives.")

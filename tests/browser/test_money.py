@@ -1,0 +1,143 @@
+"""Money, played by people in browsers: bought, downloaded, on a statement, paid once."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import expect
+
+from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
+from studio.market import purchases, statements
+from studio.market.models import CreatorEarnings, Payout, PayoutStatus
+from studio.market.statements import Period
+from tests.factories.money import make_offer
+
+
+@pytest.fixture
+def creator(stage):
+    return stage.person(RoleName.CREATOR, name="林晚 Wren Castellan")
+
+
+@pytest.fixture
+def offer(stage, creator):
+    title = f"灯塔看守人 {creator.id[-4:]}"
+    with stage.session() as session:
+        from studio.accounts.models import User
+
+        owner = session.get_one(User, creator.id).actor
+        # Two months ago, so that the month can be closed and the hold is over by a look at the clock.
+        return make_offer(session, owner=owner, now=utc_now(), price=4_999, title=title)
+
+
+class TestMoney:
+    def test_is_bought_downloaded_earned_closed_and_paid_once(self, visit, stage, creator, offer, shot):
+        buyer = visit(stage.person(RoleName.CREATOR, name="Ada Moreau"))
+        buy(buyer, offer, shot)
+        download(buyer, shot)
+        earner = visit(creator)
+        see_what_is_pending(earner, shot)
+        let_time_pass(stage)
+        read_the_statement(earner, stage, creator, shot)
+        pay_once(visit(stage.person(RoleName.STAFF)), stage, creator, shot)
+        page = earner.go("/payouts/")
+        expect(page.get_by_text("paid").first).to_be_visible()
+
+    def test_gives_the_money_back(self, visit, stage, creator, offer, shot):
+        buyer = visit(stage.person(RoleName.CREATOR))
+        buy(buyer, offer, shot, keep=False)
+        page = visit(stage.person(RoleName.STAFF)).go("/sales/")
+        page.get_by_role("link", name=offer.title).first.click()
+        page.get_by_role("button", name="Refund").click()
+        page.get_by_role("dialog").get_by_role("button").last.click()
+        expect(buyer.page.get_by_text("paid").first).to_be_visible()
+        for _ in range(60):
+            buyer.page.reload()
+            if buyer.page.get_by_text("You have the money back").is_visible():
+                break
+            buyer.page.wait_for_timeout(500)
+        expect(buyer.page.get_by_text("You have the money back")).to_be_visible()
+        shot(buyer.page, "money-refunded")
+
+
+def buy(buyer, offer, shot, *, keep=True):
+    page = buyer.go("/shop/")
+    expect(page.get_by_role("link", name=offer.title).first).to_be_visible()
+    if keep:
+        shot(page, "money-1-shop")
+    page.get_by_role("link", name=offer.title).first.click()
+    expect(page.get_by_text("no money moves")).to_be_visible()
+    if keep:
+        shot(page, "money-2-offer")
+    page.get_by_role("button", name="Buy").click()
+    page.get_by_role("button", name="Pay").click()
+    expect(page.get_by_role("heading", name="Test payment")).to_be_visible()
+    if keep:
+        shot(page, "money-3-test-payment")
+    page.get_by_role("button", name="Pay, and have it told twice").click()
+    expect(page.get_by_text("Yours, with every version")).to_be_visible()
+
+
+def download(buyer, shot):
+    page = buyer.page
+    shot(page, "money-4-purchase")
+    with page.expect_download() as told:
+        page.get_by_role("button", name="JSON").click()
+    assert told.value.suggested_filename.endswith(".json")
+    page.reload()
+    expect(page.locator("td time").nth(1)).to_be_visible()
+
+
+def see_what_is_pending(earner, shot):
+    page = earner.go("/earnings/")
+    expect(page.get_by_text("$42.50").first).to_be_visible()
+    page.get_by_label("A name for the test account").fill("林晚 test")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Your payouts go there from now on")).to_be_visible()
+    shot(page, "money-5-earnings")
+
+
+def let_time_pass(stage):
+    """Next month comes early: the hold is over, and the month is closed."""
+    later = utc_now() + timedelta(days=40)
+    period = Period.of(utc_now().date())
+    with stage.session() as session:
+        while purchases.release_due(session, now=later):
+            pass
+        statements.seal(session, period=period, now=later)
+        statements.close(session, period=period, now=later)
+
+
+def read_the_statement(earner, stage, creator, shot):
+    page = earner.go("/statements/")
+    page.get_by_role("link").filter(has_text="2026").first.click()
+    expect(page.get_by_text("SHA-256")).to_be_visible()
+    shot(page, "money-6-statement")
+    for name, start in (("PDF", b"%PDF"), ("CSV", b"\xef\xbb\xbf")):
+        with page.expect_download() as told:
+            page.get_by_role("link", name=name, exact=True).click()
+        assert told.value.path().read_bytes().startswith(start)
+    with stage.session() as session:
+        mine = sa.select(CreatorEarnings.net_minor).where(CreatorEarnings.creator_id == creator.id)
+        assert session.scalars(mine).all() == [4_250]
+
+
+def pay_once(staff, stage, creator, shot):
+    page = staff.go("/money/")
+    expect(page.get_by_role("heading", name="Trial balance")).to_be_visible()
+    shot(page, "money-7-overview")
+    page.get_by_role("button", name="Pay them all").click()
+    page.get_by_role("dialog").get_by_role("button").last.click()
+    expect(page.get_by_text("made.")).to_be_visible()
+
+    def status():
+        with stage.session() as session:
+            return session.scalars(sa.select(Payout.status).where(Payout.creator_id == creator.id)).all()
+
+    for _ in range(60):
+        if status() == [PayoutStatus.PAID]:
+            break
+        page.wait_for_timeout(500)
+    assert status() == [PayoutStatus.PAID]
+    page.reload()
+    shot(page, "money-8-payouts")
