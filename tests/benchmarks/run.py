@@ -37,6 +37,8 @@ NAMES = (
 LONGEST = 28 * 60.0
 """Seconds for all that are named. A benchmark that has not begun by then is written down as not run."""
 
+RUN = "run.json"
+
 LONGEST_OF_ONE = 15 * 60.0
 """Seconds for one. It is ended with its servers then, and the next one begins."""
 
@@ -101,17 +103,16 @@ class Report:
     failures: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Have `path` hold all of it; a reader sees the former file or this one, never half of one."""
+        """Have `path` hold the list of results, and `run.json` beside it the machine and what failed.
+
+        A reader sees the former files or these, never half of one.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = {
-            "machine": self.about,
-            "quick": self.quick,
-            "results": [result.as_json() for result in self.results],
-            "failures": self.failures,
-        }
-        beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        beside.replace(path)
+        about = {"machine": self.about, "quick": self.quick, "failures": self.failures}
+        for place, kept in ((path, [result.as_json() for result in self.results]), (path.with_name(RUN), about)):
+            beside = place.with_suffix(".part")
+            beside.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            beside.replace(place)
 
 
 def _run_apart(name: str, report: Report, *, quick: bool, seconds: float, console: Console) -> None:
