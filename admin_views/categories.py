@@ -1,5 +1,6 @@
 """Categories: the shelves of the market as a tree that staff arrange by dragging, by keys or by buttons."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -125,6 +126,8 @@ class CategoriesView(StudioModelView):
             counts=counts,
             most=category_tree.MOST_COUNTED,
             category_name=category_name,
+            firsts={one.id for one in _by_parent(reversed(shelves)).values()},
+            lasts={one.id for one in _by_parent(shelves).values()},
         )
 
     def make_form(self, row: CharacterCategory | None = None) -> CategoryForm:
@@ -305,6 +308,11 @@ class CategoriesView(StudioModelView):
 
 class _MoveForm(DestinationForm):
     parent_id = SelectField(_l("Stands in"), validate_choice=False)
+
+
+def _by_parent(shelves: Iterable[queries.Shelf]) -> dict[UUID | None, CharacterCategory]:
+    """The last shelf of each parent, in the order that is given."""
+    return {shelf.category.parent_id: shelf.category for shelf in shelves}
 
 
 def _draft(form: CategoryForm) -> categories.CategoryDraft:
