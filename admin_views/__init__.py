@@ -18,6 +18,7 @@ MODULES = (
     "assist",
     "trash",
     "stories",
+    "lorebooks",
     "search",
     "media",
     "market",

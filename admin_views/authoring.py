@@ -51,7 +51,6 @@ _WRITE, _READ = (_P.CHARACTER_WRITE_OWN, _P.STORY_WRITE), (_P.CHARACTER_READ_OWN
 _LAYOUT_COOKIE = "characters_layout"
 _LAYOUTS = ("cards", "table")
 _A_YEAR = 365 * 24 * 3600
-_SHOWN_ENTRIES = 200
 
 
 def views(resources: Resources) -> list[Any]:
@@ -87,7 +86,6 @@ class CharactersView(EditorView, VersionRoutes):
         "trash": _WRITE,
         "restore": _WRITE,
         "keep": _WRITE,
-        "lorebook": _READ,
         "jobs": _READ,
         "export_view": _READ,
         "version_list": _READ,
@@ -310,27 +308,6 @@ class CharactersView(EditorView, VersionRoutes):
         flash(_("The draft stays. Nothing in it was changed."), "success")
         is_home = request.form.get("back") == "home"
         return redirect(url_for("home.index") if is_home else url_for(".details_view", row_id=row_id), 303)
-
-    @expose("/<uuid:row_id>/lorebook")
-    def lorebook(self, row_id: UUID) -> ResponseReturnValue:
-        """The entries of the lorebook, read."""
-        session = self.request_session
-        row = queries.get_draft(session, actor=current_actor(), character_id=row_id)
-        book = queries.find_lorebook(session, character_id=row.id)
-        after = request.args.get("after", -1, type=int)
-        entries = (
-            queries.list_lorebook_entries(session, lorebook_id=book.id, after=after, limit=_SHOWN_ENTRIES + 1)
-            if book is not None
-            else []
-        )
-        return self.render(
-            "authoring/lorebook.html",
-            row=row,
-            lorebook=book,
-            entries=entries[:_SHOWN_ENTRIES],
-            following=entries[_SHOWN_ENTRIES - 1].position if len(entries) > _SHOWN_ENTRIES else None,
-            tokens=rules.tokens,
-        )
 
     @expose("/<uuid:row_id>/jobs")
     def jobs(self, row_id: UUID) -> ResponseReturnValue:

@@ -142,7 +142,7 @@ class TestDetails:
     def test_is_not_found_by_outsiders(self, session, browser_of, owner):
         character = make_character(session, owner=owner.actor)
         outsider = browser_of(make_user(session, RoleName.CREATOR))
-        for path in ("", "/edit", "/lorebook", "/jobs", "/export", "/export/file"):
+        for path in ("", "/edit", "/jobs", "/export", "/export/file"):
             assert outsider.get(f"/characters/{character.id}{path}").status_code == 404
         assert outsider.get(f"/characters/{uuid.uuid4()}").status_code == 404
 
@@ -374,7 +374,6 @@ class TestLanguage:
             f"{character.id}",
             f"{character.id}/edit",
             f"{character.id}/export",
-            f"{character.id}/lorebook",
         ):
             answer = reader.get(f"/characters/{path}")
             assert answer.status_code == 200

@@ -24,9 +24,18 @@ from studio.accounts.models import AuditEntry, User, UserStatus
 from studio.accounts.permissions import NOBODY, SYSTEM, Actor, RoleName
 from studio.accounts.queries import audit_entry_visible_to, user_visible_to
 from studio.app import Studio, create_app
+from studio.authoring import lorebook_states
 from studio.authoring.batch_queries import batch_visible_to
-from studio.authoring.models import CardBatch, CardDocument, Character, Story
-from studio.authoring.queries import character_visible_to, document_visible_to, story_visible_to
+from studio.authoring.models import (
+    CardBatch,
+    CardDocument,
+    Character,
+    Lorebook,
+    LorebookEntry,
+    LorebookState,
+    Story,
+)
+from studio.authoring.queries import character_visible_to, document_visible_to, draft_visible_to, story_visible_to
 from studio.chat.models import ChatMessage, ChatSession, PromptRun, SavedTestPrompt, WritingAssist
 from studio.chat.queries import (
     assist_visible_to,
@@ -53,7 +62,7 @@ from studio.operations.queries import bulk_run_visible_to, error_visible_to, lis
 from studio.work.models import JobRun
 from studio.work.queries import job_visible_to
 from tests.admin_views.conftest import signed_in, token_of
-from tests.factories import accounts, authoring, chat, market, media, money, work
+from tests.factories import accounts, authoring, chat, lorebooks, market, media, money, work
 
 PUBLIC = {
     "payment_events.receive",
@@ -189,6 +198,24 @@ def _payout(world: World, owner: Actor, is_live: bool) -> UUID:
     return row.id
 
 
+def _in_visible_book(model: type[Any]) -> Callable[[Actor], sa.ColumnElement[bool]]:
+    def visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+        book = sa.select(Lorebook.id).join(Character, Character.id == Lorebook.character_id)
+        return model.lorebook_id.in_(book.where(draft_visible_to(actor)))
+
+    return visible_to
+
+
+def _lore_entry(world: World, owner: Actor, _is_live: bool) -> UUID:
+    book = lorebooks.make_lorebook(world.session, owner=owner, entries=1)
+    return world.session.scalars(sa.select(LorebookEntry.id).where(LorebookEntry.lorebook_id == book.id)).one()
+
+
+def _lore_state(world: World, owner: Actor, _is_live: bool) -> UUID:
+    book = lorebooks.make_lorebook(world.session, owner=owner, entries=1)
+    return lorebook_states.keep(world.session, book, actor=owner, action="delete", now=world.now).id
+
+
 KINDS = (
     Kind(Purchase, purchase_visible_to, _purchase),
     Kind(CreatorEarnings, statement_visible_to, _statement),
@@ -233,6 +260,8 @@ KINDS = (
     Kind(SavedTestPrompt, prompt_visible_to, lambda world, owner, _: chat.make_prompt(world.session, owner=owner).id),
     Kind(PromptRun, run_visible_to, lambda world, owner, _: chat.make_run(world.session, owner=owner).id),
     Kind(WritingAssist, assist_visible_to, lambda world, owner, _: chat.make_assist(world.session, owner=owner).id),
+    Kind(LorebookEntry, _in_visible_book(LorebookEntry), _lore_entry),
+    Kind(LorebookState, _in_visible_book(LorebookState), _lore_state),
     Kind(User, user_visible_to, lambda _world, owner, _: owner.user_id),
     Kind(AuditEntry, audit_entry_visible_to, _entry),
     Kind(ErrorGroup, error_visible_to, _error),
@@ -248,10 +277,12 @@ ARGUMENTS = {
     "case_id": ReviewCase,
     "character_id": Character,
     "document_id": CardDocument,
+    "entry_id": LorebookEntry,
     "file_id": MediaFile,
     "job_id": JobRun,
     "publication_id": CharacterPublication,
     "purchase_id": Purchase,
+    "state_id": LorebookState,
     "user_id": User,
 }
 """What an id of this name is about; a `row_id` is about its view's model."""

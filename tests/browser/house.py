@@ -42,7 +42,11 @@ def _pages(session, role: str) -> Iterator[str]:
         yield from (
             f"/characters/{character}/edit",
             f"/characters/{character}/export",
-            f"/characters/{character}/lorebook",
+            f"/lorebooks/{character}",
+            f"/lorebooks/{character}/test",
+            f"/lorebooks/{character}/settings",
+            f"/lorebooks/{character}/import",
+            f"/lorebooks/{character}/entries/new",
         )
         yield from ("/imports/", f"/imports/{document}", "/listings/", f"/listings/{rejected}")
         yield from (f"/listings/new?character_id={character}", "/search/", "/search/?q=茶馆&mode=both")

@@ -87,7 +87,7 @@ class TestHostileCard:
             report,
             draft,
             f"{draft}/edit",
-            f"{draft}/lorebook",
+            f"/lorebooks/{character_id}",
         ]
         addresses += [
             f"/listings/{publication_id}",
