@@ -336,3 +336,19 @@ class TestStaff:
         counted.clear()
         client.get("/money/")
         assert len(counted) <= 20
+
+
+class TestLists:
+    def test_show_what_there_is(self, session, client_of, buyer, creator, offer, staff):
+        now = utc_now()
+        buy(session, buyer=buyer.actor, offer=offer, now=now)
+        earn(session, creator.actor, now)
+        payouts.make_batch(session, actor=staff.actor, batch_key="1", provider="local", policy=POLICY, now=now)
+        for who, addresses in (
+            (staff, ("/payouts/", "/sales/", "/sales/export.csv", "/statements/", "/money/")),
+            (creator, ("/payouts/", "/shop/", "/statements/", "/earnings/")),
+            (buyer, ("/purchases/",)),
+        ):
+            client = client_of(who)
+            for address in addresses:
+                assert client.get(address).status_code == 200, address
