@@ -27,6 +27,7 @@
     const output = outputOf(id);
     if (!output) return;
     output.dataset.tokens = tokens;
+    document.getElementById(id)?.classList.toggle("is-long", length > 20000);
     output.textContent = `${number.format(length)} ${countWords[0]} · ${countWords[1].replace("#", number.format(tokens))}`;
     showMeter();
   };
