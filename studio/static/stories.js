@@ -43,7 +43,7 @@
     const button = form.querySelector("button");
     button.disabled = false;
     button.value = String(place);
-    form.requestSubmit(button);
+    button.click();
   });
   // An arrow that has reached an end hands the focus to its neighbour.
   document.addEventListener("htmx:afterSettle", () => {
