@@ -4,19 +4,22 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
+import sqlalchemy as sa
 from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from werkzeug.datastructures import MultiDict
 
 from admin_views import lorebook_labels as labels
 from admin_views.base import Permission, expose, sent_version
-from admin_views.forms import StudioForm, attach_errors, differences, sentence
+from admin_views.forms import Difference, StudioForm, attach_errors, differences, sentence
 from admin_views.listing import as_uuid
 from admin_views.lorebook_files import LorebookFilesView
 from admin_views.lorebook_forms import EntryForm, SettingsForm, number
 from admin_views.resources import Resources
+from admin_views.saving import SavingRoutes
 from admin_views.session import current_actor
 from studio.authoring import (
     lorebook_bulk,
@@ -29,7 +32,7 @@ from studio.authoring import (
 from studio.authoring.errors import StaleEntryError
 from studio.authoring.lorebook_bulk import Act, Order
 from studio.authoring.lorebook_lists import Wanted
-from studio.authoring.models import Character, LorebookEntry
+from studio.authoring.models import Character, Lorebook, LorebookEntry
 from studio.cards.lore_keys import read_key
 from studio.cards.lore_values import PLACES, blank
 from studio.kit.clock import utc_now
@@ -46,8 +49,13 @@ def views(resources: Resources) -> list[Any]:
     return [LorebooksView(resources, name=_l("Lorebook"), endpoint="lorebooks")]
 
 
-class LorebooksView(LorebookFilesView):
-    """The lorebook of one character; read by whoever reads its draft, changed by whoever may change it."""
+class LorebooksView(SavingRoutes, LorebookFilesView):
+    """The lorebook of one character; read by whoever reads its draft, changed by whoever may change it.
+
+    The form of an entry keeps itself while it is typed; a `row_id` of those routes is an entry's.
+    """
+
+    model = LorebookEntry
 
     permissions: ClassVar[dict[str, Any]] = {
         "index": _READ,
@@ -56,7 +64,22 @@ class LorebooksView(LorebookFilesView):
         "export": _P.CARD_EXPORT,
         "export_file": _P.CARD_EXPORT,
         "bring": _P.CARD_IMPORT,
-        **dict.fromkeys(("settings", "new", "entry", "check", "flag", "duplicate", "move", "many", "back"), _WRITE),
+        **dict.fromkeys(
+            (
+                "settings",
+                "new",
+                "entry",
+                "check",
+                "flag",
+                "duplicate",
+                "move",
+                "many",
+                "back",
+                "autosave",
+                "autosave_discard",
+            ),
+            _WRITE,
+        ),
     }
     in_menu = False
 
@@ -139,10 +162,17 @@ class LorebooksView(LorebookFilesView):
         actor = current_actor()
         row = queries.get_writable(self.session, actor=actor, character_id=character_id)
         entry = self._entry(row, entry_id)
-        form = EntryForm()
         if request.method == "GET":
-            form.show(lorebook_rules.shown(entry.document))
-            return self._entry_page(row, form, entry=entry, base=lorebook_rules.fingerprint(entry.document))
+            typed = self.take_up_draft(entry.id)
+            base = lorebook_rules.fingerprint(entry.document)
+            if typed is not None:
+                # What was typed was typed over the entry as it was then: a save over a newer one must show both.
+                base = typed.get("base", "")
+            form = EntryForm(formdata=typed)
+            if typed is None:
+                form.show(lorebook_rules.shown(entry.document))
+            return self._entry_page(row, form, entry=entry, base=base)
+        form = EntryForm()
         try:
             saved = lorebook_edits.update_entry(
                 self.session,
@@ -155,6 +185,7 @@ class LorebooksView(LorebookFilesView):
             )
         except StudioError as error:
             return self._refused(error, character_id, form, self._entry_page, entry_id=entry_id)
+        self.close_drafts(self.session, entry_id)
         flash(_("Saved."), "success")
         return self._onwards(character_id, saved)
 
@@ -262,6 +293,33 @@ class LorebooksView(LorebookFilesView):
             flash(_("The book is as it was before."), "success")
         return redirect(url_for(".book", character_id=character_id), 303)
 
+    # Drafts of an entry's form
+
+    def ask_writable(self, row_id: UUID) -> None:
+        """Return if the entry is the present person's to change; raise NotFoundError otherwise."""
+        self._character_of(row_id)
+
+    def editor_url(self, row_id: UUID, part: str, **values: Any) -> str:  # noqa: ARG002 - There is one form.
+        """The page of the entry."""
+        return url_for(".entry", character_id=self._character_of(row_id), entry_id=row_id, **values)
+
+    def draft_differences(self, row: LorebookEntry, fields: "MultiDict[str, str]") -> list[Difference]:
+        """What a draft would change of the entry as it is saved."""
+        saved = EntryForm(formdata=None)
+        saved.show(lorebook_rules.shown(row.document))
+        return differences(EntryForm(formdata=fields), {field.name: field.data for field in saved})
+
+    def _character_of(self, entry_id: UUID) -> UUID:
+        found = self.session.scalar(
+            sa.select(Lorebook.character_id)
+            .join(LorebookEntry, LorebookEntry.lorebook_id == Lorebook.id)
+            .join(Character, Character.id == Lorebook.character_id)
+            .where(LorebookEntry.id == entry_id, queries.character_writable_by(current_actor()))
+        )
+        if found is None:
+            raise NotFoundError
+        return found
+
     # What the pages share
 
     def _entry(self, row: Character, entry_id: UUID) -> LorebookEntry:
@@ -303,6 +361,7 @@ class LorebooksView(LorebookFilesView):
             form=form,
             labels=labels,
             read=_read_keys(form.keys.data or "", bool(form.may_be_pattern.data)),
+            **({} if known["entry"] is None else self.saving_context(known["entry"])),
             book_version=book.row_version if book is not None else 0,
             **known,
         )

@@ -1,6 +1,7 @@
 """The screens of lorebooks: the grid, an entry, many at once, the test box, files in and out."""
 
 import re
+import uuid
 from io import BytesIO
 
 import pytest
@@ -182,6 +183,37 @@ class TestEntry:
         assert post(browser, address(lorebook, f"/entries/{first.id}/duplicate")).status_code == 303
         assert post(browser, address(lorebook, f"/entries/{first.id}/move"), way="last").status_code == 303
         assert [entry.name for entry in entries_of(session, lorebook)] == ["Entry 0", "Entry 1", "Entry 2", "Entry 0"]
+
+
+class TestDraftsOfAnEntry:
+    def keep(self, browser, owner, entry, client, **changes):
+        body = {
+            "person": str(owner.id),
+            "client": client,
+            "sequence": 1,
+            "fields": [[name, value] for name, value in form_of(entry, **changes).items()],
+        }
+        return browser.post(f"/lorebooks/{entry.id}/autosave", json=body, headers={"X-CSRFToken": token_of(browser)})
+
+    def test_what_was_typed_is_offered_gone_on_with_and_gone_after_the_save(
+        self, session, browser, owner, lorebook, post
+    ):
+        entry = entries_of(session, lorebook)[0]
+        client = str(uuid.uuid4())
+        assert self.keep(browser, owner, entry, client, content="typed and not saved").status_code == 200
+        page = browser.get(address(lorebook, f"/entries/{entry.id}")).text
+        assert "You have unsaved work" in page
+        typed = browser.get(address(lorebook, f"/entries/{entry.id}?draft={client}")).text
+        assert "typed and not saved</textarea>" in typed
+        sent = form_of(entry, content="typed and not saved") | {"autosave_continues": client}
+        assert post(browser, address(lorebook, f"/entries/{entry.id}"), **sent).status_code == 303
+        assert "You have unsaved work" not in browser.get(address(lorebook, f"/entries/{entry.id}")).text
+
+    def test_nobody_keeps_drafts_of_anothers_entry(self, session, browser_of, lorebook):
+        entry = entries_of(session, lorebook)[0]
+        other = make_user(session, RoleName.CREATOR)
+        answer = self.keep(browser_of(other), other, entry, str(uuid.uuid4()))
+        assert answer.status_code == 404
 
 
 class _Row:
