@@ -199,6 +199,7 @@ class HealthView(StudioView):
             silent_since=now - timedelta(seconds=self.resources.settings.job_lease),
             fact_label=lambda name: FACT_LABELS.get(name, name),
             embeddings=self.resources.embeddings,
+            language=self.resources.language,
             computed_by=provider_label(self.resources.embeddings),
         )
 

@@ -113,8 +113,8 @@
       status.textContent = offer.facts;
       body.replaceChildren(view, note, make("div", { class: "assist-buttons" },
         make("button", { type: "button", class: "btn btn-primary btn-sm", text: say.accept, click: () => accept(true) }),
-        ...(changes.length > 1 ? [make("button", { type: "button", class: "btn btn-outline-secondary btn-sm", text: say.accept_parts, click: () => accept(false) })] : []),
-        make("button", { type: "button", class: "btn btn-outline-secondary btn-sm", text: say.reject, click: () => { decide(urls.decide, "rejected"); finish(""); field.focus(); } }),
+        ...(changes.length > 1 ? [make("button", { type: "button", class: "btn btn-outline btn-sm", text: say.accept_parts, click: () => accept(false) })] : []),
+        make("button", { type: "button", class: "btn btn-outline btn-sm", text: say.reject, click: () => { decide(urls.decide, "rejected"); finish(""); field.focus(); } }),
         make("button", { type: "button", class: "btn btn-ghost btn-sm", text: say.again, click: () => { decide(urls.decide, "rejected"); run(kind); } })));
       view.focus({ preventScroll: true });
     };
@@ -161,7 +161,7 @@
       }
     };
 
-    const choices = make("div", { class: "assist-buttons" }, ...kinds.map(({ kind, label: name }) => make("button", { type: "button", class: "btn btn-outline-secondary btn-sm", text: name, click: () => run(kind) })));
+    const choices = make("div", { class: "assist-buttons" }, ...kinds.map(({ kind, label: name }) => make("button", { type: "button", class: "btn btn-outline btn-sm", text: name, click: () => run(kind) })));
     const panel = make("div", { class: "assist-panel", role: "group", "aria-label": say.open });
     if (isConfigured) panel.append(choices, wish, make("p", { class: "form-hint", text: label }), status, body);
     else panel.append(make("p", { class: "form-hint", text: label }));

@@ -179,14 +179,23 @@
   });
 
   // Beside the editor: the chat is with what is saved, and says how much is not.
+  const stateOf = (field) => (field.type === "checkbox" || field.type === "radio" ? String(field.checked) : field.value);
+  const asSent = (field) => {
+    if (field.type === "checkbox" || field.type === "radio") return String(field.defaultChecked);
+    if (field.tagName === "SELECT") return ([...field.options].find((option) => option.defaultSelected) || field.options[0])?.value ?? "";
+    return field.defaultValue;
+  };
+  // What other scripts made of a field before anybody touched it (tags, say) is no change.
+  const before = new WeakMap();
+  window.addEventListener("load", () => all("form#editor [name]").forEach((field) => before.set(field, stateOf(field))));
+  const savedOf = (field) => (before.has(field) ? before.get(field) : asSent(field));
   const unsaved = () => {
     const note = one("#chat-unsaved");
     const form = one("form#editor");
     if (!note || !form) return;
-    const count = all("textarea, input:not([type=hidden]), select", form).filter((field) => (
-      field.type === "checkbox" || field.type === "radio" ? field.checked !== field.defaultChecked
-        : field.tagName === "SELECT" ? [...field.options].some((option) => option.selected !== option.defaultSelected) && field.value !== ([...field.options].find((option) => option.defaultSelected) || field.options[0])?.value
-          : field.value !== field.defaultValue)).length;
+    const changed = all("textarea[name], input[name]:not([type=hidden]), select[name]", form).filter((field) => stateOf(field) !== savedOf(field)).length;
+    // What a refused save gave back is not saved either.
+    const count = Math.max(changed, form.hasAttribute("data-dirty") ? 1 : 0);
     const words = chat().dataset;
     note.textContent = count === 1 ? words.unsavedOne : words.unsaved.replace("#", new Intl.NumberFormat(document.documentElement.lang).format(count));
     note.hidden = count === 0;

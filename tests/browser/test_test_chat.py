@@ -122,6 +122,19 @@ class TestChatBesideTheEditor:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         shot(page, "test-chat-phone")
 
+    def test_is_as_good_in_chinese_and_in_the_dark(self, visit, creator, character, server, shot):
+        options = {"locale": "zh-CN", "color_scheme": "dark", "viewport": {"width": 390, "height": 844}}
+        page = visit(creator, **options).go(f"/test-chat/{character}")
+        page.get_by_role("button", name="开始").click()
+        server.script(fake.Status(401))
+        say(page, "你好，先给我看看你的剑。" * 12)
+        expect(answers(page).last).to_contain_text("后备回复")
+        expect(answers(page).last).to_contain_text("语言服务器不接受该密钥")
+        answers(page).last.get_by_role("link", name="提示词").click()
+        expect(page.locator(".share-table")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        shot(page, "test-chat-chinese-dark")
+
 
 class TestChat:
     def test_stops_and_keeps_what_had_come(self, visit, creator, character, server):
