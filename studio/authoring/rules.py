@@ -64,7 +64,7 @@ SEARCHED = ("name", "nickname", "tagline", "description", "personality", "scenar
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 WIDE_SIGNS = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 """Signs that are about a token each, as a regular expression of Python, PostgreSQL and JavaScript (`tokens.js`)."""
-_CJK_TOKEN = re.compile(WIDE_SIGNS)
+_CJK_TOKENS = re.compile(f"{WIDE_SIGNS}+")
 # Whole sentences, so that each can be translated.
 _TOO_LONG = {
     SHORT_TEXTS["language"]: "Give a language by its code, such as en or zh-Hans.",
@@ -262,7 +262,7 @@ def tokens(text: str) -> int:
 
     A Chinese, Japanese or Korean character is about one token; four characters of other scripts are about one.
     """
-    wide = len(_CJK_TOKEN.findall(text))
+    wide = sum(map(len, _CJK_TOKENS.findall(text)))
     return wide + -(-(len(text) - wide) // 4)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af\U00020000-\U0003ffff"
 _RUN_OF_CJK = re.compile(f"[{_CJK}]+")
-# A word of one or two letters or digits, none of them Chinese, Japanese or Korean.
-_SHORT_WORD = re.compile(
-    rf"(?<!\w)(?:(?![{_CJK}])\w){{1,2}}(?!\w)|(?<=[{_CJK}])(?:(?![{_CJK}])\w){{1,2}}(?!\w)|(?<!\w)(?:(?![{_CJK}])\w){{1,2}}(?=[{_CJK}])"
-)
+# A word: letters and digits, none of them Chinese, Japanese or Korean.
+_WORD = re.compile(rf"[^\W{_CJK}]+")
+_SHORT = 2
 _WHITE = re.compile(r"\s+")
 # Control characters other than tab and line breaks, and lone surrogates: PostgreSQL or screens refuse them.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -50,7 +49,13 @@ def bigrams(parts: Iterable[str]) -> list[str]:
         for run in _RUN_OF_CJK.findall(text):
             found.update(run)
             found.update(run[i : i + 2] for i in range(len(run) - 1))
-        found.update(_SHORT_WORD.findall(text))
+        for word in _WORD.finditer(text):
+            start, end = word.span()
+            # What stands between two Chinese characters is found with their neighbours.
+            if end - start <= _SHORT and not (
+                start > 0 and end < len(text) and _RUN_OF_CJK.match(text, start - 1) and _RUN_OF_CJK.match(text, end)
+            ):
+                found.add(word[0])
     return sorted(found)
 
 
