@@ -29,7 +29,9 @@ from studio.authoring.models import (
     CharacterStatus,
     CharacterVersion,
     DocumentState,
+    Greeting,
     Lorebook,
+    LorebookEntry,
     Story,
 )
 from studio.cards.documents import Json, parse_document
@@ -219,9 +221,10 @@ def write_parts(session: Session, made: Sequence[tuple[Character, Json]]) -> Non
     Rows of a kind go in together, and what no card has costs no statement.
     """
     books: list[tuple[Lorebook, Json]] = []
+    said: list[dict[str, Any]] = []
     for character, card in made:
         greetings, _ = fields.read_greetings(card)
-        session.add_all(drafts.greeting_rows(character.id, greetings))
+        said += drafts.greeting_values(character.id, greetings)
         parts = fields.read_parts(card)
         if parts.replies:
             drafts.write_replies(session, character, parts.replies)
@@ -234,8 +237,16 @@ def write_parts(session: Session, made: Sequence[tuple[Character, Json]]) -> Non
             books.append((lorebooks.new_book(character.id, book), book))
     session.add_all(lorebook for lorebook, _ in books)
     session.flush()
-    session.add_all(entry for lorebook, book in books for entry in lorebooks.new_entries(lorebook, book))
-    session.flush()
+    # Rows that come by the dozen go in as plain values: as objects they would cost the session several times as much.
+    _insert(session, Greeting, said)
+    _insert(
+        session, LorebookEntry, [entry for lorebook, book in books for entry in lorebooks.entry_values(lorebook, book)]
+    )
+
+
+def _insert(session: Session, table: type[Greeting] | type[LorebookEntry], rows: list[dict[str, Any]]) -> None:
+    if rows:
+        session.connection().execute(sa.insert(table.__table__), rows)
 
 
 def problems_of(card: Json, filename: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
+from uuid_utils.compat import uuid7
 
 from studio import work
 from studio.accounts import audit
@@ -88,19 +89,19 @@ def refuse_stale(session: Session, character: Character, *, row_version: int, wa
 def write_greetings(session: Session, character: Character, greetings: Greetings) -> None:
     """The character has exactly these greetings."""
     session.execute(sa.delete(Greeting).where(Greeting.character_id == character.id))
-    session.add_all(greeting_rows(character.id, greetings))
+    session.add_all(Greeting(**values) for values in greeting_values(character.id, greetings))
     session.flush()
 
 
-def greeting_rows(character_id: UUID, greetings: Greetings) -> list[Greeting]:
-    """The greetings as rows, not yet in a session."""
+def greeting_values(character_id: UUID, greetings: Greetings) -> list[dict[str, Any]]:
+    """The greetings as the values of rows."""
     kinds = (
         (GreetingKind.FIRST, (greetings.first,) if greetings.first else ()),
         (GreetingKind.ALTERNATE, greetings.alternate),
         (GreetingKind.GROUP_ONLY, greetings.group_only),
     )
     return [
-        Greeting(character_id=character_id, kind=kind, position=position, content=content)
+        {"id": uuid7(), "character_id": character_id, "kind": kind, "position": position, "content": content}
         for kind, contents in kinds
         for position, content in enumerate(contents)
     ]

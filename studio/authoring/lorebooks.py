@@ -63,9 +63,12 @@ def new_book(character_id: UUID, book: Json) -> Lorebook:
     return lorebook
 
 
-def new_entries(lorebook: Lorebook, book: Json) -> list[LorebookEntry]:
-    """The rows of the entries of a normalised book, not yet in a session; the book's own row goes in first."""
-    return [make_entry(lorebook.id, position, document) for position, document in enumerate(book["entries"])]
+def entry_values(lorebook: Lorebook, book: Json) -> list[dict[str, Any]]:
+    """The entries of a normalised book as the values of rows; the book's own row goes in first."""
+    return [
+        {"id": uuid7(), "lorebook_id": lorebook.id, "position": position, "document": document, **columns_of(document)}
+        for position, document in enumerate(book["entries"])
+    ]
 
 
 def book_of(session: Session, *, character_id: UUID) -> Json | None:

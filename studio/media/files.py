@@ -93,22 +93,24 @@ def put_many(
             )
         ).all()
     )
+    rows: list[dict[str, Any]] = []
     for sha256, (data, name) in contents.items():
         storage.put(key_of(sha256), data)
         if sha256 not in kept:
             kept[sha256] = uuid7()
-            session.add(
-                MediaFile(
-                    id=kept[sha256],
-                    owner_id=owner_id,
-                    purpose=purpose,
-                    sha256=sha256,
-                    size_bytes=len(data),
-                    original_name=excerpt(name.replace("\\", "/").rpartition("/")[2], _NAME_LENGTH),
-                    media_type=rules.media_type_of(data),
-                )
+            rows.append(
+                {
+                    "id": kept[sha256],
+                    "owner_id": owner_id,
+                    "purpose": purpose,
+                    "sha256": sha256,
+                    "size_bytes": len(data),
+                    "original_name": excerpt(name.replace("\\", "/").rpartition("/")[2], _NAME_LENGTH),
+                    "media_type": rules.media_type_of(data),
+                }
             )
-    session.flush()
+    if rows:
+        session.connection().execute(sa.insert(MediaFile.__table__), rows)
     return kept
 
 
