@@ -132,7 +132,7 @@ def keep(
     ]
     if rows:
         # By the thousand: as objects they would cost the session several times as much.
-        session.connection().execute(sa.insert(CardBatchItem.__table__), rows)
+        session.connection().execute(sa.insert(CardBatchItem), rows)
     return Received(taken=len(new), known=len(given) + len(refused) - len(new))
 
 

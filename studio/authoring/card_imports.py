@@ -246,7 +246,7 @@ def write_parts(session: Session, made: Sequence[tuple[Character, Json]]) -> Non
 
 def _insert(session: Session, table: type[Greeting] | type[LorebookEntry], rows: list[dict[str, Any]]) -> None:
     if rows:
-        session.connection().execute(sa.insert(table.__table__), rows)
+        session.connection().execute(sa.insert(table), rows)
 
 
 def problems_of(card: Json, filename: str) -> dict[str, str]:

@@ -18,9 +18,9 @@ from studio.chat.errors import DoesNotFitError, NoFieldTextError, TooOftenError,
 from studio.chat.models import AssistKind, AssistOutcome, WritingAssist
 from studio.chat.rules import Count, Limits
 from studio.kit.clock import utc_now
+from studio.kit.differences import Piece, words
 from studio.kit.errors import ForbiddenError, InvalidError, StudioError, UnavailableError
 from studio.kit.text import excerpt, one_line, storable
-from studio.market.differences import Piece, words
 from studio.providers.language import Cancel, Delta, Finish, LanguageProvider, Prices
 
 MOST_TEXT = 200_000

@@ -110,7 +110,7 @@ def put_many(
                 }
             )
     if rows:
-        session.connection().execute(sa.insert(MediaFile.__table__), rows)
+        session.connection().execute(sa.insert(MediaFile), rows)
     return kept
 
 
