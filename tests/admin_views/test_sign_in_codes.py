@@ -85,7 +85,10 @@ class TestSetUp:
         assert post(client, "/account/second-factor", code="000000").status_code == 422
         done = post(client, "/account/second-factor", code=pyotp.TOTP(secret).now())
         assert done.headers["Cache-Control"] == "no-store"
-        assert len(re.findall(r"(?<![0-9a-f-])[0-9a-f]{4}(?:-[0-9a-f]{4}){3}(?![0-9a-f-])", done.text)) == second_factor.RECOVERY_CODES
+        assert (
+            len(re.findall(r"(?<![0-9a-f-])[0-9a-f]{4}(?:-[0-9a-f]{4}){3}(?![0-9a-f-])", done.text))
+            == second_factor.RECOVERY_CODES
+        )
         session.expire_all()
         assert second_factor.has_second_factor(person)
 
