@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import redis
 import sqlalchemy as sa
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
@@ -29,6 +30,10 @@ from studio.settings import ROOT, Settings
 
 TEMPLATE = f"greenroom_template_{os.getpid()}"
 MOST_WORKERS = 64
+
+# How long an example takes says something about the machine, and nothing about the program.
+hypothesis_settings.register_profile("studio", deadline=None)
+hypothesis_settings.load_profile("studio")
 
 _servers: pytest.StashKey["Servers"] = pytest.StashKey()
 _closing: pytest.StashKey[ExitStack] = pytest.StashKey()

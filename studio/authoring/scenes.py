@@ -34,8 +34,6 @@ def cleaned(drafts: Sequence[SceneDraft]) -> tuple[list[SceneDraft], dict[str, s
     kept: list[SceneDraft] = []
     wrong: dict[str, str] = {}
     for place, draft in enumerate(drafts):
-        if draft.is_blank:
-            continue
         scene = SceneDraft(
             title=texts.one_line(draft.title),
             stage=texts.one_line(draft.stage),
@@ -43,6 +41,9 @@ def cleaned(drafts: Sequence[SceneDraft]) -> tuple[list[SceneDraft], dict[str, s
             stage_prompt=texts.storable(draft.stage_prompt),
             required_progress=draft.required_progress,
         )
+        # Looked at as it would be kept: what holds nothing but signs that no screen shows is blank too.
+        if scene.is_blank:
+            continue
         kept.append(scene)
         if sentence := _problem(scene):
             wrong[f"scenes.{place}"] = sentence

@@ -1,6 +1,6 @@
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
@@ -74,9 +74,14 @@ class TestScenes:
         assert words in refusal.value.fields["scenes.2"]
         assert queries.scenes_of(session, character_id=character.id) == []
 
+    @pytest.mark.parametrize("nothing", ["", " \n", "\x1b", "\x00 \u200b"])
+    def test_of_signs_that_are_not_kept_are_left_out(self, nothing):
+        assert scenes.cleaned([SceneDraft(nothing, stage=nothing, stage_prompt=nothing.replace("\u200b", ""))]) == ([], {})
+
     def test_are_at_most_a_hundred(self):
         assert set(scenes.cleaned([SceneDraft("x")] * 101)[1]) == {"scenes"}
 
+    @example([SceneDraft("", stage_prompt="\x1b")])
     @given(
         st.lists(
             st.builds(SceneDraft, st.text(max_size=30), st.text(max_size=9), st.integers(-3, 103), st.text(max_size=9))
