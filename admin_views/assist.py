@@ -66,6 +66,7 @@ class AssistView(StudioView):
             ask=url_for(".ask", character_id=character_id),
             is_configured=provider.is_configured,
             label=provider.label if provider.is_configured else told,
+            models=list(provider.models),
             kinds=[{"kind": kind.value, "label": str(label)} for kind, label in chat_labels.ASSISTS.items()],
             words={
                 "open": _("AI assist"),
@@ -86,6 +87,7 @@ class AssistView(StudioView):
                 "failed": _("That did not work. Try again."),
                 "ticked": _("Take this change"),
                 "reference": _("Reference"),
+                "model": _("Model"),
             },
         )
 
@@ -118,7 +120,9 @@ class AssistView(StudioView):
             "decide": url_for(".decide", assist_id=wanted.assist_id),
         }
         cancel = shared.streams.open(wanted.assist_id)
-        lines = _lines(shared, wanted, cancel, report_of(shared), urls, streams.reader())
+        asked_for = request.form.get("model", "")
+        model = asked_for if asked_for in shared.language.models else ""
+        lines = _lines(shared, wanted, cancel, report_of(shared), urls, streams.reader(), model=model)
         return streams.streamed(lines)
 
     @expose("/offers/<uuid:assist_id>/stop", methods=("POST",))
@@ -148,6 +152,8 @@ def _lines(
     report: Report,
     urls: dict[str, str],
     reading: Callable[[], AbstractContextManager[None]],
+    *,
+    model: str,
 ) -> Iterator[bytes]:
     shared.streams.begin(wanted.assist_id)
     try:
@@ -156,7 +162,7 @@ def _lines(
             wanted,
             provider=shared.language,
             prices=prices_from(shared.settings),
-            model="",
+            model=model,
             open_session=shared.own_session,
             report=report,
             cancel=cancel,

@@ -320,7 +320,7 @@ class CharactersView(EditorView, VersionRoutes):
         """What a chosen form of the draft, or of a version, would lose, before anybody downloads it."""
         to, as_ = request.args.get("to", "v3"), request.args.get("as", "png")
         made = self._export(row_id, to, as_)
-        row = queries.get_draft(self.request_session, actor=current_actor(), character_id=row_id)
+        row = queries.get_exportable(self.request_session, actor=current_actor(), character_id=row_id)
         return self.render(
             "authoring/export.html",
             row=row,

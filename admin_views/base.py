@@ -162,6 +162,8 @@ class StudioModelView(Many, Exporting, FormRoutes, ModelView):  # type: ignore[m
     def permission_of(self, method: str) -> AnyOf | None:
         """The permission that the route of `method` asks for; what belongs to a form asks for the form's."""
         found: AnyOf | None = super().permission_of(_AS_EDITING.get(method, method))
+        if found is None and method in _AS_EDITING and self.keeps_new:
+            found = super().permission_of("create_view")
         return found
 
     # What a subclass says

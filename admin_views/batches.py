@@ -18,7 +18,7 @@ from admin_views.job_labels import step_label
 from admin_views.listing import Column
 from admin_views.rendering import status_label
 from admin_views.session import current_actor
-from studio.authoring import batch_queries, card_batches
+from studio.authoring import batch_forecast, batch_queries, card_batches
 from studio.authoring.batch_queries import OPEN_ITEMS, PAGE
 from studio.authoring.models import BatchState, CardBatch, CardBatchItem, ItemState, OnDuplicate
 from studio.kit.clock import utc_now
@@ -56,7 +56,7 @@ class BatchesView(StudioView):
 
     @expose("/bring", methods=("POST",))
     def bring(self) -> ResponseReturnValue:
-        """Without JavaScript: take the files of this one request and begin."""
+        """Without JavaScript: take the files of this one request and begin, or show first what would happen."""
         given = _given()
         if not given:
             return self._index(_("Choose files first: cards, a folder of them, or a zip.")), 422
@@ -66,7 +66,8 @@ class BatchesView(StudioView):
             card_batches.receive(
                 self.session, actor=actor, storage=self.resources.storage, batch_id=batch.id, given=given
             )
-            card_batches.start(self.session, actor=actor, batch_id=batch.id, now=utc_now())
+            if request.form.get("do") != "look":
+                card_batches.start(self.session, actor=actor, batch_id=batch.id, now=utc_now())
         except InvalidError as error:
             self.session.rollback()
             return self._index(sentence(error)), error.status
@@ -203,6 +204,11 @@ class BatchesView(StudioView):
         left = sum(counts[state] for state in OPEN_ITEMS)
         return {
             "batch": batch,
+            "forecast": (
+                batch_forecast.forecast(self.session, actor=current_actor(), batch_id=batch.id)
+                if batch.state is BatchState.RECEIVING and counts.total()
+                else None
+            ),
             "job": job,
             "state": _state_of(batch, job),
             "is_at_work": is_at_work,

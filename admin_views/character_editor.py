@@ -25,6 +25,7 @@ from admin_views.character_form import (
 from admin_views.character_rows import Rows, rows_from, rows_of, whole
 from admin_views.feedback import asked_of
 from admin_views.forms import Difference, attach_errors, sentence
+from admin_views.saving import NEW
 from admin_views.session import current_actor
 from admin_views.trash_words import told
 from admin_views.versions import say_saved
@@ -98,12 +99,19 @@ class EditorView(StudioModelView):
         )
         say_saved(version, now=now)
 
-    def ask_writable(self, row_id: UUID) -> None:
+    def ask_writable(self, row_id: UUID, part: str) -> None:
         """Return if the character is the present person's to change; raise NotFoundError otherwise."""
-        queries.require_writable(self.request_session, actor=current_actor(), character_id=row_id)
+        if part == NEW:
+            super().ask_writable(row_id, part)
+        else:
+            queries.require_writable(self.request_session, actor=current_actor(), character_id=row_id)
 
-    def draft_differences(self, row: Character, fields: "MultiDict[str, str]") -> list[Difference]:
+    def draft_differences(
+        self, row: Character | None, fields: "MultiDict[str, str]", *, part: str
+    ) -> list[Difference] | None:
         """What a draft would change of the character as it is saved."""
+        if part or row is None:
+            return super().draft_differences(row, fields, part=part)
         mine = characters.as_kept(**_given(CharacterForm(formdata=fields), rows_from(fields)))
         theirs = drafts.state(self.request_session, row)
         found = (
@@ -188,7 +196,7 @@ class EditorView(StudioModelView):
             budget=character_helpers.budget(form, rows, lore=lore),
             notes=character_helpers.notes,
             groups=GROUPS,
-            models=chat_settings.MODELS,
+            models=chat_settings.models(self.resources.settings.language_windows),
             ranges=chat_settings.RANGES,
             context_labels=CONTEXT_LABELS,
             emotion_labels=EMOTION_LABELS,

@@ -94,7 +94,7 @@ class LorebookFilesView(StudioView):
     @expose("/<uuid:character_id>/export")
     def export(self, character_id: UUID) -> ResponseReturnValue:
         """The six forms of a file, each with what it cannot hold."""
-        row, book = self._book(character_id)
+        row, book = self._own_book(character_id)
         if book is None:
             raise NotFoundError
         whole = lorebooks.whole_book(self.session, book)
@@ -104,7 +104,7 @@ class LorebookFilesView(StudioView):
     @expose("/<uuid:character_id>/export/<kind>")
     def export_file(self, character_id: UUID, kind: str) -> ResponseReturnValue:
         """The file."""
-        row, book = self._book(character_id)
+        row, book = self._own_book(character_id)
         if book is None or kind not in lore_formats.BY_KEY:
             raise NotFoundError
         made = write_lorebook(lorebooks.whole_book(self.session, book), to=kind)
@@ -163,6 +163,14 @@ class LorebookFilesView(StudioView):
     def _book(self, character_id: UUID) -> tuple[Character, Lorebook | None]:
         row = queries.get_draft(self.session, actor=current_actor(), character_id=character_id)
         return row, queries.find_lorebook(self.session, character_id=row.id)
+
+    def _own_book(self, character_id: UUID) -> tuple[Character, Lorebook | None]:
+        row = queries.get_exportable(self.session, actor=current_actor(), character_id=character_id)
+        return row, queries.find_lorebook(self.session, character_id=row.id)
+
+    def may_export(self, row: Character) -> bool:
+        """Whether the present person may take the book out as a file."""
+        return self.may("export") and queries.may_write(current_actor(), row)
 
     def _may_write(self, row: Character) -> bool:
         actor = current_actor()

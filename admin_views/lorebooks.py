@@ -1,25 +1,23 @@
 """A character's lorebook: the grid, an entry, the book's settings, many at once, and what was taken away."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
-import sqlalchemy as sa
 from flask import Response, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
-from werkzeug.datastructures import MultiDict
 
 from admin_views import lorebook_labels as labels
 from admin_views.base import Permission, expose, sent_version
-from admin_views.forms import Difference, StudioForm, attach_errors, differences, sentence
+from admin_views.forms import sentence
 from admin_views.listing import as_uuid
 from admin_views.lorebook_files import LorebookFilesView
 from admin_views.lorebook_forms import EntryForm, SettingsForm, number
+from admin_views.lorebook_saving import SETTINGS, LorebookSaving, read_keys
 from admin_views.resources import Resources
-from admin_views.saving import SavingRoutes
+from admin_views.saving import NEW
 from admin_views.session import current_actor
 from studio.authoring import (
     lorebook_bulk,
@@ -27,13 +25,13 @@ from studio.authoring import (
     lorebook_lists,
     lorebook_rules,
     lorebook_states,
+    lorebook_trash,
     queries,
 )
-from studio.authoring.errors import StaleEntryError
 from studio.authoring.lorebook_bulk import Act, Order
 from studio.authoring.lorebook_lists import Wanted
-from studio.authoring.models import Character, Lorebook, LorebookEntry
-from studio.cards.lore_keys import read_key
+from studio.authoring.models import LorebookEntry
+from studio.authoring.models.limits import STAYS_IN_TRASH
 from studio.cards.lore_values import PLACES, blank
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
@@ -41,7 +39,6 @@ from studio.kit.errors import InvalidError, NotFoundError, StudioError
 _P = Permission
 _READ = (_P.CHARACTER_READ_OWN, _P.CHARACTER_READ_ANY)
 _WRITE = (_P.CHARACTER_WRITE_OWN, _P.CHARACTER_WRITE_ANY, _P.STORY_WRITE)
-_CHECKED_KEYS = 100
 
 
 def views(resources: Resources) -> list[Any]:
@@ -49,11 +46,8 @@ def views(resources: Resources) -> list[Any]:
     return [LorebooksView(resources, name=_l("Lorebook"), endpoint="lorebooks")]
 
 
-class LorebooksView(SavingRoutes, LorebookFilesView):
-    """The lorebook of one character; read by whoever reads its draft, changed by whoever may change it.
-
-    The form of an entry keeps itself while it is typed; a `row_id` of those routes is an entry's.
-    """
+class LorebooksView(LorebookSaving, LorebookFilesView):
+    """The lorebook of one character; read by whoever reads its draft, changed by whoever may change it."""
 
     model = LorebookEntry
 
@@ -75,6 +69,7 @@ class LorebooksView(SavingRoutes, LorebookFilesView):
                 "move",
                 "many",
                 "back",
+                "trash",
                 "autosave",
                 "autosave_discard",
             ),
@@ -111,6 +106,7 @@ class LorebooksView(SavingRoutes, LorebookFilesView):
             states=states,
             undo=next((state for state in states[:1] if state.row_version == book.row_version), None),
             labels=labels,
+            grid_token=lorebook_rules.grid_token,
             acts=Act,
             places=PLACES,
             may_write=self._may_write(row),
@@ -118,83 +114,71 @@ class LorebooksView(SavingRoutes, LorebookFilesView):
 
     @expose("/<uuid:character_id>/settings", methods=("GET", "POST"))
     def settings(self, character_id: UUID) -> ResponseReturnValue:
-        """What holds for the whole book."""
+        """What holds for the whole book; a save that came second meets the merge."""
         row = queries.get_writable(self.session, actor=current_actor(), character_id=character_id)
         book = queries.find_lorebook(self.session, character_id=row.id)
-        form = SettingsForm()
         if request.method == "GET":
-            form.show({name: (book.document if book else {}).get(name) for name in lorebook_rules.SETTINGS})
-            return self._settings_page(row, form, row_version=book.row_version if book else 0)
-        try:
-            lorebook_edits.save_settings(
-                self.session,
-                actor=current_actor(),
-                character_id=character_id,
-                row_version=sent_version() or 0,
-                changes=form.changes(),
-                now=utc_now(),
-            )
-        except StudioError as error:
-            return self._refused(error, character_id, form, self._settings_page)
-        flash(_("Saved."), "success")
-        return redirect(url_for(".book", character_id=character_id), 303)
+            typed = self.take_up_draft(row.id, part=SETTINGS)
+            form, version = SettingsForm(formdata=typed), book.row_version if book else 0
+            if typed is None:
+                form.show(lorebook_edits.settings_of(book.document if book else {}))
+            else:
+                # What was typed was typed over the settings as they were then.
+                version = typed.get("row_version", 0, type=int)
+            return self._settings_page(row, form, row_version=version)
+        return self._save_settings(row, SettingsForm(), row_version=sent_version() or 0)
 
     @expose("/<uuid:character_id>/entries/new", methods=("GET", "POST"))
     def new(self, character_id: UUID) -> ResponseReturnValue:
-        """Another entry."""
+        """Another entry; what was typed into one that was left is offered again."""
         row = queries.get_writable(self.session, actor=current_actor(), character_id=character_id)
-        form = EntryForm()
         if request.method == "GET":
-            form.show(lorebook_rules.shown(blank()))
+            typed = self.take_up_draft(row.id, part=NEW)
+            form = EntryForm(formdata=typed)
+            if typed is None:
+                form.show(lorebook_rules.shown(blank()))
             return self._entry_page(row, form)
+        form = EntryForm()
         try:
             entry = lorebook_edits.add_entry(
                 self.session, actor=current_actor(), character_id=character_id, values=form.changes(), now=utc_now()
             )
         except StudioError as error:
             return self._refused(error, character_id, form, self._entry_page)
+        self.close_drafts(self.session, character_id, part=NEW)
         flash(_("The entry is added."), "success")
         return self._onwards(character_id, entry)
 
     @expose("/<uuid:character_id>/entries/<uuid:entry_id>", methods=("GET", "POST"))
     def entry(self, character_id: UUID, entry_id: UUID) -> ResponseReturnValue:
-        """One entry; a stale save shows both texts."""
-        actor = current_actor()
-        row = queries.get_writable(self.session, actor=actor, character_id=character_id)
-        entry = self._entry(row, entry_id)
+        """One entry; a save that came second meets the merge, one of an entry that is gone may become a new one."""
+        row = queries.get_writable(self.session, actor=current_actor(), character_id=character_id)
+        entry = self._find_entry(row, entry_id)
+        if entry is None:
+            if request.method == "GET":
+                raise NotFoundError
+            return self._gone(row, EntryForm())
         if request.method == "GET":
             typed = self.take_up_draft(entry.id)
-            base = lorebook_rules.fingerprint(entry.document)
+            base, version = lorebook_rules.fingerprint(entry.document), self._book_version(row)
             if typed is not None:
                 # What was typed was typed over the entry as it was then: a save over a newer one must show both.
-                base = typed.get("base", "")
+                base, version = typed.get("base", ""), typed.get("row_version", 0, type=int)
             form = EntryForm(formdata=typed)
             if typed is None:
                 form.show(lorebook_rules.shown(entry.document))
-            return self._entry_page(row, form, entry=entry, base=base)
-        form = EntryForm()
-        try:
-            saved = lorebook_edits.update_entry(
-                self.session,
-                actor=actor,
-                character_id=character_id,
-                entry_id=entry_id,
-                base=request.form.get("base", ""),
-                changes=form.changes(),
-                now=utc_now(),
-            )
-        except StudioError as error:
-            return self._refused(error, character_id, form, self._entry_page, entry_id=entry_id)
-        self.close_drafts(self.session, entry_id)
-        flash(_("Saved."), "success")
-        return self._onwards(character_id, saved)
+            return self._entry_page(row, form, entry=entry, base=base, row_version=version)
+        return self._save_entry(
+            row, entry, EntryForm(), base=request.form.get("base", ""), row_version=sent_version() or 0
+        )
 
     @expose("/<uuid:character_id>/check", methods=("POST",))
     def check(self, character_id: UUID) -> ResponseReturnValue:
         """How the keys that are being typed are read: as words, as patterns, or not at all."""
         queries.get_writable(self.session, actor=current_actor(), character_id=character_id)
         may_be_pattern = bool(request.form.get("may_be_pattern"))
-        return self.render("lorebooks/_keys.html", read=_read_keys(request.form.get("keys", ""), may_be_pattern))
+        read = read_keys(request.form.get("keys", ""), may_be_pattern=may_be_pattern)
+        return self.render("lorebooks/_keys.html", read=read)
 
     @expose("/<uuid:character_id>/entries/<uuid:entry_id>/flag", methods=("POST",))
     def flag(self, character_id: UUID, entry_id: UUID) -> ResponseReturnValue:
@@ -204,6 +188,7 @@ class LorebooksView(SavingRoutes, LorebookFilesView):
             actor=current_actor(),
             character_id=character_id,
             entry_id=entry_id,
+            base=request.args.get("base", ""),
             flag=request.args.get("flag", ""),
             value=request.args.get("value") == "1",
             now=utc_now(),
@@ -212,7 +197,14 @@ class LorebooksView(SavingRoutes, LorebookFilesView):
             return self._back(character_id, anchor=f"entry-{entry.id}")
         row, book = self._book(character_id)
         return self.render(
-            "lorebooks/_row.html", row=row, book=book, one=entry, labels=labels, may_write=True, is_swap=True
+            "lorebooks/_row.html",
+            row=row,
+            book=book,
+            one=entry,
+            labels=labels,
+            grid_token=lorebook_rules.grid_token,
+            may_write=True,
+            is_swap=True,
         )
 
     @expose("/<uuid:character_id>/entries/<uuid:entry_id>/duplicate", methods=("POST",))
@@ -234,6 +226,7 @@ class LorebooksView(SavingRoutes, LorebookFilesView):
             character_id=character_id,
             entry_id=entry_id,
             way=request.form.get("way", ""),
+            row_version=sent_version() or 0,
             now=utc_now(),
         )
         return redirect(url_for(".entry", character_id=character_id, entry_id=entry_id), 303)
@@ -293,78 +286,23 @@ class LorebooksView(SavingRoutes, LorebookFilesView):
             flash(_("The book is as it was before."), "success")
         return redirect(url_for(".book", character_id=character_id), 303)
 
-    # Drafts of an entry's form
-
-    def ask_writable(self, row_id: UUID) -> None:
-        """Return if the entry is the present person's to change; raise NotFoundError otherwise."""
-        self._character_of(row_id)
-
-    def editor_url(self, row_id: UUID, part: str, **values: Any) -> str:  # noqa: ARG002 - There is one form.
-        """The page of the entry."""
-        return url_for(".entry", character_id=self._character_of(row_id), entry_id=row_id, **values)
-
-    def draft_differences(self, row: LorebookEntry, fields: "MultiDict[str, str]") -> list[Difference]:
-        """What a draft would change of the entry as it is saved."""
-        saved = EntryForm(formdata=None)
-        saved.show(lorebook_rules.shown(row.document))
-        return differences(EntryForm(formdata=fields), {field.name: field.data for field in saved})
-
-    def _character_of(self, entry_id: UUID) -> UUID:
-        found = self.session.scalar(
-            sa.select(Lorebook.character_id)
-            .join(LorebookEntry, LorebookEntry.lorebook_id == Lorebook.id)
-            .join(Character, Character.id == Lorebook.character_id)
-            .where(LorebookEntry.id == entry_id, queries.character_writable_by(current_actor()))
+    @expose("/<uuid:character_id>/trash", methods=("POST",))
+    def trash(self, character_id: UUID) -> ResponseReturnValue:
+        """Throw the whole book away, with the way back at hand."""
+        row = queries.get_writable(self.session, actor=current_actor(), character_id=character_id)
+        trashed = lorebook_trash.put(
+            self.session,
+            actor=current_actor(),
+            character_id=row.id,
+            row_version=sent_version() or 0,
+            now=utc_now(),
         )
-        if found is None:
-            raise NotFoundError
-        return found
+        said = _("The lorebook of %(name)s is in the trash for %(days)d days.", name=row.name, days=STAYS_IN_TRASH.days)
+        undo = {"text": said, "label": _("Undo"), "url": url_for("trash_lorebooks.restore", row_id=trashed.id)}
+        flash(undo, "success")  # type: ignore[arg-type]
+        return redirect(url_for(".book", character_id=character_id), 303)
 
     # What the pages share
-
-    def _entry(self, row: Character, entry_id: UUID) -> LorebookEntry:
-        book = queries.find_lorebook(self.session, character_id=row.id)
-        if book is None:
-            raise NotFoundError
-        return lorebook_edits.get_entry(self.session, book, entry_id=entry_id)
-
-    def _refused(
-        self, error: StudioError, character_id: UUID, form: StudioForm, page: Callable[..., str], **about: Any
-    ) -> ResponseReturnValue:
-        self.session.rollback()
-        row = queries.get_writable(self.session, actor=current_actor(), character_id=character_id)
-        context: dict[str, Any] = {"base": request.form.get("base", ""), "row_version": sent_version() or 0}
-        if "entry_id" in about:
-            context["entry"] = self._entry(row, about["entry_id"])
-        is_beside_a_field = False
-        if isinstance(error, StaleEntryError):
-            theirs = form.__class__(formdata=None)
-            theirs.show(error.theirs)
-            # The next save is made in knowledge of what is saved now.
-            context |= {"base": error.base, "row_version": error.row_version}
-            context["stale"] = differences(form, {field.name: field.data for field in theirs})
-        elif isinstance(error, InvalidError):
-            is_beside_a_field = attach_errors(form, error)
-        if not is_beside_a_field:
-            flash(sentence(error), "danger")
-        return page(row, form, **context), error.status
-
-    def _settings_page(self, row: Character, form: SettingsForm, **context: Any) -> str:
-        return self.render("lorebooks/settings.html", row=row, form=form, **({"stale": []} | context))
-
-    def _entry_page(self, row: Character, form: EntryForm, **context: Any) -> str:
-        known: dict[str, Any] = {"entry": None, "base": "", "stale": [], **context}
-        book = queries.find_lorebook(self.session, character_id=row.id)
-        return self.render(
-            "lorebooks/entry.html",
-            row=row,
-            form=form,
-            labels=labels,
-            read=_read_keys(form.keys.data or "", bool(form.may_be_pattern.data)),
-            **({} if known["entry"] is None else self.saving_context(known["entry"])),
-            book_version=book.row_version if book is not None else 0,
-            **known,
-        )
 
     def _onwards(self, character_id: UUID, entry: LorebookEntry) -> ResponseReturnValue:
         if request.form.get("do") == "another":
@@ -412,15 +350,3 @@ def _order(act: Act) -> Order:
         step=a_number("step"),
         key=given.get("key", ""),
     )
-
-
-def _read_keys(text: str, may_be_pattern: bool) -> list[tuple[str, Any, bool]]:  # noqa: FBT001
-    """Each key that is written like a pattern, how it is read, and whether that is a problem."""
-    found = []
-    for line in text.splitlines()[:_CHECKED_KEYS]:
-        if not line.strip().startswith("/"):
-            continue
-        key = read_key(line, may_be_pattern=may_be_pattern)
-        if key is not None:
-            found.append((key.text, labels.key_words(key), key.problem is not None))
-    return found

@@ -107,6 +107,7 @@ class ListingsView(StudioModelView):
     menu_section = "market"
     menu_icon = "building-store"
     menu_order = 10
+    keeps_new = False  # The form is filled from the character that its address names.
     columns = (
         Column("title", _l("Title"), sort="title"),
         Column("status", _l("Status"), cell=lambda row: ui.badge(row.status)),

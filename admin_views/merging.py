@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from flask import request
+from flask import request, url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 from wtforms import Form, SelectField, StringField
 
-from admin_views.forms import as_text, marked, sent_fields, sent_version
+from admin_views.forms import REWRITTEN, as_text, marked, sent_fields, sent_version
 from admin_views.resources import request_session
 from admin_views.saving import CLIENT, CONTINUES
 from admin_views.session import current_actor
@@ -77,15 +77,22 @@ def page(
     label: Callable[[str], str],
     readable: Callable[[str, Any], str],
     action: str,
+    title: str = "",
+    crumbs: Sequence[tuple[Any, str]] = (),
+    saving: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
-    """The page, with the choices that were made so far; whatever was sent goes along in it."""
+    """The page, with the choices that were made so far; whatever was sent goes along in it.
+
+    A view that is no list of its rows gives `title`, `crumbs` and what `saving_context` says.
+    """
     shown = [_shown(one, label=label, readable=readable) for one in fields if one.outcome is not Outcome.SAME]
     sent = request.form
     return (
         view.render(
             "admin/model/merge.html",
             row=row,
-            title=view.row_title(row),
+            title=title or view.row_title(row),
+            crumbs=crumbs or [(view.name, url_for(f"{view.endpoint}.index_view"))],
             action=action,
             to_choose=[one for one in shown if one.outcome in {Outcome.CONFLICT, Outcome.MERGED}],
             taken_over=[one for one in shown if one.outcome is Outcome.THEIRS],
@@ -100,7 +107,7 @@ def page(
                 if name not in _OWN and not name.startswith((_CHOICE, _TEXT))
             ],
             merge_version=row_version,
-            **view.saving_context(row),
+            **(view.saving_context(row) if saving is None else saving),
         ),
         409,
     )
@@ -124,6 +131,25 @@ def of_form(form: Form, row: Any, *, resource: str) -> list[MergedField]:
         {name: as_text(value) for name, value in theirs.items()},
         {name: as_text(form[name].data) for name in names},
     )
+    return _chosen_whole(form, fields)
+
+
+def of_forms(mine: Form, theirs: Form, base: Form | None) -> list[MergedField]:
+    """The fields of one form, filled in three ways: by the person, from what is saved, from where both started."""
+    texts = [
+        None if form is None else {field.name: as_text(field.data) for field in form if field.type != "CSRFTokenField"}
+        for form in (base, theirs, mine)
+    ]
+    return _chosen_whole(mine, merge(texts[0], texts[1] or {}, texts[2] or {}))
+
+
+def take(form: Form, values: Mapping[str, str]) -> None:
+    """The form holds the merged values of `of_forms`."""
+    for name, value in values.items():
+        form[name].data = value == "True" if form[name].type == "BooleanField" else value
+
+
+def _chosen_whole(form: Form, fields: Sequence[MergedField]) -> list[MergedField]:
     # A choice or a number is no text that could be put together from two.
     return [
         dataclasses.replace(one, outcome=Outcome.CONFLICT, value=one.mine)
@@ -191,12 +217,18 @@ def _shown(one: MergedField, *, label: Callable[[str], str], readable: Callable[
         base=base,
         theirs=theirs,
         mine=mine,
-        theirs_marked=Markup("{}").format(theirs) if base is None else marked(base, theirs),
-        mine_marked=marked(theirs if base is None else base, mine),
+        theirs_marked=Markup("{}").format(theirs) if base is None else _marked(base, theirs),
+        mine_marked=_marked(theirs if base is None else base, mine),
         can_write=can_write,
         text=request.form.get(_TEXT + one.name, str(one.value)) if can_write else readable(one.name, one.value),
         chosen=_chosen(one),
     )
+
+
+def _marked(before: str, after: str) -> Markup:
+    """`after` with what is new in it marked; a different text stands plain, since the other one stands beside it."""
+    found = marked(before, after)
+    return Markup("{}").format(after) if found.startswith(REWRITTEN) else found
 
 
 def _saved_by(document_id: UUID, resource: str) -> dict[str, Any] | None:

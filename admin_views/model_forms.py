@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from admin_views import merging
 from admin_views.forms import attach_errors, current_version, differences, sent_version, sentence
-from admin_views.saving import SavingRoutes
+from admin_views.saving import NEW, NEW_ID, SavingRoutes
 from admin_views.session import current_actor
 from studio.kit.errors import InvalidError, NotFoundError, StaleError, StudioError
 
@@ -19,6 +19,8 @@ class FormRoutes(SavingRoutes):
 
     # What the view says; see `StudioModelView`.
     resource: ClassVar[str]
+    keeps_new: ClassVar[bool] = True
+    """Whether the form for a new row keeps itself; not where it is filled from something that its address names."""
     create_template: ClassVar[str]
     edit_template: ClassVar[str]
     created_text: ClassVar[Any]
@@ -32,11 +34,16 @@ class FormRoutes(SavingRoutes):
     row_title: Any
     saved_url: Any
 
-    def draft_differences(self, row: Any, fields: Any) -> list[Any]:
-        """What a draft would change of the row as it is saved."""
-        g.continued_fields, kept = fields, g.get("continued_fields")
+    def draft_differences(self, row: Any, fields: Any, *, part: str) -> list[Any] | None:
+        """What a draft would change of the row as it is saved, or what was written of a new one."""
+        if part not in {"", NEW}:
+            return None
+        kept = g.get("continued_fields")
         try:
-            return differences(self.make_form(row), row)
+            g.continued_fields = None
+            blank = {field.name: field.data for field in self.make_form()} if row is None else row
+            g.continued_fields = fields
+            return differences(self.make_form(row), blank)
         finally:
             g.continued_fields = kept
 
@@ -50,17 +57,25 @@ class FormRoutes(SavingRoutes):
 
     @expose("/new", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
-        """A form for a new row."""
+        """A form for a new row; what was typed into one that was left is offered again."""
+        if self.keeps_new:
+            self.take_up_draft(NEW_ID, part=NEW)
         form = self.make_form()
         if request.method == "POST" and form.validate():
             try:
                 row = self.do_create(self.request_session, actor=current_actor(), form=form)
             except StudioError as error:
                 return self._refused(self.create_template, error, form=form, row=None)
+            self.close_drafts(self.request_session, NEW_ID, part=NEW)
             flash(str(self.created_text) or _("Saved."), "success")
             return redirect(self.saved_url(row), 303)
         status = 422 if request.method == "POST" else 200
-        return self.render(self.create_template, form=form, row=None, **self.form_context(None)), status
+        context = self._new_context() | self.form_context(None)
+        return self.render(self.create_template, form=form, row=None, **context), status
+
+    def _new_context(self) -> dict[str, Any]:
+        """Where the form for a new row keeps itself, and what is offered there."""
+        return self.saving_context(None, part=NEW, row_id=NEW_ID) if self.keeps_new else {}
 
     def form_context(self, row: Any | None) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
         """What the form's template needs besides."""
@@ -129,6 +144,5 @@ class FormRoutes(SavingRoutes):
             flash(sentence(error), "danger")
         version = version or sent_version()
         context = {"row": current, "form": form, "row_version": version, "is_dirty": True}
-        if current is not None:
-            context |= self.saving_context(current)
+        context |= self._new_context() if current is None else self.saving_context(current)
         return self.render(template, **context, **self.form_context(current)), error.status

@@ -25,7 +25,11 @@ from studio.kit.errors import NotFoundError
 
 _MOST_BODY = 2 * autosaves.MOST_BYTES
 """A draft's fields as JSON take more than they hold."""
-_PARTS = frozenset({"", "lorebook", "replies", "scenes", "voices", "settings"})
+NEW = "new"
+"""The part of a form for a row that is not there yet."""
+NEW_ID = UUID(int=0)
+"""What such a form is about: whatever is made of it, it is one form of each person."""
+_PARTS = frozenset({"", NEW, "lorebook", "replies", "scenes", "voices", "settings"})
 CLIENT, CONTINUES = "autosave_client", "autosave_continues"
 """Fields that a form brings back: the page that it was typed in, and the drafts that it took over."""
 NOT_KEPT = frozenset({"csrf_token", "do", CLIENT, CONTINUES})
@@ -52,42 +56,55 @@ class SavingRoutes:
     # The view's own.
     endpoint: str
     get_one: Any
+    may: Any
 
-    def ask_writable(self, row_id: UUID) -> None:
-        """Return if the row is the present person's to change; raise NotFoundError otherwise."""
-        self.get_one(row_id)
+    def ask_writable(self, row_id: UUID, part: str) -> None:
+        """Return if the present person may save the form about this row; raise NotFoundError otherwise."""
+        if part == NEW:
+            if row_id != NEW_ID or not self.may("create_view"):
+                raise NotFoundError
+        elif not self.may("edit_view"):
+            raise NotFoundError
+        else:
+            self.get_one(row_id)
 
     def editor_url(self, row_id: UUID, part: str, **values: Any) -> str:
         """The page on which a draft of this part is gone on with."""
+        if part == NEW:
+            return url_for(f"{self.endpoint}.create_view", **values)
         return url_for(f"{self.endpoint}.{part or 'edit_view'}", row_id=row_id, **values)
 
-    def draft_differences(self, row: Any, fields: "MultiDict[str, str]") -> list[Difference] | None:  # noqa: ARG002 - Subclasses need it.
-        """What a draft would change of the row as it is saved; None where nobody can say."""
+    def draft_differences(self, row: Any, fields: "MultiDict[str, str]", *, part: str) -> list[Difference] | None:  # noqa: ARG002 - Subclasses need it.
+        """What a draft would change of the row (None: a new one) as it is saved; None where nobody can say."""
         return None
 
     # What pages ask
 
-    def saving_context(self, row: Any, *, part: str = "") -> dict[str, Any]:
-        """For a page with the form of `row`: where it keeps itself, and which drafts are offered."""
-        continued = g.get("continued_draft")
+    def saving_context(self, row: Any, *, part: str = "", row_id: UUID | None = None) -> dict[str, Any]:
+        """For a page with the form of `row`: where it keeps itself, and which drafts are offered.
+
+        `row_id` is what the form is about where that is not `row` itself: NEW_ID for a row that is not there yet.
+        """
+        about: UUID = row.id if row_id is None else row_id
         return {
-            "autosave_url": self._url("autosave", row.id, part),
-            "recovered": [] if request.method == "POST" else self.recovered(row, part=part),
-            "continued": continued,
+            "autosave_url": self._url("autosave", about, part),
+            "recovered": [] if request.method == "POST" else self.recovered(row, part=part, row_id=about),
+            "continued": g.get("continued_draft"),
+            "is_new": part == NEW,
             "autosave_continues": sorted(_taken_over()),
         }
 
-    def recovered(self, row: Any, *, part: str = "") -> list[Recovered]:
-        """The present person's unsaved drafts of `row` that would change it, newest first."""
+    def recovered(self, row: Any, *, part: str, row_id: UUID) -> list[Recovered]:
+        """The present person's unsaved drafts of this form that would change what is saved, newest first."""
         continued = g.get("continued_draft")
         drafts = queries.list_open(
-            request_session(), actor=current_actor(), resource=self._resource(part), document_id=row.id
+            request_session(), actor=current_actor(), resource=self._resource(part), document_id=row_id
         )
         found = []
         for draft in drafts:
             if continued is not None and draft.client_id == continued.client_id:
                 continue
-            differences = self.draft_differences(row, as_fields(draft)) if not part else None
+            differences = self.draft_differences(row, as_fields(draft), part=part)
             # A draft that says what is saved is no unsaved work.
             if differences is None or differences:
                 found.append(
@@ -95,8 +112,8 @@ class SavingRoutes:
                         client_id=draft.client_id,
                         saved_at=draft.saved_at,
                         differences=differences or [],
-                        continue_url=self.editor_url(row.id, part, draft=draft.client_id),
-                        discard_url=self._url("autosave_discard", row.id, part),
+                        continue_url=self.editor_url(row_id, part, draft=draft.client_id),
+                        discard_url=self._url("autosave_discard", row_id, part),
                     )
                 )
         return found
@@ -141,7 +158,7 @@ class SavingRoutes:
     @expose("/<uuid:row_id>/autosave", methods=("GET", "POST"))
     def autosave(self, row_id: UUID) -> ResponseReturnValue:
         """Keep what a form holds now, as JSON. Read, it says who is signed in, and gives a page of theirs a new token."""
-        self.ask_writable(row_id)
+        self.ask_writable(row_id, request.args.get("part", ""))
         if request.method == "GET":
             return {"person": str(current_actor().user_id), "token": generate_csrf()}, {"Cache-Control": "no-store"}
         sent = _sent_draft()
@@ -164,8 +181,8 @@ class SavingRoutes:
     @expose("/<uuid:row_id>/autosave/discard", methods=("POST",))
     def autosave_discard(self, row_id: UUID) -> ResponseReturnValue:
         """Give a draft up, or take it back."""
-        self.ask_writable(row_id)
         part = request.args.get("part", "")
+        self.ask_writable(row_id, part)
         client_id = as_uuid(request.form.get("draft"))
         if client_id is None:
             raise NotFoundError

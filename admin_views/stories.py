@@ -23,6 +23,7 @@ from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
 from studio.authoring import codes, official, queries, stories
 from studio.authoring.models import TITLE_LENGTH, Story
+from studio.authoring.models.limits import STAYS_IN_TRASH
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
 
@@ -81,6 +82,7 @@ class StoriesView(StudioModelView):
     search_columns = (Story.title, Story.code, Story.description)
     search_hint = _l("Code, title or text")
     form = StoryForm
+    resource = stories.RESOURCE
     details_template = "stories/story.html"
     create_template = "stories/form.html"
     edit_template = "stories/form.html"
@@ -128,25 +130,28 @@ class StoriesView(StudioModelView):
         )
 
     def do_delete(self, session: Session, *, actor: Actor, row: Story, row_version: int | None) -> None:
-        """Have the story deleted."""
-        stories.delete(session, actor=actor, story_id=row.id, row_version=row_version)
+        """Have the story thrown away."""
+        stories.put_in_trash(session, actor=actor, story_id=row.id, row_version=row_version or 0, now=utc_now())
 
     @expose("/<uuid:row_id>/delete", methods=("GET", "POST"))
     def delete_view(self, row_id: UUID) -> ResponseReturnValue:
-        """Who is in the story, where somebody is; else a page that asks once more, and what the answer does."""
+        """Who is in the story, where somebody is; else a page that asks once more, and the way into the trash."""
         row = self.get_one(row_id)
         if request.method == "GET":
             cast = queries.list_cast(self.request_session, story_id=row.id, with_trash=True)
             return self.render("stories/delete.html", row=row, cast=cast, row_version=current_version(row))
         self.do_delete(self.request_session, actor=current_actor(), row=row, row_version=sent_version())
-        flash(_("%(code)s is deleted.", code=row.code), "success")
+        said = _("%(name)s is in the trash for %(days)d days.", name=row.title, days=STAYS_IN_TRASH.days)
+        flash({"text": said, "label": _("Undo"), "url": url_for("trash_stories.restore", row_id=row.id)}, "success")  # type: ignore[arg-type]
         return redirect(url_for(".index_view"), 303)
 
     def details_context(self, row: Story) -> dict[str, Any]:
         """The characters in their order."""
         actor = current_actor()
+        cast = queries.list_cast(self.request_session, story_id=row.id)
         return {
-            "cast": queries.list_cast(self.request_session, story_id=row.id),
+            "cast": cast,
+            "order_token": stories.order_token(cast),
             "can_write": actor.may(_P.STORY_WRITE),
             "live": queries.list_listed_numbers(self.request_session, story_id=row.id),
         }
@@ -178,6 +183,7 @@ class StoriesView(StudioModelView):
                 actor=current_actor(),
                 storage=self.resources.storage,
                 story_id=row_id,
+                row_version=sent_version() or 0,
                 data=data or None,
                 name=(sent.filename or "") if sent is not None else "",
                 now=utc_now(),
@@ -221,6 +227,7 @@ class StoriesView(StudioModelView):
             story_id=row.id,
             character_id=character_id,
             place=place,
+            order_seen=request.form.get("order", ""),
         )
         if request.headers.get("HX-Request"):
             return self.render("stories/_cast.html", row=row, **self.details_context(row))
@@ -230,7 +237,11 @@ class StoriesView(StudioModelView):
     def publish(self, character_id: UUID) -> ResponseReturnValue:
         """Others meet the character as its draft says now."""
         version = official.publish(
-            self.request_session, actor=current_actor(), character_id=character_id, now=utc_now()
+            self.request_session,
+            actor=current_actor(),
+            character_id=character_id,
+            row_version=sent_version() or 0,
+            now=utc_now(),
         )
         flash(_("Published: others see version %(number)d.", number=version.version_number), "success")
         return redirect(url_for("characters.details_view", row_id=character_id), 303)

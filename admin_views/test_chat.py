@@ -350,6 +350,7 @@ class TestChatView(StudioView):
             chat=chat,
             chats=queries.list_sessions(session, actor=current_actor(), character_id=character.id),
             shown=shown,
+            branches=queries.list_branches(session, session_id=chat.id) if chat is not None else {},
             definition=definition,
             portrait=portrait_url(character.portrait_id),
             may_write=session.scalar(

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from jobs.registry import JobContext, job
+from studio.authoring import lorebook_trash, stories
 from studio.operations import bulk, error_log, exports, trash
 from studio.operations.models import BulkRun
 from studio.providers.storage import key_of
@@ -133,8 +134,14 @@ def sweep_exports(run: JobContext) -> dict[str, int]:
 
 @job("operations.empty_trash", queue="bulk", max_attempts=3)
 def empty_trash(run: JobContext) -> dict[str, int]:
-    """Delete the characters that were in the trash for thirty days, some at a time."""
+    """Delete what was in the trash for thirty days, some at a time: lorebooks, characters, then stories."""
     gone, after = 0, None
+    for empty in (lorebook_trash.empty, stories.empty_trash):
+        count = 1
+        while count:
+            with run.transaction() as session:
+                count = empty(session, now=run.now())
+            gone += count
     while True:
         run.progress("Emptying the trash", 0)
         with run.transaction() as session:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -101,6 +101,10 @@ class Settings(BaseSettings):
     language_prices: Mapping[str, ModelPrice] = Field(
         default={},
         description='Prices per million tokens, as JSON: {"gpt-4.1-mini": {"input": 0.4, "output": 1.6}}.',
+    )
+    language_windows: dict[str, Annotated[int, Field(ge=0, le=10_000_000)]] = Field(
+        default_factory=dict,
+        description='Windows of models in tokens, as JSON: {"qwen3:8b": 40960}; the editor offers them, 0 takes one out.',
     )
     language_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
     payments_provider: Literal["local", "stripe"] = Field(

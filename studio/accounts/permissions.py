@@ -118,6 +118,8 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHARACTER_SEARCH,
         _P.CHAT_TEST,
         _P.CHAT_ASSIST,
+        # Of official characters alone: an export asks whose the character is to change.
+        _P.CARD_EXPORT,
         _P.STORY_READ,
         _P.STORY_WRITE,
         _P.MEDIA_READ_ANY,

@@ -243,7 +243,7 @@ def _stem(name: str) -> str:
 
 def _without_duplicates(session: Session, batch: CardBatch, readings: Sequence[_Read], *, now: datetime) -> list[_Read]:
     """Those readings that are no character of the owner's yet; the others have their outcome."""
-    by_file = _made_from(session, batch.owner_id, [one.sha256 for one in readings])
+    by_file = made_from(session, batch.owner_id, [one.sha256 for one in readings])
     by_content = _saying(session, batch.owner_id, [one.reading.content_hash for one in readings])
     left: list[_Read] = []
     first: dict[str, _Read] = {}
@@ -263,7 +263,7 @@ def _without_duplicates(session: Session, batch: CardBatch, readings: Sequence[_
     return left
 
 
-def _made_from(session: Session, owner_id: UUID, hashes: Iterable[str]) -> dict[str, UUID]:
+def made_from(session: Session, owner_id: UUID, hashes: Iterable[str]) -> dict[str, UUID]:
     """The owner's characters, archived ones aside, by the hash of the file that they came from."""
     query = (
         sa.select(MediaFile.sha256, CardDocument.character_id)

@@ -35,6 +35,7 @@ from studio.authoring.models import (
 )
 from studio.cards import archives, limits, packs
 from studio.cards.errors import CardError
+from studio.cards.glance import glance
 from studio.kit.errors import ForbiddenError, InvalidError
 from studio.kit.text import excerpt
 from studio.media import files
@@ -147,6 +148,7 @@ def _taken(data: bytes, *, file_id: UUID | None, refusal: CardError | None, is_i
         state, message = (ItemState.REFUSED, _NESTED) if is_inner else (ItemState.ARCHIVE, "")
     return {
         "size_bytes": 0 if refusal is not None else len(data),
+        "looks": glance(data).value if state is ItemState.WAITING else "",
         "file_id": file_id,
         "state": state,
         "message": message,

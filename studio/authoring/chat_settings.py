@@ -1,8 +1,10 @@
 """How a chat with the character is to be run: what each setting may be, and what it is where nobody chose."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from studio.authoring.models import NAME_LENGTH
@@ -65,24 +67,20 @@ class ModelWindow:
     tokens: int
 
 
-MODELS: tuple[ModelWindow, ...] = (
-    ModelWindow("gpt-4.1", 1_047_576),
-    ModelWindow("gpt-4.1-mini", 1_047_576),
-    ModelWindow("gpt-4o", 128_000),
-    ModelWindow("gpt-4o-mini", 128_000),
-    ModelWindow("gpt-3.5-turbo", 16_385),
-    ModelWindow("claude-sonnet-4", 200_000),
-    ModelWindow("claude-3-5-haiku", 200_000),
-    ModelWindow("gemini-2.5-pro", 1_048_576),
-    ModelWindow("gemini-2.5-flash", 1_048_576),
-    ModelWindow("deepseek-chat", 128_000),
-    ModelWindow("qwen-plus", 131_072),
-    ModelWindow("llama-3.1-8b", 131_072),
-    ModelWindow("llama-3-8b", 8_192),
-    ModelWindow("mistral-7b", 32_768),
-    ModelWindow("llama-2-13b", 4_096),
-)
-"""As their makers state them; an author can always type another window."""
+_KNOWN: Mapping[str, int] = json.loads(Path(__file__).with_name("known_models.json").read_text(encoding="utf-8"))
+
+
+def models(further: Mapping[str, int]) -> list[ModelWindow]:
+    """The models that the editor offers: those of `known_models.json` as their makers state them, changed by `further`.
+
+    `further` is what the settings say (STUDIO_LANGUAGE_WINDOWS): those come first, and a window of 0 takes a model out.
+    An author can always type another model and another window.
+    """
+    return [
+        ModelWindow(name, tokens)
+        for name, tokens in {**further, **{n: t for n, t in _KNOWN.items() if n not in further}}.items()
+        if tokens
+    ]
 
 
 def cleaned_context(given: Mapping[str, Any] | ContextSettings) -> tuple[ContextSettings, dict[str, str]]:

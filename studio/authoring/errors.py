@@ -46,6 +46,16 @@ class StoryInUseError(ConflictError):
         )
 
 
+class OtherLorebookError(ConflictError):
+    """A lorebook in the trash does not take the place of another one."""
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(
+            "%(name)s has another lorebook by now. Throw that one away first, or keep it; nothing was changed.",
+            name=name,
+        )
+
+
 class FullStoryError(ConflictError):
     """A story has as many characters as its page can show."""
 
@@ -188,14 +198,22 @@ class StaleCharacterError(StaleError):
 class StaleEntryError(StaleError):
     """Someone saved this entry, or these settings of a lorebook, in between.
 
-    `differences` holds both texts, `base` and `row_version` what to save with next, `theirs` all that stands there.
+    `differences` holds both texts, `base` and `row_version` what to save with next, `theirs` all that stands there,
+    `start` what both started from, or None where nobody knows that any more.
     """
 
     def __init__(
-        self, *, row_version: int, base: str, differences: tuple[Difference, ...], theirs: Mapping[str, Any]
+        self,
+        *,
+        row_version: int,
+        base: str,
+        differences: tuple[Difference, ...],
+        theirs: Mapping[str, Any],
+        start: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.row_version = row_version
         self.base = base
         self.differences = differences
         self.theirs = theirs
+        self.start = start

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from studio.accounts.permissions import Actor, Permission
+from studio.accounts.permissions import Actor
 from studio.authoring import documents, queries
 from studio.authoring.models import CardDocument, Character
 from studio.cards.reader import read_card
@@ -37,10 +37,9 @@ def export_card(
     come from the file that was brought. Equal drafts at equal `now` give equal bytes.
     With `keep_metadata` the portrait is the one of the file that was brought, with the texts that stood in it, as long
     as the character shows that one; with `is_public` our own extension is left out.
-    Raises NotFoundError, ExportError, or StorageError where the portrait's bytes cannot be read.
+    Raises ForbiddenError, NotFoundError, ExportError, or StorageError where the portrait's bytes cannot be read.
     """
-    actor.must(Permission.CARD_EXPORT)
-    character = queries.get_draft(session, actor=actor, character_id=character_id)
+    character = queries.get_exportable(session, actor=actor, character_id=character_id)
     source = queries.find_source(session, character_id=character.id)
     portrait_id = character.portrait_id
     if version_number is None:

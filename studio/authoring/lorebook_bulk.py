@@ -101,6 +101,7 @@ def change_many(
     if not different:
         return Done(len(rows), 0)
     state = lorebook_states.keep(session, lorebook, actor=actor, action=order.act.value, now=now)
+    before = {row.id: _before(row.document, document) for row, document in different}
     for row, document in different:
         lorebooks.set_entry(row, document)
     lorebook_edits.settle(
@@ -112,8 +113,14 @@ def change_many(
         after={"act": order.act.value, "entries": len(different), **changes},
         now=now,
     )
+    lorebook_edits.keep_entries(session, lorebook, before, actor=actor, now=now)
     state.row_version = lorebook.row_version
     return Done(len(rows), len(different))
+
+
+def _before(was: Json, becomes: Json) -> dict[str, Any]:
+    old, new = lorebook_rules.shown(was), lorebook_rules.shown(becomes)
+    return {name: value for name, value in old.items() if new[name] != value}
 
 
 def _checked(order: Order) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """What a person does to a lorebook: settings, entries added, changed, moved, copied and deleted, and taken back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 
 from studio.accounts import audit
 from studio.accounts.permissions import Actor
@@ -18,10 +18,15 @@ from studio.authoring.models import Character, Lorebook, LorebookEntry
 from studio.cards import limits
 from studio.cards.documents import Json
 from studio.cards.lore_values import DEFAULT_ORDER, blank, with_values
+from studio.editing import common_start
 from studio.kit.errors import ConflictError, InvalidError, NotFoundError, StaleError
+
+BOOK, ENTRY = "lorebook", "lorebook_entry"
+"""Under which names the common start of a merge is kept: a book's settings, and each entry's values."""
 
 _INVALID = "Some fields need another look. Nothing was saved yet, and nothing is lost."
 _STALE = "Someone changed this lorebook in the meantime. Nothing was done. Look at it again, then repeat it."
+_STALE_ENTRY = "Someone changed this entry in the meantime. Nothing was done. Look at it again, then repeat it."
 
 
 def opened(session: Session, *, actor: Actor, character_id: UUID) -> tuple[Character, Lorebook]:
@@ -59,8 +64,8 @@ def save_settings(
 ) -> Lorebook:
     """The book as a whole says these settings (`lorebook_rules.SETTINGS`); entries stay.
 
-    Raises NotFoundError, InvalidError with a sentence for each field, or StaleEntryError where others changed the
-    same settings since `row_version` was read.
+    Raises NotFoundError, InvalidError with a sentence for each field, or StaleEntryError where the settings were
+    changed since `row_version` was read; that entries were changed is no matter.
     """
     character, lorebook = opened(session, actor=actor, character_id=character_id)
     values, wrong = lorebook_rules.cleaned_settings(changes)
@@ -69,17 +74,62 @@ def save_settings(
     document = lorebook_rules.changed_settings(lorebook.document, values)
     if document == lorebook.document:
         return lorebook
+    before = settings_of(lorebook.document, values)
     if lorebook.row_version != row_version:
-        theirs, _ = lorebook_rules.cleaned_settings({name: lorebook.document.get(name) for name in values})
-        raise StaleEntryError(
-            row_version=lorebook.row_version, base="", differences=_differences(theirs, values), theirs=theirs
-        )
-    before = {name: lorebook.document.get(name) for name in values}
+        start = _start(session, BOOK, lorebook.id, row_version, before)
+        if start != before:
+            raise StaleEntryError(
+                row_version=lorebook.row_version,
+                base=lorebook_rules.fingerprint(before),
+                differences=_differences(before, values),
+                theirs=before,
+                start=start,
+            )
     lorebooks.set_settings(lorebook, document)
     settle(
         session, character, lorebook, actor=actor, action="lorebook.save_settings", before=before, after=values, now=now
     )
+    keep_settings(session, lorebook, before, actor=actor, now=now)
     return lorebook
+
+
+def settings_of(document: Mapping[str, Any], names: Iterable[str] = lorebook_rules.SETTINGS) -> dict[str, Any]:
+    """A book's settings as a form shows them."""
+    values, _wrong = lorebook_rules.cleaned_settings({name: document.get(name) for name in names})
+    return values
+
+
+def keep_settings(
+    session: Session, lorebook: Lorebook, before: Mapping[str, Any], *, actor: Actor, now: datetime
+) -> None:
+    """After a save: where the settings are not what they were before, a merge will know."""
+    present = settings_of(lorebook.document, before)
+    common_start.keep(
+        session,
+        actor=actor,
+        resource=BOOK,
+        document_id=lorebook.id,
+        row_version=lorebook.row_version,
+        before={name: value for name, value in before.items() if present.get(name) != value},
+        now=now,
+    )
+
+
+def keep_entries(
+    session: Session, lorebook: Lorebook, before: Mapping[UUID, Mapping[str, Any]], *, actor: Actor, now: datetime
+) -> None:
+    """After a save: what its changed fields said before, for each entry, for a merge."""
+    common_start.keep_many(
+        session, actor=actor, resource=ENTRY, row_version=lorebook.row_version, before=before, now=now
+    )
+
+
+def _start(
+    session: Session, resource: str, document_id: UUID, row_version: int, current: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    return common_start.find(
+        session, resource=resource, document_id=document_id, row_version=row_version, current=current
+    )
 
 
 def add_entry(
@@ -105,13 +155,15 @@ def update_entry(
     character_id: UUID,
     entry_id: UUID,
     base: str,
+    row_version: int,
     changes: Mapping[str, Any],
     now: datetime,
 ) -> LorebookEntry:
     """The entry says what was given, by the names of `lore_values.values_of`; all else of it stays.
 
-    `base` is the entry's fingerprint when it was read. Saves of different entries do not disturb each other. Raises
-    NotFoundError, InvalidError, or StaleEntryError with both texts where this very entry was changed in between.
+    `base` is the entry's fingerprint when it was read, `row_version` the book's. Saves of different entries do not
+    disturb each other. Raises NotFoundError, InvalidError, or StaleEntryError with both texts and their start where
+    this very entry was changed in between.
     """
     character, lorebook = opened(session, actor=actor, character_id=character_id)
     entry = get_entry(session, lorebook, entry_id=entry_id)
@@ -125,7 +177,11 @@ def update_entry(
     present = lorebook_rules.fingerprint(entry.document)
     if present != base:
         raise StaleEntryError(
-            row_version=lorebook.row_version, base=present, differences=_differences(was, values), theirs=was
+            row_version=lorebook.row_version,
+            base=present,
+            differences=_differences(was, values),
+            theirs=was,
+            start=_start(session, ENTRY, entry.id, row_version, was),
         )
     lorebooks.set_entry(entry, with_values(entry.document, changed))
     settle(
@@ -138,15 +194,25 @@ def update_entry(
         after={"entry": str(entry.id)} | changed,
         now=now,
     )
+    keep_entries(session, lorebook, {entry.id: {name: was[name] for name in changed}}, actor=actor, now=now)
     return entry
 
 
 def set_flag(
-    session: Session, *, actor: Actor, character_id: UUID, entry_id: UUID, flag: str, value: bool, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    character_id: UUID,
+    entry_id: UUID,
+    base: str,
+    flag: str,
+    value: bool,
+    now: datetime,
 ) -> LorebookEntry:
     """The entry is on or off (`is_enabled`), always in or not (`is_constant`); its texts are not touched.
 
-    One flag is set to what was asked for, so there is nothing to overwrite: it needs no version.
+    Setting what is set already changes nothing. Raises NotFoundError, or StaleError where the entry is not any more
+    what the grid showed of it: `base` is its `lorebook_rules.grid_token`.
     """
     character, lorebook = opened(session, actor=actor, character_id=character_id)
     if flag not in {"is_enabled", "is_constant"}:
@@ -154,6 +220,8 @@ def set_flag(
     entry = get_entry(session, lorebook, entry_id=entry_id)
     if getattr(entry, flag) is value:
         return entry
+    if lorebook_rules.grid_token(entry) != base:
+        raise StaleError(_STALE_ENTRY)
     lorebooks.set_entry(entry, with_values(entry.document, {flag: value}))
     settle(
         session,
@@ -165,6 +233,7 @@ def set_flag(
         after={"entry": str(entry.id), flag: value},
         now=now,
     )
+    keep_entries(session, lorebook, {entry.id: {flag: not value}}, actor=actor, now=now)
     return entry
 
 
@@ -188,14 +257,16 @@ def duplicate_entry(
 
 
 def move_entry(
-    session: Session, *, actor: Actor, character_id: UUID, entry_id: UUID, way: str, now: datetime
+    session: Session, *, actor: Actor, character_id: UUID, entry_id: UUID, way: str, row_version: int, now: datetime
 ) -> LorebookEntry:
     """The entry stands one place earlier or later in the book (`way` up, down), first or last.
 
-    Raises NotFoundError; where there is no such place, nothing changes.
+    Raises NotFoundError, or StaleError where the book was changed since `row_version` was read: one place on from
+    where somebody saw it is another place by then. Where there is no such place, nothing changes.
     """
     character, lorebook = opened(session, actor=actor, character_id=character_id)
     entry = get_entry(session, lorebook, entry_id=entry_id)
+    refuse_stale(lorebook, row_version)
     ids = list(
         session.scalars(
             sa.select(LorebookEntry.id).where(LorebookEntry.lorebook_id == lorebook.id).order_by(LorebookEntry.position)
@@ -262,6 +333,7 @@ def bring_back(
     refuse_stale(lorebook, row_version)
     book = state.book
     kept = lorebook_states.keep(session, lorebook, actor=actor, action="undo", now=now)
+    settings = settings_of(lorebook.document)
     lorebooks.replace(session, character, book)
     settle(
         session,
@@ -273,6 +345,7 @@ def bring_back(
         after={"entries": len(book["entries"])},
         now=now,
     )
+    keep_settings(session, lorebook, settings, actor=actor, now=now)
     kept.row_version = lorebook.row_version
     return lorebook
 
@@ -299,6 +372,22 @@ def settle(
     The character's own version stays: whoever has its editor open in another window saves without a conflict.
     """
     lorebook.updated_at = now
+    # Of two changes at one moment each makes a version.
+    flag_modified(lorebook, "updated_at")
+    settle_character(session, character, actor=actor, action=action, before=before or {}, after=after, now=now)
+
+
+def settle_character(
+    session: Session,
+    character: Character,
+    *,
+    actor: Actor,
+    action: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """What `settle` does where the book itself is gone, or stands there as it shall stand."""
     session.flush()
     content_hash = rules.content_hash(documents.card_of(session, character))
     session.execute(
@@ -315,9 +404,17 @@ def settle(
         action=action,
         resource="character",
         resource_id=character.id,
-        before=_audited(before or {}),
+        before=_audited(before),
         after=_audited(after),
     )
+
+
+def forget_starts(session: Session, *, character_id: UUID) -> None:
+    """The book of a character that goes leaves nothing where merges look."""
+    book = sa.select(Lorebook.id).where(Lorebook.character_id == character_id)
+    entries = sa.select(LorebookEntry.id).where(LorebookEntry.lorebook_id.in_(book))
+    common_start.forget_all(session, resource=BOOK, document_ids=book)
+    common_start.forget_all(session, resource=ENTRY, document_ids=entries)
 
 
 def refuse_full(session: Session, lorebook: Lorebook, *, more: int = 1) -> None:

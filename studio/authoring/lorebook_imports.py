@@ -102,6 +102,7 @@ def bring(
     if planned.book == present:
         return lorebook
     state = lorebook_states.keep(session, lorebook, actor=actor, action=way.value, now=now)
+    settings = lorebook_edits.settings_of(lorebook.document)
     lorebooks.replace(session, character, planned.book)
     lorebook_edits.settle(
         session,
@@ -118,6 +119,7 @@ def bring(
         },
         now=now,
     )
+    lorebook_edits.keep_settings(session, lorebook, settings, actor=actor, now=now)
     state.row_version = lorebook.row_version
     return lorebook
 

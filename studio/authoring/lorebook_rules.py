@@ -49,6 +49,23 @@ def fingerprint(document: Mapping[str, Any]) -> str:
     return sha256(plain.encode(errors="replace")).hexdigest()[:32]
 
 
+_IN_THE_GRID = (
+    "name",
+    "keys",
+    "secondary_keys",
+    "is_enabled",
+    "is_constant",
+    "insertion_order",
+    "place",
+    "tokens",
+)
+
+
+def grid_token(entry: Any) -> str:
+    """The version token of an entry's row in the grid: another one as soon as the row would show something else."""
+    return fingerprint({name: getattr(entry, name) for name in _IN_THE_GRID})
+
+
 def changed_settings(document: Mapping[str, Any], values: Mapping[str, Any]) -> Json:
     """The book's document with those settings set that differ from what a form shows of it."""
     made = dict(document)

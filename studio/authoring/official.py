@@ -11,7 +11,7 @@ from studio.accounts.permissions import Actor, Permission
 from studio.authoring import codes, drafts, listed, queries, rules, versions
 from studio.authoring.errors import CodesUsedUpError, FullStoryError, NotOfficialError
 from studio.authoring.models import Character, CharacterOrigin, CharacterStatus, CharacterVersion, VersionOccasion
-from studio.kit.errors import InvalidError
+from studio.kit.errors import InvalidError, StaleError
 
 MOST_CHARACTERS = 200
 """A story has at most so many characters, so that its page can show them all."""
@@ -66,12 +66,15 @@ def create(session: Session, *, actor: Actor, story_id: UUID, name: str, now: da
     return character
 
 
-def publish(session: Session, *, actor: Actor, character_id: UUID, now: datetime) -> CharacterVersion:
+def publish(session: Session, *, actor: Actor, character_id: UUID, row_version: int, now: datetime) -> CharacterVersion:
     """Others meet the character as the draft says now: a version is made and pinned. May be repeated.
 
-    Raises ForbiddenError, NotFoundError, ArchivedCharacterError or NotOfficialError.
+    Raises ForbiddenError, NotFoundError, ArchivedCharacterError, NotOfficialError, or StaleError where the draft was
+    changed since `row_version` was read: nobody publishes what they have not seen.
     """
     character = _locked(session, actor=actor, character_id=character_id)
+    if character.row_version != row_version:
+        raise StaleError("Someone changed this draft in the meantime. Look at it again, then publish it.")
     version = versions.make(
         session, actor=actor, character_id=character.id, occasion=VersionOccasion.PUBLISHED, now=now
     )

@@ -101,8 +101,13 @@ def may_write(actor: Actor, character: Character) -> bool:
 
 
 def story_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
-    """Stories are the staff's; others meet their published characters."""
-    return sa.true() if actor.may(Permission.STORY_READ) else sa.false()
+    """Stories are the staff's; others meet their published characters. What is in the trash is seen there alone."""
+    return Story.trashed_at.is_(None) if actor.may(Permission.STORY_READ) else sa.false()
+
+
+def trashed_story_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """The trash is for whoever may write stories."""
+    return Story.trashed_at.is_not(None) if actor.may(Permission.STORY_WRITE) else sa.false()
 
 
 def document_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -122,6 +127,12 @@ def get_character(session: Session, *, actor: Actor, character_id: UUID, lock: b
 def get_draft(session: Session, *, actor: Actor, character_id: UUID) -> Character:
     """The character, if the actor may read its working texts; raises NotFoundError."""
     return _one_character(session, draft_visible_to(actor), character_id, lock=False)
+
+
+def get_exportable(session: Session, *, actor: Actor, character_id: UUID) -> Character:
+    """The character, if the actor may take it out: whoever may change it; raises ForbiddenError or NotFoundError."""
+    actor.must(Permission.CARD_EXPORT)
+    return _one_character(session, character_writable_by(actor), character_id, lock=False)
 
 
 def get_writable(session: Session, *, actor: Actor, character_id: UUID) -> Character:

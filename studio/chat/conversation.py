@@ -5,12 +5,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
 
 from studio.accounts.permissions import Actor
-from studio.chat import answering, queries, rules
+from studio.chat import answering, queries, rules, sessions
 from studio.chat.answering import Task
 from studio.chat.errors import ChatIsFullError, NotTheLastError
-from studio.chat.models import ChatMessage, ChatSession, MessageRole, MessageState
+from studio.chat.models import ChatMessage, ChatPrompt, ChatSession, MessageRole, MessageState
 from studio.chat.rules import Limits
 from studio.kit.errors import InvalidError
 from studio.kit.text import excerpt
@@ -54,7 +55,7 @@ def answer_anew(session: Session, *, actor: Actor, message_id: UUID, limits: Lim
 
 
 def edit(session: Session, *, actor: Actor, message_id: UUID, text: str, limits: Limits, now: datetime) -> Task:
-    """A person's message says something else; what followed it is gone, and it is answered anew.
+    """A person's message says something else, and is answered anew; the chat as it was is kept as one of its own.
 
     Raises what `say` raises, and InvalidError for what the character said.
     """
@@ -63,7 +64,7 @@ def edit(session: Session, *, actor: Actor, message_id: UUID, text: str, limits:
         raise InvalidError("Only your own messages can be changed; an answer can be written anew.")
     kept = rules.message_text(text)
     answering.refuse(session, chat=chat, limits=limits, now=now)
-    _delete_from(session, chat, message.position)
+    _keep_branch(session, chat, message.position)
     said = _said(session, chat, kept, position=message.position, now=now)
     return answering.begin(session, actor=actor, chat=chat, position=said.position + 1, limits=limits, now=now)
 
@@ -119,6 +120,44 @@ def _said(session: Session, chat: ChatSession, text: str, *, position: int, now:
     chat.updated_at = now
     session.flush()
     return message
+
+
+def _keep_branch(session: Session, chat: ChatSession, position: int) -> None:
+    """What stands from this position on belongs to a chat of its own, which begins as this one does."""
+    branch = ChatSession(
+        kind=chat.kind,
+        character_id=chat.character_id,
+        owner_id=chat.owner_id,
+        version_id=chat.version_id,
+        title=chat.title,
+        user_name=chat.user_name,
+        scene=chat.scene,
+        model=chat.model,
+        branch_of_id=chat.id,
+        branch_position=position,
+        created_at=chat.created_at,
+        updated_at=chat.updated_at,
+    )
+    session.add(branch)
+    session.flush()
+    later = sa.and_(ChatMessage.session_id == chat.id, ChatMessage.position >= position)
+    session.execute(
+        sa.update(ChatPrompt)
+        .where(ChatPrompt.id.in_(sa.select(ChatMessage.prompt_id).where(later)))
+        .values(session_id=branch.id)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        sa.update(ChatMessage).where(later).values(session_id=branch.id).execution_options(synchronize_session=False)
+    )
+    table: sa.Table = ChatMessage.__table__  # type: ignore[assignment]
+    # The beginning stands in both; what was sent for it is looked up in the chat that goes on.
+    beginning = session.execute(sa.select(table).where(table.c.session_id == chat.id)).mappings()
+    copies = [{**row, "id": uuid7(), "session_id": branch.id} for row in beginning]
+    if copies:
+        session.execute(sa.insert(table), copies)
+    session.expire_all()
+    sessions.forget_oldest(session, chat)
 
 
 def _delete_from(session: Session, chat: ChatSession, position: int) -> None:

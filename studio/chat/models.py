@@ -124,6 +124,9 @@ class ChatSession(Identified, Timestamped, Base):
     # The scene's place among the character's scenes; None is none.
     scene: Mapped[int | None]
     model: Mapped[str] = mapped_column(default="", server_default="")
+    # This is how another chat was before the message at that position was said anew.
+    branch_of_id: Mapped[UUID | None] = refers_to("chat_sessions.id", ondelete="SET NULL")
+    branch_position: Mapped[int | None]
 
 
 class ChatPrompt(Identified, Base):

@@ -118,6 +118,20 @@ def list_sessions(session: Session, *, actor: Actor, character_id: UUID, limit: 
     ).all()
 
 
+def list_branches(session: Session, *, session_id: UUID) -> dict[int, list[UUID]]:
+    """How the chat was before messages were said anew: chats of their own, oldest first, by the message's position."""
+    found: dict[int, list[UUID]] = {}
+    rows = session.execute(
+        sa.select(ChatSession.branch_position, ChatSession.id)
+        .where(ChatSession.branch_of_id == session_id)
+        .order_by(ChatSession.id)
+        .limit(MOST_SHOWN)
+    )
+    for position, identity in rows:
+        found.setdefault(position or 0, []).append(identity)
+    return found
+
+
 def list_recent(session: Session, *, actor: Actor, limit: int = 50) -> Sequence[tuple[ChatSession, str]]:
     """The actor's chats with all characters, the last used first, each with the character's name."""
     rows = session.execute(

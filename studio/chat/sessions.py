@@ -51,7 +51,7 @@ def start(
     session.add(chat)
     session.flush()
     _greet(session, chat, definition, greeting, now=now)
-    _forget_oldest(session, chat)
+    forget_oldest(session, chat)
     return chat
 
 
@@ -133,16 +133,18 @@ def _greet(session: Session, chat: ChatSession, definition: Definition, chosen: 
     session.flush()
 
 
-def _forget_oldest(session: Session, chat: ChatSession) -> None:
+def forget_oldest(session: Session, chat: ChatSession) -> None:
+    """Of this person's chats with this character the newest 50 stay, and the given one."""
     old = (
         sa.select(ChatSession.id)
         .where(
             ChatSession.owner_id == chat.owner_id,
             ChatSession.character_id == chat.character_id,
             ChatSession.kind == ChatKind.TEST,
+            ChatSession.id != chat.id,
         )
         .order_by(ChatSession.updated_at.desc(), ChatSession.id.desc())
-        .offset(rules.MOST_KEPT_CHATS)
+        .offset(rules.MOST_KEPT_CHATS - 1)
     )
     session.execute(
         sa.delete(ChatSession)

@@ -15,6 +15,7 @@ from studio.accounts.models import User
 from studio.authoring import card_imports, characters
 from studio.authoring.models import Character, ContentRating
 from studio.authoring.rules import ReplyDraft
+from studio.authoring.scenes import SceneDraft
 from studio.cards.writer import write_card
 from studio.demo import night_crossing, portraits
 from studio.kit.money import Money
@@ -57,6 +58,42 @@ _REPLIES = {
     "zh": ("*沉默了片刻，像在听远处的声音。*", "“让我想想，再说给你听。”", "“先喝口热的，我一会儿接着讲。”"),
     "en": ("*A pause, as if listening for something far off.*", '"Give me a moment. I want to say it right."', '"Hold that thought."'),
 }  # fmt: skip
+
+_SCENES = {
+    "odile-marchetti": (
+        SceneDraft(
+            "The ticket that lies",
+            "strangers",
+            0,
+            "Odile asks only about small things. She never says what she suspects.",
+            0,
+        ),
+        SceneDraft(
+            "Tea at the station",
+            "acquaintances",
+            25,
+            "She lets the kettle boil dry once. She begins to compare what people say with the tide tables.",
+            10,
+        ),
+        SceneDraft(
+            "The cut page", "partners", 60, "She shows {{user}} the ledger and says 'we' for the first time.", 45
+        ),
+        SceneDraft(
+            "02:10 on the stairs",
+            "trust",
+            100,
+            "She tells the truth about the case in the capital, and asks {{user}} to climb first.",
+            85,
+        ),
+    ),
+    "lan-yue": (
+        SceneDraft("雪夜初见", "陌路", 0, "岚月不问来处，只斟茶，只听。", 0),
+        SceneDraft("第二杯茶", "相识", 30, "她把第二杯茶推到 {{user}} 面前，开始用“我们山里”说话。", 15),
+        SceneDraft("拆一只纸鹤", "知己", 70, "她允许 {{user}} 拆开一只属于自己的纸鹤，并说起师父。", 50),
+        SceneDraft("红绳", "约定", 100, "她解下红绳的一股，系在 {{user}} 手上，说出自己的名字。", 90),
+    ),
+}
+"""The stages of those characters that have a way to go with a person."""
 
 Progress = Callable[[int, int], None]
 
@@ -107,6 +144,7 @@ def _bring(session: Session, *, storage: Storage, owner: User, slug: str, now: d
         row_version=character.row_version,
         changes={"language": language, "content_rating": ContentRating.TEEN},
         replies=[ReplyDraft(content=text, language=language) for text in _REPLIES[language]],
+        scenes=_SCENES.get(slug, ()),
         now=now,
     )
 

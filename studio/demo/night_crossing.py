@@ -9,6 +9,7 @@ from studio.accounts.models import User
 from studio.authoring import characters, official, stories
 from studio.authoring.models import ContentRating
 from studio.authoring.rules import Greetings
+from studio.authoring.scenes import SceneDraft
 from studio.demo import portraits
 from studio.providers.storage import Storage
 
@@ -29,6 +30,7 @@ class _Part:
     is_live: bool
     changes: dict[str, object]
     greeting: str
+    scenes: tuple[SceneDraft, ...] = ()
 
 
 _CAST = (
@@ -48,6 +50,11 @@ _CAST = (
             "tags": ["悬疑", "海港", "official"],
         },
         "*他把汽灯挂在舵轮旁，没有回头。*\n\n“你听。灯塔要是亮着，这会儿该有雾笛。……坐吧，今晚谁也不急着到岸。”",
+        (
+            SceneDraft("熄灯之前", "乘客", 0, "沈潮只回答船上的事，不谈岸上的人。", 0),
+            SceneDraft("雾最浓处", "同船", 40, "他开一个玩笑，然后说起无名指上的那圈印子。", 20),
+            SceneDraft("对岸", "托付", 100, "他把舵交给 {{user}} 一刻钟。", 80),
+        ),
     ),
     _Part(
         "Ida Thorne",
@@ -73,7 +80,14 @@ def load(session: Session, *, storage: Storage, staff: User, now: datetime) -> N
     actor = staff.actor
     story = stories.create(session, actor=actor, title=TITLE, description=DESCRIPTION, now=now)
     stories.set_cover(
-        session, actor=actor, storage=storage, story_id=story.id, data=portraits.draw(TITLE), name="cover.png", now=now
+        session,
+        actor=actor,
+        storage=storage,
+        story_id=story.id,
+        row_version=story.row_version,
+        data=portraits.draw(TITLE),
+        name="cover.png",
+        now=now,
     )
     for part in _CAST:
         character = official.create(session, actor=actor, story_id=story.id, name=part.name, now=now)
@@ -84,6 +98,7 @@ def load(session: Session, *, storage: Storage, staff: User, now: datetime) -> N
             row_version=character.row_version,
             changes={**part.changes, "language": part.language, "content_rating": ContentRating.TEEN},
             greetings=Greetings(part.greeting),
+            scenes=part.scenes,
             now=now,
         )
         characters.set_portrait(
@@ -97,4 +112,6 @@ def load(session: Session, *, storage: Storage, staff: User, now: datetime) -> N
             now=now,
         )
         if part.is_live:
-            official.publish(session, actor=actor, character_id=character.id, now=now)
+            official.publish(
+                session, actor=actor, character_id=character.id, row_version=character.row_version, now=now
+            )

@@ -40,18 +40,32 @@ def keep(
 
     To be called by every service that changes what an editor shows, in the save's own transaction, when the row has its new version.
     """
-    if before:
-        session.add(
-            EarlierValues(
-                resource=resource,
-                document_id=document_id,
-                row_version=row_version,
-                values={name: plain(value) for name, value in before.items()},
-                saved_by_id=actor.user_id,
-                saved_at=now,
-            )
+    keep_many(session, actor=actor, resource=resource, row_version=row_version, before={document_id: before}, now=now)
+
+
+def keep_many(
+    session: Session,
+    *,
+    actor: Actor,
+    resource: str,
+    row_version: int,
+    before: Mapping[UUID, Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """As `keep`, for several documents that one save changed: what each found, by its id."""
+    session.add_all(
+        EarlierValues(
+            resource=resource,
+            document_id=document_id,
+            row_version=row_version,
+            values={name: plain(value) for name, value in values.items()},
+            saved_by_id=actor.user_id,
+            saved_at=now,
         )
-        session.flush()
+        for document_id, values in before.items()
+        if values
+    )
+    session.flush()
 
 
 def find(
@@ -98,8 +112,15 @@ def find_last(session: Session, *, resource: str, document_id: UUID) -> LastSave
 
 def forget(session: Session, *, resource: str, document_id: UUID) -> None:
     """A document that is gone leaves nothing here."""
+    forget_all(session, resource=resource, document_ids=sa.select(sa.literal(document_id)))
+
+
+def forget_all(session: Session, *, resource: str, document_ids: sa.Select[UUID]) -> None:
+    """Documents that go leave nothing here."""
     session.execute(
-        sa.delete(EarlierValues).where(EarlierValues.resource == resource, EarlierValues.document_id == document_id)
+        sa.delete(EarlierValues)
+        .where(EarlierValues.resource == resource, EarlierValues.document_id.in_(document_ids))
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -19,6 +19,11 @@ FOLDED_FROM = 600
 LONGEST = 20_000
 """A passage of more signs loses its middle on a screen."""
 
+_REWRITTEN_FROM = 120
+"""Signs of the shorter text from which on two texts may be called different ones."""
+
+# A few letters or signs that two texts share are chance: twelve bytes are four Chinese characters, or two words.
+_RUN = 12
 _AROUND = 160
 _KEPT = 4_000
 # A word keeps the blanks behind it: single blanks are everywhere, and would make comparing quadratic.
@@ -46,9 +51,16 @@ def words(before: str, after: str, *, effort: Effort | None = None) -> tuple[Pie
     """`after` against `before`. What is long is compared by sentences first, and by words where little is left.
 
     Joining what stayed and came gives `after`, joining what stayed and went gives `before`, up to the length at
-    which a single piece is cut. Where `effort` is used up, what differs is shown in larger pieces.
+    which a single piece is cut. Where `effort` is used up, what differs is shown in larger pieces; so it is where the
+    texts have less than a third in common: scraps of two different texts between each other can be read by nobody.
     """
-    return tuple(_merged(_compared(before, after, effort or Effort(EFFORT))))
+    pieces = tuple(_merged(_compared(before, after, effort or Effort(EFFORT))))
+    return (Piece(Change.GONE, before), Piece(Change.COME, after)) if _is_scrappy(pieces, before, after) else pieces
+
+
+def is_rewritten(pieces: Sequence[Piece]) -> bool:
+    """Whether nothing of the one text is left in the other, so that both are read best beside each other."""
+    return [piece.change for piece in pieces] == [Change.GONE, Change.COME]
 
 
 def shortened(piece: Piece) -> str:
@@ -90,6 +102,14 @@ def _passage(change: Change, text: str, *, is_folded: bool = False) -> Passage:
         return Passage(change, text, is_folded)
     half = _KEPT // 2
     return Passage(change, f"{text[:half]}…{text[-half:]}", is_folded, len(text) - 2 * half)
+
+
+def _is_scrappy(pieces: Sequence[Piece], before: str, after: str) -> bool:
+    shorter = min(len(before), len(after))
+    if shorter < _REWRITTEN_FROM:
+        return False
+    kept = sum(len(piece.text) for piece in pieces if piece.change is Change.SAME and len(piece.text.encode()) >= _RUN)
+    return 3 * kept < shorter
 
 
 def _compared(before: str, after: str, effort: Effort) -> Iterator[Piece]:

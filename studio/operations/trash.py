@@ -1,7 +1,7 @@
 """The trash of characters: put in, taken out again, and after thirty days, or by a person's will, gone for good."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,16 +10,17 @@ from sqlalchemy.orm import Session
 from studio import work
 from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor
-from studio.authoring import card_imports, drafts, queries
+from studio.authoring import card_imports, drafts, lorebook_edits, queries
 from studio.authoring.errors import LiveCharacterError
 from studio.authoring.models import CardDocument, Character, CharacterStatus, CharacterVersion
+from studio.authoring.models.limits import STAYS_IN_TRASH
 from studio.editing import autosaves, common_start
 from studio.kit.errors import NotFoundError, StaleError
 from studio.media import files
 from studio.operations import usage
 from studio.operations.errors import UsedCharacterError
 
-STAYS = timedelta(days=30)
+STAYS = STAYS_IN_TRASH
 
 
 def put(session: Session, *, actor: Actor, character_id: UUID, now: datetime) -> Character:
@@ -113,6 +114,7 @@ def _delete(session: Session, character: Character) -> None:
     file_ids = _files(session, character)
     autosaves.forget(session, document_id=character.id)
     common_start.forget(session, resource=drafts.RESOURCE, document_id=character.id)
+    lorebook_edits.forget_starts(session, character_id=character.id)
     # PostgreSQL takes along what is the character's own.
     session.execute(
         sa.delete(Character).where(Character.id == character.id).execution_options(synchronize_session=False)

@@ -20,6 +20,7 @@
   const PLAIN = ["nickname", "tagline", "description", "personality", "scenario", "relationships", "current_state", "example_dialogue", "system_prompt", "post_history_instructions", "creator_notes"];
   const kindOf = (field) => KINDS[field.name] || (PLAIN.includes(field.name) ? field.name : null);
   let told = null;
+  let chosenModel = "";
   const words = async () => {
     if (!told) {
       const answer = await fetch(form.dataset.assist, { headers: { Accept: "application/json" } });
@@ -61,12 +62,18 @@
   };
 
   // One panel below one field.
-  const panelOf = (field, { kinds, is_configured: isConfigured, label, words: say, ask }) => {
+  const panelOf = (field, { kinds, is_configured: isConfigured, label, models, words: say, ask }) => {
     const status = make("p", { class: "assist-status", role: "status" });
     const body = make("div", { class: "assist-body" });
     const wish = make("input", { class: "form-control", type: "text", maxlength: "500", placeholder: say.wish, "aria-label": say.wish, autocomplete: "off" });
     // A field of its own outside the form's: it is not saved, and guards nothing.
     wish.setAttribute("form", "");
+    // Where several models are set up, the one chosen last is kept for the other fields too.
+    const model = models.length > 1 ? make("select", { class: "form-select", "aria-label": say.model, form: "" }, ...models.map((name) => make("option", { value: name, text: name }))) : null;
+    if (model) {
+      model.value = chosenModel || models[0];
+      model.addEventListener("change", () => { chosenModel = model.value; });
+    }
     let under = null;
 
     const finish = (text) => {
@@ -126,6 +133,7 @@
       const sent = new FormData();
       for (const [name, value] of Object.entries({ csrf_token: token(), kind, field: kindOf(field), text: before, instruction: wish.value })) sent.set(name, value);
       for (const name of ["name", "tagline", "description", "personality", "scenario", "relationships", "tags"]) sent.set(`card_${name}`, form.elements[name]?.value || "");
+      if (model) sent.set("model", model.value);
       sent.set("card_greeting", form.elements.greeting_first?.value || "");
       const preview = make("div", { class: "assist-difference chat-text chat-caret", "aria-busy": "true" });
       let urls = null;
@@ -163,7 +171,7 @@
 
     const choices = make("div", { class: "assist-buttons" }, ...kinds.map(({ kind, label: name }) => make("button", { type: "button", class: "btn btn-outline btn-sm", text: name, click: () => run(kind) })));
     const panel = make("div", { class: "assist-panel", role: "group", "aria-label": say.open });
-    if (isConfigured) panel.append(choices, wish, make("p", { class: "form-hint", text: label }), status, body);
+    if (isConfigured) panel.append(choices, wish, ...(model ? [model] : [make("p", { class: "form-hint", text: label })]), status, body);
     else panel.append(make("p", { class: "form-hint", text: label }));
     panel.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target === wish) event.preventDefault();
@@ -174,7 +182,7 @@
       }
     });
     // What is typed in the panel is no change of the form.
-    panel.addEventListener("input", (event) => event.stopPropagation());
+    for (const kind of ["input", "change"]) panel.addEventListener(kind, (event) => event.stopPropagation());
     return panel;
   };
 

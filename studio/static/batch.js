@@ -94,7 +94,7 @@
     return slice.length ? [...made, slice] : made;
   };
 
-  const sendAll = async () => {
+  const sendAll = async (isLook) => {
     const isResumed = Boolean(address);
     if (!address) address = (await send(begin, [["on_duplicate", one("[name=on_duplicate]:checked")?.value || "skip"]])).address;
     const all = chosen.reduce((sum, { file }) => sum + file.size, 0) || 1;
@@ -128,7 +128,7 @@
       }
       tell(0, 1);
     }
-    await send(`${address}/start`, []);
+    if (!isLook) await send(`${address}/start`, []);
   };
 
   window.addEventListener("beforeunload", (event) => isSending && event.preventDefault());
@@ -145,7 +145,7 @@
     button.setAttribute("aria-disabled", "true");
     bar.hidden = false;
     try {
-      await sendAll();
+      await sendAll(event.submitter?.value === "look");
       isSending = false;
       window.location.assign(address);
     } catch (error) {

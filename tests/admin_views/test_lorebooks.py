@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from admin_views.lorebook_files import marked
 from studio.accounts.permissions import RoleName
 from studio.authoring import queries
-from studio.authoring.lorebook_rules import fingerprint
+from studio.authoring.lorebook_rules import fingerprint, grid_token
 from studio.authoring.models import LorebookEntry
 from studio.authoring.rules import Greetings
 from studio.cards import lore_formats
@@ -125,13 +125,16 @@ class TestGrid:
 
     def test_switches_one_flag_with_and_without_htmx(self, session, browser, lorebook, post):
         entry = entries_of(session, lorebook)[0]
-        url = address(lorebook, f"/entries/{entry.id}/flag?flag=is_enabled&value=0")
+        url = address(lorebook, f"/entries/{entry.id}/flag?flag=is_enabled&value=0&base={grid_token(entry)}")
         answer = post(browser, url, headers={"HX-Request": "true"})
         assert f'id="entry-{entry.id}"' in answer.text
         session.expire_all()
         assert f'name="row_version" value="{lorebook.row_version}"' in answer.text
-        assert entries_of(session, lorebook)[0].is_enabled is False
-        assert post(browser, address(lorebook, f"/entries/{entry.id}/flag?flag=is_constant&value=1")).status_code == 303
+        entry = entries_of(session, lorebook)[0]
+        assert entry.is_enabled is False
+        other = address(lorebook, f"/entries/{entry.id}/flag?flag=is_constant&value=1&base={grid_token(entry)}")
+        assert other.replace("&", "&amp;") in answer.text
+        assert post(browser, other).status_code == 303
         assert entries_of(session, lorebook)[0].is_constant is True
 
 
@@ -159,17 +162,43 @@ class TestEntry:
             assert shown in answer.text
         assert entries_of(session, lorebook)[0].content != "typed"
 
-    def test_a_stale_save_shows_both_texts(self, session, browser, lorebook, post):
+    def test_a_save_that_came_second_meets_the_merge_of_what_both_changed(self, session, browser, lorebook, post):
         entry = entries_of(session, lorebook)[0]
-        stale = form_of(entry, content="mine")
-        post(browser, address(lorebook, f"/entries/{entry.id}"), **form_of(entry, content="theirs"))
-        answer = post(browser, address(lorebook, f"/entries/{entry.id}"), **stale)
-        assert answer.status_code == 409
-        assert "theirs" in answer.text
-        assert "mine" in answer.text
-        fresh = re.search(r'name="base" value="([0-9a-f]+)"', answer.text)[1]
-        assert post(browser, address(lorebook, f"/entries/{entry.id}"), **stale | {"base": fresh}).status_code == 303
-        assert entries_of(session, lorebook)[0].content == "mine"
+        opened = lorebook.row_version
+        url = address(lorebook, f"/entries/{entry.id}")
+        stale = form_of(entry, content="mine", keys="key0\ntopic 0\nmine", row_version=opened)
+        post(browser, url, **form_of(entry, content="theirs", name="Renamed", row_version=opened))
+        page = post(browser, url, **stale)
+        assert page.status_code == 409
+        for shown in (
+            "Where you both started",
+            "What there is to know of 0.",
+            "theirs",
+            "mine",
+            "Taken over from the other save",
+        ):
+            assert shown in page.text
+        number = re.search(r'name="merge_version" value="(\d+)"', page.text)[1]
+        assert entries_of(session, lorebook)[0].content == "theirs"
+        chosen = {"merge_version": number, "choice.content": "mine"}
+        # Another entry that is saved meanwhile asks nobody to choose again.
+        other = entries_of(session, lorebook)[1]
+        post(browser, address(lorebook, f"/entries/{other.id}"), **form_of(other, content="x", row_version=opened))
+        assert post(browser, url, **stale, **chosen).status_code == 303
+        entry = entries_of(session, lorebook)[0]
+        assert (entry.content, entry.name, entry.keys) == ("mine", "Renamed", ["key0", "topic 0", "mine"])
+
+    def test_that_is_gone_meanwhile_leaves_the_text_in_a_form_for_a_new_one(self, session, browser, lorebook, post):
+        entry = entries_of(session, lorebook)[0]
+        sent = form_of(entry, content="hours of work", row_version=lorebook.row_version)
+        url = address(lorebook, f"/entries/{entry.id}")
+        post(browser, address(lorebook, "/many"), row_version=lorebook.row_version, entry=str(entry.id), delete="1")
+        page = post(browser, url, **sent)
+        assert page.status_code == 409
+        assert "hours of work</textarea>" in page.text
+        assert f'action="{address(lorebook, "/entries/new")}"' in page.text
+        assert post(browser, address(lorebook, "/entries/new"), **sent).status_code == 303
+        assert entries_of(session, lorebook)[-1].content == "hours of work"
 
     def test_says_how_keys_are_read(self, browser, lorebook, post):
         answer = post(browser, address(lorebook, "/check"), keys="/a+/i\n/(?=b)/\nplain", may_be_pattern="y")
@@ -181,7 +210,10 @@ class TestEntry:
     def test_is_copied_moved_and_deleted(self, session, browser, lorebook, post):
         first = entries_of(session, lorebook)[0]
         assert post(browser, address(lorebook, f"/entries/{first.id}/duplicate")).status_code == 303
-        assert post(browser, address(lorebook, f"/entries/{first.id}/move"), way="last").status_code == 303
+        assert post(browser, address(lorebook, f"/entries/{first.id}/move"), way="last").status_code == 409
+        session.expire_all()
+        moved = {"way": "last", "row_version": lorebook.row_version}
+        assert post(browser, address(lorebook, f"/entries/{first.id}/move"), **moved).status_code == 303
         assert [entry.name for entry in entries_of(session, lorebook)] == ["Entry 0", "Entry 1", "Entry 2", "Entry 0"]
 
 
@@ -208,6 +240,30 @@ class TestDraftsOfAnEntry:
         sent = form_of(entry, content="typed and not saved") | {"autosave_continues": client}
         assert post(browser, address(lorebook, f"/entries/{entry.id}"), **sent).status_code == 303
         assert "You have unsaved work" not in browser.get(address(lorebook, f"/entries/{entry.id}")).text
+
+    @pytest.mark.parametrize(("part", "path"), [("new", "/entries/new"), ("settings", "/settings")])
+    def test_a_new_entry_and_the_settings_keep_themselves_too(
+        self, session, browser, owner, lorebook, post, part, path
+    ):
+        client = str(uuid.uuid4())
+        typed = {"name": "typed and not saved", "recursive_scanning": "", "insertion_order": "1"}
+        typed |= {"row_version": str(lorebook.row_version), "place": "before_char", "role": "system"}
+        body = {
+            "person": str(owner.id),
+            "client": client,
+            "sequence": 1,
+            "fields": [list(pair) for pair in typed.items()],
+        }
+        kept = f"/lorebooks/{lorebook.character_id}/autosave?part={part}"
+        assert browser.post(kept, json=body, headers={"X-CSRFToken": token_of(browser)}).json["kept"] == "kept"
+        page = browser.get(address(lorebook, path)).text
+        assert "You have unsaved work" in page
+        assert "typed and not saved" in page
+        assert 'value="typed and not saved"' in browser.get(address(lorebook, f"{path}?draft={client}")).text
+        other = {"depth": "4", "chance": "100"} if part == "new" else {}
+        other |= dict.fromkeys(("logic", "is_exact", "is_whole", "scan_depth", "priority"), "")
+        assert post(browser, address(lorebook, path), **typed, **other, autosave_client=client).status_code == 303
+        assert "You have unsaved work" not in browser.get(address(lorebook, path)).text
 
     def test_nobody_keeps_drafts_of_anothers_entry(self, session, browser_of, lorebook):
         entry = entries_of(session, lorebook)[0]
@@ -264,8 +320,14 @@ class TestSettings:
         assert post(browser, address(lorebook, "/settings"), row_version=version, **given).status_code == 303
         session.expire_all()
         assert (lorebook.scan_depth, lorebook.is_recursive, lorebook.token_budget) == (4, True, None)
-        answer = post(browser, address(lorebook, "/settings"), row_version=version, **given | {"scan_depth": "9"})
+        mine = given | {"row_version": version, "scan_depth": "9", "name": "The valley", "token_budget": "500"}
+        answer = post(browser, address(lorebook, "/settings"), **mine)
         assert answer.status_code == 409
+        number = re.search(r'name="merge_version" value="(\d+)"', answer.text)[1]
+        choice = {"merge_version": number, "choice.scan_depth": "mine"}
+        assert post(browser, address(lorebook, "/settings"), **mine, **choice).status_code == 303
+        session.expire_all()
+        assert (lorebook.name, lorebook.scan_depth, lorebook.token_budget) == ("N", 9, 500)
         wrong = post(browser, address(lorebook, "/settings"), row_version=version, **given | {"scan_depth": "far"})
         assert "The scan depth is a whole number" in wrong.text
 

@@ -2,7 +2,7 @@
 
 import html
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -63,6 +63,9 @@ def keep(client, url, person, fields, *, client_id=None, sequence=1, **more):
     }
     headers = {"X-CSRFToken": token_of(client), "Accept": "application/json"}
     return client.post(url, json=body, headers=headers)
+
+
+NEW = f"/characters/{UUID(int=0)}/autosave?part=new"
 
 
 def address(character):
@@ -389,3 +392,73 @@ class TestOfEveryForm:
         assert f'data-autosave="/categories/{shelf.id}/autosave"' in page
         page = browser.get(f"/categories/{shelf.id}/edit?draft={client_id}").text
         assert "\ntyped</textarea>" in page
+
+
+class TestNewForms:
+    @pytest.mark.parametrize(
+        ("role", "view", "fields"),
+        [
+            (RoleName.CREATOR, "characters", {"name": "Half a name", "tagline": "", "description": "Half a text."}),
+            (RoleName.STAFF, "stories", {"title": "Half a title", "description": "Half a text."}),
+        ],
+    )
+    def test_that_were_left_offer_their_text_again_until_it_is_made(
+        self, session, browser_of, post, role, view, fields
+    ):
+        person, client_id = make_user(session, role), uuid4()
+        browser = browser_of(person)
+        page = browser.get(f"/{view}/new").text
+        url = re.search(r'data-autosave="([^"]+)"', page)[1].replace("&amp;", "&")
+        assert "unsaved work" not in page
+        assert keep(browser, url, person, fields, client_id=client_id).json["kept"] == "kept"
+        offered = browser.get(f"/{view}/new").text
+        assert offered.count("You have unsaved work from") == 1
+        assert "<ins>Half a text.</ins>" in offered
+        typed = browser.get(f"/{view}/new?draft={client_id}").text
+        assert "\nHalf a text.</textarea>" in typed
+        assert "Begin with an empty form instead" in typed
+        answer = post(
+            browser, f"/{view}/new", **fields, autosave_client=str(uuid4()), autosave_continues=str(client_id)
+        )
+        assert answer.status_code == 303
+        assert "unsaved work" not in browser.get(f"/{view}/new").text
+
+    def test_that_are_empty_are_no_work(self, session, browser, owner):
+        blank = {"name": "", "tagline": "", "description": ""}
+        keep(browser, NEW, owner, blank)
+        assert "unsaved work" not in browser.get("/characters/new").text
+
+    def test_are_discarded_and_taken_back(self, session, browser, owner, post):
+        client_id = uuid4()
+        keep(browser, NEW, owner, {"name": "Half a name"}, client_id=client_id)
+        discard = NEW.replace("autosave?", "autosave/discard?")
+        assert post(browser, discard, draft=str(client_id)).location == "/characters/new"
+        assert "You have unsaved work" not in browser.get("/characters/new").text
+        post(browser, discard, draft=str(client_id), do="undo")
+        assert "You have unsaved work" in browser.get("/characters/new").text
+
+    def test_are_each_persons_own(self, session, browser, browser_of, owner):
+        client_id = uuid4()
+        keep(browser, NEW, owner, {"name": "Secret plan"}, client_id=client_id)
+        other = browser_of(make_user(session, RoleName.CREATOR))
+        for url in ("/characters/new", f"/characters/new?draft={client_id}"):
+            assert "Secret plan" not in other.get(url).text
+
+    @pytest.mark.parametrize("role", [RoleName.MODERATOR, RoleName.ADMIN, RoleName.STAFF])
+    def test_are_for_who_may_make_one(self, session, browser_of, role):
+        person = make_user(session, role)
+        assert keep(browser_of(person), NEW, person, {"name": "x"}).status_code in {403, 404}
+
+
+class TestMergingDifferentTexts:
+    def test_shows_both_whole_and_no_scraps(self, session, browser, owner, character, now, post):
+        start = "The keeper of the light has lived alone on the rock for many years, and she hums in the evening. " * 3
+        theirs = "He is a merchant from the south, who sells maps of places that do not exist to whoever asks. " * 3
+        mine = "Two children run a ferry between the islands, and nobody knows what became of their parents. " * 3
+        save_elsewhere(session, owner, character, now, description=start)
+        sent = fields_of(character, description=mine)
+        save_elsewhere(session, owner, character, now, description=theirs)
+        session.flush()
+        page = html.unescape(post(browser, f"/characters/{character.id}/edit", **sent).text)
+        for text in (start, theirs, mine):
+            assert f'<div class="long-text">{text.strip()}' in page

@@ -5,8 +5,9 @@ import pytest
 from studio.accounts.permissions import RoleName
 from studio.authoring import official, queries
 from studio.authoring.models import Story
+from studio.authoring.stories import order_token
 from tests.factories.accounts import make_user
-from tests.factories.authoring import NOW, make_official, make_story
+from tests.factories.authoring import NOW, make_character, make_official, make_story
 
 
 @pytest.fixture
@@ -90,6 +91,20 @@ class TestForm:
         answer = post(browser, f"/stories/{story.id}/edit", row_version=1, title="Second", description="")
         assert answer.status_code == 409
         assert "First" in answer.text
+        assert "Where you both started" in answer.text
+
+    def test_merges_what_two_people_changed_in_different_places(self, session, browser, staff, post):
+        row = make_story(session, staff=staff.actor, title="Night", description="The ferry leaves. The fog comes.")
+        address, first = f"/stories/{row.id}/edit", {"row_version": 1, "title": "Night"}
+        post(browser, address, **first, description="The last ferry leaves. The fog comes.")
+        mine = first | {"title": "Night Crossing", "description": "The ferry leaves. The fog comes in."}
+        page = post(browser, address, **mine)
+        assert page.status_code == 409
+        chosen = {"merge_version": 2, "choice.description": "own"}
+        merged = re.search(r'name="text.description"[^>]*>([^<]*)<', page.text)[1].strip()
+        assert post(browser, address, **mine, **chosen, **{"text.description": merged}).status_code == 303
+        session.expire_all()
+        assert (row.title, row.description) == ("Night Crossing", "The last ferry leaves. The fog comes in.")
 
 
 class TestStory:
@@ -108,8 +123,9 @@ class TestStory:
             make_official(session, staff=staff.actor, story=story, name=name)
             for name in ("Adaline", "Bodhild", "Cyrus")
         ]
-        answer = post(browser, f"/stories/{story.id}/move", character_id=made[2].id, place=0)
-        assert answer.status_code == 303
+        moved = {"character_id": made[2].id, "place": 0, "order": order_token(made)}
+        assert post(browser, f"/stories/{story.id}/move", **moved).status_code == 303
+        assert post(browser, f"/stories/{story.id}/move", **moved | {"place": 1}).status_code == 409
         page = browser.get(f"/stories/{story.id}").text
         assert page.index("Cyrus") < page.index("Adaline") < page.index("Bodhild")
 
@@ -120,19 +136,53 @@ class TestStory:
         assert answer.status_code == 409
         assert "Captain Li (B001C001)" in answer.text
 
-    def test_is_deleted_when_it_is_empty(self, session, browser, story, post):
+    def test_goes_into_the_trash_when_it_is_empty_and_comes_back(self, session, browser, story, post):
         answer = post(browser, f"/stories/{story.id}/delete", row_version=story.row_version)
         assert answer.status_code == 303
+        page = browser.get(answer.location).text
+        assert "Night Crossing is in the trash for 30 days." in page
+        assert f'action="/trash/stories/{story.id}/restore"' in page
+        assert browser.get(f"/stories/{story.id}").status_code == 404
+        assert "Night Crossing" in browser.get("/trash/stories/").text
+        assert post(browser, f"/trash/stories/{story.id}/restore").status_code == 303
+        assert browser.get(f"/stories/{story.id}").status_code == 200
+
+    def test_is_deleted_for_good_after_it_is_named_once_more(self, session, browser, story, post):
+        post(browser, f"/stories/{story.id}/delete", row_version=story.row_version)
         session.expire_all()
+        address = f"/trash/stories/{story.id}/delete"
+        assert "Delete Night Crossing for good?" in browser.get(address).text
+        assert post(browser, address, row_version=1).status_code == 409
+        session.expire_all()
+        assert post(browser, address, row_version=story.row_version).status_code == 303
         assert session.query(Story).count() == 0
+
+    @pytest.mark.parametrize("role", [RoleName.CREATOR, RoleName.MODERATOR, RoleName.ADMIN])
+    def test_in_the_trash_is_the_staffs_alone(self, session, browser, browser_of, story, post, role):
+        post(browser, f"/stories/{story.id}/delete", row_version=story.row_version)
+        other = browser_of(make_user(session, role))
+        assert other.get("/trash/stories/").status_code == 403
+        assert post(other, f"/trash/stories/{story.id}/restore").status_code == 403
 
 
 class TestOfficialCharacter:
+    def test_is_taken_out_as_a_card_by_the_staff_and_no_other_character_is(self, session, browser, staff, story):
+        character = make_official(session, staff=staff.actor, story=story, name="Captain")
+        assert f"/characters/{character.id}/export" in browser.get(f"/characters/{character.id}").text
+        answer = browser.get(f"/characters/{character.id}/export/file?to=v3&as=json")
+        assert answer.json["data"]["name"] == "Captain"
+        theirs = make_character(session, owner=make_user(session, RoleName.CREATOR).actor)
+        session.flush()
+        assert f"/characters/{theirs.id}/export" not in browser.get(f"/characters/{theirs.id}").text
+        assert browser.get(f"/characters/{theirs.id}/export/file?to=v3&as=json").status_code == 404
+
     def test_is_published_and_met_by_everybody(self, session, browser, browser_of, staff, story, post):
         character = make_official(session, staff=staff.actor, story=story, name="Captain")
         creator = browser_of(make_user(session, RoleName.CREATOR))
         assert creator.get(f"/characters/{character.id}").status_code == 404
-        assert post(browser, f"/stories/characters/{character.id}/publish").status_code == 303
+        session.expire_all()
+        seen = {"row_version": character.row_version}
+        assert post(browser, f"/stories/characters/{character.id}/publish", **seen).status_code == 303
         page = creator.get(f"/characters/{character.id}").text
         assert "Captain" in page
         assert "B001C001" in page
@@ -158,4 +208,7 @@ class TestOfficialCharacter:
         )
         assert answer.status_code == 303
         assert "Publish" in browser.get(f"/characters/{character.id}").text
-        official.publish(session, actor=staff.actor, character_id=character.id, now=NOW)
+        session.expire_all()
+        official.publish(
+            session, actor=staff.actor, character_id=character.id, row_version=character.row_version, now=NOW
+        )

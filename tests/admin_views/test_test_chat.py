@@ -321,6 +321,19 @@ class TestAssist:
         assert self.ask(client, chat).status_code == status
         assert client.get(f"/assist/{chat.character_id}/words").status_code == status
 
+    def test_offers_the_models_that_are_set_and_asks_the_one_that_is_chosen(
+        self, session, settings, make_app, person, chat, server
+    ):
+        changes = {"language_provider": "openai", "language_url": server.url, "language_models": "second-model"}
+        app = make_app(type(settings)(**{**settings.model_dump(), **changes}, _env_file=None))
+        session.flush()
+        browser = signed_in(app.test_client(), person)
+        told = browser.get(f"/assist/{chat.character_id}/words").json
+        assert told["models"] == ["gpt-4.1-mini", "second-model"]
+        lines(self.ask(browser, chat, model="second-model"))
+        lines(self.ask(browser, chat, model="one that is not offered"))
+        assert [asked.model for asked in server.requests] == ["second-model", "gpt-4.1-mini"]
+
     def test_explains_how_to_get_a_model(self, app, session, person, chat):
         session.flush()
         told = signed_in(app.test_client(), person).get(f"/assist/{chat.character_id}/words").json

@@ -3,11 +3,14 @@
 import html
 
 import pytest
+import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
-from studio.authoring.models import Character, UserFavorite
+from studio.authoring import queries
+from studio.authoring.models import Character, TrashedLorebook, UserFavorite
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
+from tests.factories.lorebooks import make_lorebook
 from tests.factories.market import make_listing
 
 
@@ -89,3 +92,42 @@ class TestTrash:
         statements.clear()
         assert browser.get("/trash/").status_code == 200
         assert len(statements) <= 8
+
+
+class TestLorebooks:
+    def test_are_thrown_away_undone_and_deleted_for_good(self, session, browser, owner, character, post):
+        book = make_lorebook(session, owner=owner.actor, character=character, name="The valley")
+        session.flush()
+        assert "Throw the whole lorebook away" in browser.get(f"/lorebooks/{character.id}").text
+        assert post(browser, f"/lorebooks/{character.id}/trash", row_version=99).status_code == 409
+        session.expire_all()
+        answer = post(browser, f"/lorebooks/{character.id}/trash", row_version=book.row_version)
+        page = browser.get(answer.location).text
+        assert "The lorebook of Slow &lt;Ink&gt; is in the trash for 30 days." in page
+        listed = html.unescape(browser.get("/trash/lorebooks/").text)
+        assert "Lorebook of Slow <Ink>: The valley" in listed
+        assert "Ada Writer" in listed
+        (trashed,) = session.scalars(sa.select(TrashedLorebook)).all()
+        assert post(browser, f"/trash/lorebooks/{trashed.id}/restore").status_code == 303
+        session.expire_all()
+        assert "Entry 1" in browser.get(f"/lorebooks/{character.id}").text
+        version = queries.find_lorebook(session, character_id=character.id).row_version
+        post(browser, f"/lorebooks/{character.id}/trash", row_version=version)
+        (trashed,) = session.scalars(sa.select(TrashedLorebook)).all()
+        asked = html.unescape(browser.get(f"/trash/lorebooks/{trashed.id}/delete").text)
+        assert "Delete Lorebook of Slow <Ink>: The valley for good?" in asked
+        assert post(browser, f"/trash/lorebooks/{trashed.id}/delete", row_version="0").status_code == 303
+        assert session.scalar(sa.select(sa.func.count()).select_from(TrashedLorebook)) == 0
+
+    @pytest.mark.parametrize("role", list(RoleName))
+    def test_are_nobody_elses(self, session, browser, browser_of, owner, character, post, role):
+        book = make_lorebook(session, owner=owner.actor, character=character, name="Secret valley")
+        session.flush()
+        post(browser, f"/lorebooks/{character.id}/trash", row_version=book.row_version)
+        (trashed,) = session.scalars(sa.select(TrashedLorebook)).all()
+        other = browser_of(make_user(session, role))
+        assert "Secret valley" not in other.get("/trash/lorebooks/").text
+        for method, url in (("POST", "restore"), ("GET", "delete"), ("POST", "delete")):
+            address = f"/trash/lorebooks/{trashed.id}/{url}"
+            answer = other.get(address) if method == "GET" else post(other, address, row_version="0")
+            assert answer.status_code in {403, 404}

@@ -24,7 +24,7 @@ from studio.accounts.models import AuditEntry, User, UserStatus
 from studio.accounts.permissions import NOBODY, SYSTEM, Actor, RoleName
 from studio.accounts.queries import audit_entry_visible_to, user_visible_to
 from studio.app import Studio, create_app
-from studio.authoring import lorebook_states
+from studio.authoring import lorebook_states, lorebook_trash
 from studio.authoring.batch_queries import batch_visible_to
 from studio.authoring.models import (
     CardBatch,
@@ -34,6 +34,7 @@ from studio.authoring.models import (
     LorebookEntry,
     LorebookState,
     Story,
+    TrashedLorebook,
 )
 from studio.authoring.queries import character_visible_to, document_visible_to, draft_visible_to, story_visible_to
 from studio.chat.models import ChatMessage, ChatSession, PromptRun, SavedTestPrompt, WritingAssist
@@ -219,6 +220,13 @@ def _lore_state(world: World, owner: Actor, _is_live: bool) -> UUID:
     return lorebook_states.keep(world.session, book, actor=owner, action="delete", now=world.now).id
 
 
+def _trashed_book(world: World, owner: Actor) -> UUID:
+    book = lorebooks.make_lorebook(world.session, owner=owner, entries=1)
+    return lorebook_trash.put(
+        world.session, actor=owner, character_id=book.character_id, row_version=book.row_version, now=world.now
+    ).id
+
+
 KINDS = (
     Kind(Purchase, purchase_visible_to, _purchase),
     Kind(CreatorEarnings, statement_visible_to, _statement),
@@ -264,6 +272,11 @@ KINDS = (
     Kind(PromptRun, run_visible_to, lambda world, owner, _: chat.make_run(world.session, owner=owner).id),
     Kind(WritingAssist, assist_visible_to, lambda world, owner, _: chat.make_assist(world.session, owner=owner).id),
     Kind(LorebookEntry, _in_visible_book(LorebookEntry), _lore_entry),
+    Kind(
+        TrashedLorebook,
+        lorebook_trash.trashed_visible_to,
+        lambda world, owner, _: _trashed_book(world, owner),
+    ),
     Kind(LorebookState, _in_visible_book(LorebookState), _lore_state),
     Kind(User, user_visible_to, lambda _world, owner, _: owner.user_id),
     Kind(AuditEntry, audit_entry_visible_to, _entry),

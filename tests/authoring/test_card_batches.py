@@ -8,7 +8,16 @@ import pytest
 import sqlalchemy as sa
 
 from studio.accounts.models import AuditEntry
-from studio.authoring import batch_archives, batch_endings, batch_queries, batch_work, card_batches, characters, queries
+from studio.authoring import (
+    batch_archives,
+    batch_endings,
+    batch_forecast,
+    batch_queries,
+    batch_work,
+    card_batches,
+    characters,
+    queries,
+)
 from studio.authoring.errors import (
     BatchClosedError,
     BatchUnfinishedError,
@@ -138,6 +147,33 @@ class TestReceive:
             opened(session, creator, now)
         with pytest.raises(TooManyBatchesError):
             opened(session, creator, now)
+
+
+class TestForecast:
+    def test_tells_what_would_happen_before_anything_does(self, session, creator, outsider, storage, now):
+        mine = json_card(name="Brought before")
+        import_character(session, actor=creator, storage=storage, data=mine, filename="before.json")
+        batch = opened(session, creator, now)
+        zipped = io.BytesIO()
+        with zipfile.ZipFile(zipped, "w") as archive:
+            archive.writestr("one.json", json_card(name="Inside"))
+        given = [
+            ("new.json", json_card(name="New")),
+            ("again/new.json", json_card(name="New")),
+            ("before.json", mine),
+            ("Chiharu.yaml", YAML),
+            ("Chiharu.png", picture()),
+            ("many.zip", zipped.getvalue()),
+            ("letter.txt", b"Dear friend"),
+            ("empty.json", b""),
+        ]
+        receive(session, creator, storage, batch, given)
+        told = batch_forecast.forecast(session, actor=creator, batch_id=batch.id)
+        assert (told.new, told.known, told.twice, told.pictures, told.archives, told.broken) == (2, 1, 1, 1, 1, 2)
+        assert told.broken_names == ["letter.txt", "empty.json"]
+        assert session.scalar(sa.select(sa.func.count()).select_from(Character)) == 1
+        with pytest.raises(NotFoundError):
+            batch_forecast.forecast(session, actor=outsider, batch_id=batch.id)
 
 
 class TestParts:

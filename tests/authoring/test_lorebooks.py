@@ -78,6 +78,7 @@ class TestCard:
             character_id=character.id,
             entry_id=entry.id,
             base=lorebook_rules.fingerprint(entry.document),
+            row_version=lorebook.row_version,
             changes={"content": "Edited here."},
             now=now,
         )
@@ -144,10 +145,10 @@ class TestWho:
             for act in (
                 lambda actor: lorebook_edits.add_entry(session, actor=actor, values={}, **about),
                 lambda actor: lorebook_edits.update_entry(
-                    session, actor=actor, entry_id=entry.id, base="", changes={}, **about
+                    session, actor=actor, entry_id=entry.id, base="", row_version=1, changes={}, **about
                 ),
                 lambda actor: lorebook_edits.set_flag(
-                    session, actor=actor, entry_id=entry.id, flag="is_enabled", value=False, **about
+                    session, actor=actor, entry_id=entry.id, base="", flag="is_enabled", value=False, **about
                 ),
                 lambda actor: lorebook_edits.delete_entries(
                     session, actor=actor, entry_ids=[entry.id], row_version=1, **about
@@ -185,13 +186,14 @@ def bulk_counts(session, creator, mine, now, foreign) -> tuple[int, int]:
 
 
 class TestEntries:
-    def update(self, session, creator, lorebook, entry, base, now, **changes):
+    def update(self, session, creator, lorebook, entry, base, now, row_version=None, **changes):
         return lorebook_edits.update_entry(
             session,
             actor=creator,
             character_id=lorebook.character_id,
             entry_id=entry.id,
             base=base,
+            row_version=row_version or lorebook.row_version,
             changes=changes,
             now=now,
         )
@@ -217,6 +219,35 @@ class TestEntries:
         self.update(session, creator, lorebook, entry, raised.value.base, now, content="mine")
         self.update(session, creator, lorebook, entry, base, now, content="mine")  # The second click.
         assert entry.content == "mine"
+
+    @staticmethod
+    def move(session, lorebook, **about):
+        with pytest.raises(StaleError):
+            lorebook_edits.move_entry(session, row_version=lorebook.row_version + 1, **about)
+        lorebook_edits.move_entry(session, row_version=lorebook.row_version, **about)
+
+    def test_a_stale_save_knows_where_both_started(self, session, creator, now):
+        lorebook = make_lorebook(session, owner=creator)
+        entry = entries_of(session, lorebook)[0]
+        base, opened, was = lorebook_rules.fingerprint(entry.document), lorebook.row_version, entry.content
+        self.update(session, creator, lorebook, entry, base, now, content="theirs")
+        bulk(session, creator, lorebook, now, Act.ADD_KEY, ids=[entry.id], key="added")
+        token = lorebook_rules.grid_token(entry)
+        lorebook_edits.set_flag(
+            session,
+            actor=creator,
+            character_id=lorebook.character_id,
+            entry_id=entry.id,
+            base=token,
+            flag="is_constant",
+            value=True,
+            now=now,
+        )
+        with pytest.raises(StaleEntryError) as raised:
+            self.update(session, creator, lorebook, entry, base, now, row_version=opened, content="mine")
+        start, theirs = raised.value.start, raised.value.theirs
+        assert (start["content"], start["keys"], start["is_constant"]) == (was, ["key0", "topic 0"], False)
+        assert (theirs["content"], theirs["keys"][-1], theirs["is_constant"]) == ("theirs", "added", True)
 
     def test_what_cannot_be_kept_is_said_by_field(self, session, creator, now):
         lorebook = make_lorebook(session, owner=creator)
@@ -253,14 +284,17 @@ class TestEntries:
         about = {"actor": creator, "character_id": lorebook.character_id, "now": now}
         copy = lorebook_edits.duplicate_entry(session, entry_id=first.id, **about)
         assert names_of(session, lorebook) == ["Entry 0", "Entry 0", "Entry 1", "Entry 2"]
-        lorebook_edits.move_entry(session, entry_id=third.id, way="first", **about)
-        lorebook_edits.move_entry(session, entry_id=copy.id, way="last", **about)
-        lorebook_edits.move_entry(session, entry_id=copy.id, way="down", **about)
-        lorebook_edits.move_entry(session, entry_id=first.id, way="down", **about)
-        lorebook_edits.move_entry(session, entry_id=first.id, way="up", **about)
+        self.move(session, lorebook, entry_id=third.id, way="first", **about)
+        self.move(session, lorebook, entry_id=copy.id, way="last", **about)
+        self.move(session, lorebook, entry_id=copy.id, way="down", **about)
+        self.move(session, lorebook, entry_id=first.id, way="down", **about)
+        self.move(session, lorebook, entry_id=first.id, way="up", **about)
         session.expire_all()
         assert names_of(session, lorebook) == ["Entry 2", "Entry 0", "Entry 1", "Entry 0"]
-        lorebook_edits.set_flag(session, entry_id=second.id, flag="is_constant", value=True, **about)
+        token = lorebook_rules.grid_token(second)
+        lorebook_edits.set_flag(session, entry_id=second.id, base=token, flag="is_constant", value=True, **about)
+        with pytest.raises(StaleError):
+            lorebook_edits.set_flag(session, entry_id=second.id, base=token, flag="is_enabled", value=False, **about)
         assert (second.is_constant, second.document["constant"]) == (True, True)
         lorebook_edits.delete_entries(session, entry_ids=[first.id, copy.id], row_version=lorebook.row_version, **about)
         assert names_of(session, lorebook) == ["Entry 2", "Entry 1"]
@@ -293,6 +327,12 @@ class TestEntries:
         with pytest.raises(StaleEntryError) as raised:
             lorebook_edits.save_settings(session, row_version=version, changes=given | {"scan_depth": 5}, **about)
         assert [one.field for one in raised.value.differences] == ["scan_depth"]
+        assert (raised.value.start["scan_depth"], raised.value.theirs["scan_depth"]) == (None, 4)
+        # Entries that were changed meanwhile are no matter.
+        opened = lorebook.row_version
+        lorebook_edits.add_entry(session, values={"keys": ["k"]}, **about)
+        lorebook_edits.save_settings(session, row_version=opened, changes=given | {"scan_depth": 6}, **about)
+        assert lorebook.scan_depth == 6
         with pytest.raises(InvalidError):
             lorebook_edits.save_settings(
                 session, row_version=lorebook.row_version, changes={"scan_depth": 2.5e9}, **about

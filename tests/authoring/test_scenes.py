@@ -76,7 +76,10 @@ class TestScenes:
 
     @pytest.mark.parametrize("nothing", ["", " \n", "\x1b", "\x00 \u200b"])
     def test_of_signs_that_are_not_kept_are_left_out(self, nothing):
-        assert scenes.cleaned([SceneDraft(nothing, stage=nothing, stage_prompt=nothing.replace("\u200b", ""))]) == ([], {})
+        assert scenes.cleaned([SceneDraft(nothing, stage=nothing, stage_prompt=nothing.replace("\u200b", ""))]) == (
+            [],
+            {},
+        )
 
     def test_are_at_most_a_hundred(self):
         assert set(scenes.cleaned([SceneDraft("x")] * 101)[1]) == {"scenes"}

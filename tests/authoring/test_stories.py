@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +14,7 @@ from studio.authoring.errors import (
     StoryInUseError,
 )
 from studio.authoring.models import Character, CharacterOrigin, CharacterStatus, ListedCharacter, Story, VersionOccasion
+from studio.authoring.models.limits import STAYS_IN_TRASH
 from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, StaleError
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
@@ -78,10 +81,12 @@ class TestUpdate:
             save("Second", 1)
 
     def test_keeps_a_cover_in_all_sizes(self, session, staff, storage, story, now):
-        stories.set_cover(session, actor=staff, storage=storage, story_id=story.id, data=picture(), now=now)
+        stories.set_cover(
+            session, actor=staff, storage=storage, story_id=story.id, row_version=1, data=picture(), now=now
+        )
         assert story.cover_id is not None
         assert session.scalars(sa.select(JobRun.name)).all() == ["media.make_variants"]
-        stories.set_cover(session, actor=staff, storage=storage, story_id=story.id, data=None, now=now)
+        stories.set_cover(session, actor=staff, storage=storage, story_id=story.id, row_version=2, data=None, now=now)
         assert story.cover_id is None
 
 
@@ -165,12 +170,21 @@ class TestOfficialCharacters:
             make_official(session, staff=staff, story=story)
 
 
+def publish(session, actor, character, now):
+    return official.publish(session, actor=actor, character_id=character.id, row_version=character.row_version, now=now)
+
+
 class TestPublish:
+    def test_is_of_what_was_seen(self, session, staff, story, now):
+        character = make_official(session, staff=staff, story=story)
+        with pytest.raises(StaleError):
+            official.publish(session, actor=staff, character_id=character.id, row_version=99, now=now)
+
     def test_shows_others_the_version_and_not_later_edits(self, session, staff, creator, story, now):
         character = make_official(session, staff=staff, story=story)
         with pytest.raises(NotFoundError):
             queries.get_character(session, actor=creator, character_id=character.id)
-        version = official.publish(session, actor=staff, character_id=character.id, now=now)
+        version = publish(session, staff, character, now)
         assert version.occasion is VersionOccasion.PUBLISHED
         assert queries.get_character(session, actor=creator, character_id=character.id).id == character.id
         with pytest.raises(NotFoundError):
@@ -188,8 +202,8 @@ class TestPublish:
 
     def test_may_be_repeated_and_moves_on_with_the_draft(self, session, staff, story, now):
         character = make_official(session, staff=staff, story=story)
-        first = official.publish(session, actor=staff, character_id=character.id, now=now)
-        assert official.publish(session, actor=staff, character_id=character.id, now=now).id == first.id
+        first = publish(session, staff, character, now)
+        assert publish(session, staff, character, now).id == first.id
         characters.update(
             session,
             actor=staff,
@@ -198,13 +212,13 @@ class TestPublish:
             changes={"tagline": "New"},
             now=now,
         )
-        assert official.publish(session, actor=staff, character_id=character.id, now=now).version_number == 2
+        assert publish(session, staff, character, now).version_number == 2
         with pytest.raises(LiveCharacterError):
             characters.archive(session, actor=staff, character_id=character.id, now=now)
 
     def test_is_taken_back(self, session, staff, creator, story, now):
         character = make_official(session, staff=staff, story=story)
-        official.publish(session, actor=staff, character_id=character.id, now=now)
+        publish(session, staff, character, now)
         for _ in range(2):
             official.unpublish(session, actor=staff, character_id=character.id)
         assert character.status is CharacterStatus.DRAFT
@@ -214,11 +228,11 @@ class TestPublish:
     def test_is_not_the_way_of_a_creators_character(self, session, creator, staff, now):
         character = make_character(session, owner=creator)
         with pytest.raises(NotFoundError):
-            official.publish(session, actor=staff, character_id=character.id, now=now)
+            publish(session, staff, character, now)
         both = make_actor(session, RoleName.STAFF, RoleName.CREATOR)
         own = make_character(session, owner=both)
         with pytest.raises(NotOfficialError):
-            official.publish(session, actor=both, character_id=own.id, now=now)
+            publish(session, both, own, now)
 
     def test_restores_a_version_as_creators_do(self, session, staff, story, now):
         character = make_official(session, staff=staff, story=story)
@@ -251,32 +265,68 @@ class TestMoveCharacter:
     def test_puts_it_at_its_place(self, session, staff, story, mover, place, order):
         made = [make_official(session, staff=staff, story=story, name=name) for name in "ABC"]
         before = [(one.row_version, one.updated_at) for one in made]
+        seen = stories.order_token(made)
         for _ in range(2):
             found = stories.move_character(
-                session, actor=staff, story_id=story.id, character_id=made[mover].id, place=place
+                session, actor=staff, story_id=story.id, character_id=made[mover].id, place=place, order_seen=seen
             )
             assert "".join(one.name for one in found) == order
+        if order != "ABC":
+            with pytest.raises(StaleError):
+                stories.move_character(
+                    session, actor=staff, story_id=story.id, character_id=made[1].id, place=place * -9, order_seen=seen
+                )
         assert [(one.row_version, one.updated_at) for one in made] == before
 
     def test_refuses_who_is_not_in_the_story(self, session, staff, creator, story):
         stranger = make_official(session, staff=staff, story=make_story(session, staff=staff))
         with pytest.raises(NotFoundError):
-            stories.move_character(session, actor=staff, story_id=story.id, character_id=stranger.id, place=0)
+            stories.move_character(
+                session, actor=staff, story_id=story.id, character_id=stranger.id, place=0, order_seen=""
+            )
         with pytest.raises(ForbiddenError):
-            stories.move_character(session, actor=creator, story_id=story.id, character_id=stranger.id, place=0)
+            stories.move_character(
+                session, actor=creator, story_id=story.id, character_id=stranger.id, place=0, order_seen=""
+            )
 
 
-class TestDelete:
-    def test_says_who_is_in_it(self, session, staff, story):
+class TestTrash:
+    def put(self, session, staff, story, now, **given):
+        about = {"story_id": story.id, "row_version": story.row_version, "now": now} | given
+        return stories.put_in_trash(session, actor=staff, **about)
+
+    def test_says_who_is_in_it(self, session, staff, story, now):
         make_official(session, staff=staff, story=story, name="Captain Li")
         with pytest.raises(StoryInUseError, match=r"Captain Li \(B001C001\)"):
-            stories.delete(session, actor=staff, story_id=story.id, row_version=story.row_version)
+            self.put(session, staff, story, now)
         assert cast(session, story) == ["B001C001"]
 
-    def test_takes_an_empty_one_away(self, session, staff, creator, story):
+    def test_takes_an_empty_one_out_of_every_list_and_gives_it_back(self, session, staff, creator, story, now):
         with pytest.raises(ForbiddenError):
-            stories.delete(session, actor=creator, story_id=story.id, row_version=story.row_version)
+            self.put(session, creator, story, now)
         with pytest.raises(StaleError):
-            stories.delete(session, actor=staff, story_id=story.id, row_version=7)
+            self.put(session, staff, story, now, row_version=7)
+        for _ in range(2):
+            self.put(session, staff, story, now)
+        with pytest.raises(NotFoundError):
+            queries.get_story(session, actor=staff, story_id=story.id)
+        with pytest.raises(NotFoundError):
+            make_official(session, staff=staff, story=story)
+        # Its code is not given again.
+        assert make_story(session, staff=staff).code == "B002"
+        for _ in range(2):
+            stories.restore(session, actor=staff, story_id=story.id)
+        assert queries.get_story(session, actor=staff, story_id=story.id).code == "B001"
+
+    def test_is_emptied_by_hand_and_after_thirty_days(self, session, staff, story, now):
+        other = make_story(session, staff=staff)
+        with pytest.raises(NotFoundError):
+            stories.delete(session, actor=staff, story_id=story.id, row_version=story.row_version)
+        self.put(session, staff, story, now)
+        with pytest.raises(StaleError):
+            stories.delete(session, actor=staff, story_id=story.id, row_version=1)
         stories.delete(session, actor=staff, story_id=story.id, row_version=story.row_version)
+        self.put(session, staff, other, now)
+        assert stories.empty_trash(session, now=now + STAYS_IN_TRASH) == 0
+        assert stories.empty_trash(session, now=now + STAYS_IN_TRASH + timedelta(seconds=1)) == 1
         assert session.scalar(sa.select(sa.func.count()).select_from(Story)) == 0

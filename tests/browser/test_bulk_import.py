@@ -84,3 +84,24 @@ def test_sending_goes_on_after_the_line_was_cut(visit, stage, creator, tmp_path)
     page.wait_for_url(re.compile(r"/imports/batches/[0-9a-f-]{36}"))
     expect(page.locator("#batch-live .job-state .mark-finished")).to_be_visible(timeout=JOBS)
     assert stage.count("characters", owner_id=creator.id) == 120
+
+
+def test_a_look_tells_what_would_happen_and_begins_nothing(visit, stage, creator, tmp_path, shot):
+    from tests.factories.authoring import json_card
+
+    for number in range(3):
+        (tmp_path / f"{number}.json").write_bytes(json_card(name=f"N{number}"))
+    (tmp_path / "letter.txt").write_text("Dear friend")
+    visitor = visit(creator)
+    page = visitor.go("/imports/batches/")
+    page.locator("#cards").set_input_files(sorted(tmp_path.iterdir()))
+    visitor.press("Look first what would happen")
+    page.wait_for_url(re.compile(r"/imports/batches/[0-9a-f-]{36}"))
+    told = page.locator("section", has_text="What would happen").first
+    expect(told).to_contain_text("New cards3")
+    expect(told).to_contain_text("letter.txt")
+    shot(page, "bulk-look")
+    assert stage.count("characters", owner_id=creator.id) == 0
+    visitor.press("Begin with what has arrived")
+    expect(page.locator("#batch-live .job-state .mark-finished")).to_be_visible(timeout=JOBS)
+    assert stage.count("characters", owner_id=creator.id) == 3

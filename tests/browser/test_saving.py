@@ -216,6 +216,28 @@ class TestDrafts:
         assert stage.count("autosaves", document_id=str(character)) == 0
 
 
+class TestNewForms:
+    def test_offer_what_was_typed_before_the_crash(self, visit, stage, creator):
+        visitor = visit(creator)
+        page = visitor.go("/characters/new")
+        page.get_by_label("Name").fill("Half a character")
+        page.get_by_label("Description").fill("Typed before the crash.")
+        expect(kept(page)).to_contain_text("Saved as a draft")
+        leave(page)
+        page = visitor.page = visitor.context.new_page()
+        visitor.go("/characters/new")
+        expect(page.get_by_label("Name")).to_have_value("")
+        recovered = page.locator("#recovered")
+        expect(recovered).to_contain_text("You have unsaved work from")
+        recovered.get_by_role("link", name="Go on with it").click()
+        expect(page.get_by_label("Description")).to_have_value("Typed before the crash.")
+        page.get_by_role("button", name="Make the draft").click()
+        page.wait_for_url("**/edit")
+        assert stage.count("characters", owner_id=creator.id, name="Half a character") == 1
+        visitor.go("/characters/new")
+        expect(page.locator("#recovered")).not_to_contain_text("unsaved work")
+
+
 class TestUnsavedChanges:
     def test_are_asked_about_before_leaving_while_nobody_keeps_them(self, visit, creator, character):
         visitor = visit(creator)

@@ -167,6 +167,11 @@ class TestChat:
         mine.get_by_role("button", name="Send again").click()
         expect(answers(page).last).to_contain_text("You said: Farewell")
         expect(page.locator(".chat-message.is-user")).to_have_count(1)
+        # The chat as it was is one link away, and so is the way back.
+        page.locator(".chat-branches a").click()
+        expect(answers(page).last).to_contain_text("You said: Hello")
+        page.get_by_role("link", name="Back to the later chat").click()
+        expect(answers(page).last).to_contain_text("You said: Farewell")
 
     def test_keeps_what_is_typed_through_a_refusal_and_a_reload(self, visit, creator, character, server):
         visitor = visit(creator)
@@ -240,3 +245,24 @@ class TestAssist:
         with stage.session() as session:
             assert session.scalar(sa.select(Character.personality).where(Character.id == character)) == before
         assert stage.count("writing_assists", owner_id=creator.id, outcome="accepted") == 1
+
+    def test_takes_of_a_greeting_and_of_a_scene_what_is_ticked(self, visit, stage, creator, character, server):
+        page = visit(creator).go(f"/characters/{character}/edit")
+        page.get_by_role("button", name="Add a scene").click()
+        prompt = page.locator("[name=scene_stage_prompt]")
+        prompt.fill("Be cool. Say little.")
+        for field, offer, expected in (
+            (page.locator("[name=greeting_first]"), "Did you come for the sword?", "You came for the sword?"),
+            (prompt, "Be warm. Say much.", "Be cool. Say much."),
+        ):
+            server.script(fake.Says(offer))
+            box = field.locator("..")
+            box.get_by_role("button", name="AI assist").click()
+            box.get_by_role("button", name="Improve").click()
+            changes = box.locator(".assist-difference .assist-change")
+            expect(changes.first).to_be_visible()
+            assert changes.count() >= 2
+            changes.first.locator("input").uncheck()
+            box.get_by_role("button", name="Accept what is ticked").click()
+            expect(field).to_have_value(expected)
+        assert stage.count("writing_assists", owner_id=creator.id, outcome="partly") == 2

@@ -292,13 +292,31 @@ class TestAnswerAnew:
 
 
 class TestEdit:
-    def test_says_it_differently_and_forgets_what_followed(self, session, creator, chat, say, stage, server, now):
+    def test_says_it_differently_and_keeps_the_chat_as_it_was(self, session, creator, chat, say, stage, server, now):
         stage.answer(say("First."))
         stage.answer(say("Second."))
+        before = shown(session, chat)
+        last = queries.list_shown(session, session_id=chat.id)[-1].message
+        sent = queries.find_sent(session, message=last).messages
         message = queries.list_shown(session, session_id=chat.id)[1].message
         task = conversation.edit(session, actor=creator, message_id=message.id, text="Else.", limits=LIMITS, now=now)
         stage.answer(task)
         assert [text for _role, text in shown(session, chat)][1:] == ["Else.", "You said: Else."]
+        ((position, (branch_id,)),) = queries.list_branches(session, session_id=chat.id).items()
+        branch = queries.get_session(session, actor=creator, session_id=branch_id)
+        assert position == 1
+        assert shown(session, branch) == before
+        # With both greetings, with what was sent, and to be gone on with.
+        greeting, *_, kept = queries.list_shown(session, session_id=branch.id)
+        assert len(greeting.siblings) == 2
+        assert queries.find_sent(session, message=kept.message).messages == sent
+        stage.answer(
+            conversation.say(session, actor=creator, session_id=branch.id, text="Third.", limits=LIMITS, now=now)
+        )
+        assert shown(session, branch)[-1] == ("assistant", "You said: Third.")
+        sessions.clear(session, actor=creator, session_id=chat.id)
+        session.expire_all()
+        assert shown(session, branch)[:-2] == before
 
     def test_is_for_ones_own_messages(self, session, creator, say, stage, now):
         answer = stage.answer(say())

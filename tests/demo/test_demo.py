@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from studio import demo
-from studio.authoring.models import Character, FallbackReply
+from studio.authoring.models import Character, CharacterScene, FallbackReply, LorebookEntry
 from studio.market.models import CharacterPublication, PublicationStatus, ReviewCase
 from studio.providers import storage
 
@@ -24,5 +24,8 @@ class TestLoad:
         assert sorted(one.code for one in everybody if one.code) == ["B001C001", "B001C002"]
         replies = sa.select(sa.func.count()).select_from(FallbackReply)
         assert session.scalar(replies) == 3 * len(characters)
+        entries = sa.select(sa.func.count()).select_from(LorebookEntry).group_by(LorebookEntry.lorebook_id)
+        assert min(session.scalars(entries)) >= 20
+        assert session.scalar(sa.select(sa.func.count(CharacterScene.character_id.distinct()))) == 3
         assert not demo.load(session, storage=kept, now=now)
         assert session.scalar(replies) == 3 * len(characters)

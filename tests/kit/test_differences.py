@@ -35,6 +35,32 @@ class TestWords:
         assert joined(pieces, Change.SAME, Change.COME) == after
         assert joined(pieces, Change.SAME, Change.GONE) == before
 
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (
+                (
+                    "The keeper of the light has lived alone on the rock for many years, and she hums while she trims the "
+                    "wick in the evening. Nobody has ever heard her say a word about the war."
+                ),
+                (
+                    "He is a merchant from the south who sells maps of places that do not exist; in the market of the old "
+                    "town they know him well, and the children run after him for a story."
+                ),
+            ),
+            (
+                "灯塔的守护人独自住在礁石上,傍晚修剪灯芯时会哼歌。" * 6,
+                "他是南方来的商人,出售不存在的地方的地图,集市上的人都认识他。" * 6,
+            ),
+        ],
+    )
+    def test_leaves_different_texts_whole(self, before, after):
+        assert words(before, after) == (Piece(Change.GONE, before), Piece(Change.COME, after))
+
+    def test_marks_what_was_added_to_a_text_that_stayed(self):
+        before = "She keeps a light on a rock, far out. " * 5
+        assert [piece.change for piece in words(before, "New. " * 200 + before)] == [Change.COME, Change.SAME]
+
     @pytest.mark.parametrize("unit", ["的", "a ", "灯塔。", "word other. ", "\n"])
     def test_long_texts_lose_nothing_either(self, unit):
         before, after = unit * 20_000, "x" + unit * 10_000 + "new words here. " + unit * 9_999

@@ -23,7 +23,7 @@ from studio.authoring.models.characters import (
 from studio.authoring.models.dormancy import DormancyNotice
 from studio.authoring.models.labels import ContentRating, ContentWarning, License
 from studio.authoring.models.limits import NAME_LENGTH, REPLY_LENGTH, SHORT_LENGTH, TEXT_LENGTH, TITLE_LENGTH
-from studio.authoring.models.lorebooks import Lorebook, LorebookEntry, LorebookState
+from studio.authoring.models.lorebooks import Lorebook, LorebookEntry, LorebookState, TrashedLorebook
 from studio.authoring.models.opinions import CharacterRating, UserFavorite
 from studio.authoring.models.stories import Story
 from studio.authoring.models.tags import ListedTag
@@ -65,6 +65,7 @@ __all__ = [
     "LorebookState",
     "OnDuplicate",
     "Story",
+    "TrashedLorebook",
     "UserFavorite",
     "VersionOccasion",
     "VoiceConfiguration",

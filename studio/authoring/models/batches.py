@@ -87,6 +87,8 @@ class CardBatchItem(Identified, Base):
     parts: Mapped[int | None]
     file_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="RESTRICT")
     state: Mapped[ItemState] = mapped_column(stored(ItemState, "state"), default=ItemState.WAITING)
+    # What it looked like as it arrived (`studio.cards.glance`); empty: not looked at.
+    looks: Mapped[str] = mapped_column(default="", server_default="")
     format: Mapped[str] = mapped_column(default="", server_default="")
     # The character that was made of it, or that it is the same as.
     character_id: Mapped[UUID | None] = refers_to("characters.id", ondelete="SET NULL")

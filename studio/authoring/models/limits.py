@@ -1,5 +1,6 @@
 """What forms, imports and PostgreSQL accept, each number in one place: the longest texts and the ranges of settings."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -10,6 +11,9 @@ TITLE_LENGTH = 200
 SHORT_LENGTH = 500
 TEXT_LENGTH = 200_000
 REPLY_LENGTH = 10_000
+
+STAYS_IN_TRASH = timedelta(days=30)
+"""How long what was thrown away can be taken out again."""
 
 
 class Range(NamedTuple):

@@ -77,3 +77,17 @@ class LorebookState(Identified, Base):
     row_version: Mapped[int]
     created_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL")
     created_at: Mapped[datetime]
+
+
+class TrashedLorebook(Identified, Base):
+    """A whole lorebook that somebody threw away, as it was; its character has none, or another one, since."""
+
+    __tablename__ = "trashed_lorebooks"
+    __table_args__ = (sa.Index("ix_trashed_lorebooks_trashed_at_id", "trashed_at", "id"),)
+
+    character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE")
+    name: Mapped[str] = mapped_column(default="", server_default="")
+    entries: Mapped[int] = mapped_column(default=0, server_default="0")
+    book: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    trashed_at: Mapped[datetime]
+    trashed_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL")

@@ -1,5 +1,6 @@
 """Tables of stories."""
 
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ class Story(Identified, Timestamped, RowVersioned, Base):
         # B1 and B001 are one code.
         sa.UniqueConstraint("number", name="uq_stories_number"),
         sa.Index("ix_stories_title_id", "title", "id"),
+        sa.Index("ix_stories_trashed_at_id", "trashed_at", "id", postgresql_where=sa.text("trashed_at IS NOT NULL")),
+        sa.CheckConstraint("trashed_by_id IS NULL OR trashed_at IS NOT NULL", name="trashed_by_goes_with_trashed_at"),
         at_most("title", TITLE_LENGTH),
         at_most("description", TEXT_LENGTH),
     )
@@ -29,3 +32,5 @@ class Story(Identified, Timestamped, RowVersioned, Base):
     title: Mapped[str]
     description: Mapped[str] = mapped_column(default="", server_default="")
     cover_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="SET NULL")
+    trashed_at: Mapped[datetime | None]
+    trashed_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="SET NULL")
