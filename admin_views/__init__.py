@@ -23,6 +23,7 @@ MODULES = (
     "media",
     "market",
     "review",
+    "review_figures",
     "money",
     "work",
     "bulk",

@@ -81,6 +81,10 @@ class CheckShown:
     severity: Severity | None
     evidence: Sequence[tuple[Mapping[str, Any], str]]
     """Each with the anchor of the text that it marks, "" where the text is not shown."""
+    version: int = 1
+    source: str = ""
+    is_failed: bool = False
+    """The model could not be asked; the evidence says why."""
 
 
 def submission_of(
@@ -136,10 +140,13 @@ def checks_of(results: Iterable[ScreeningResult], groups: Iterable[Group]) -> li
                 (item, anchors.get((str(item.get("path", "")), bool(item.get("is_key"))), ""))
                 for item in result.evidence
             ],
+            version=result.check_version,
+            source=result.source,
+            is_failed=result.is_failed,
         )
         for result in results
     ]
-    return sorted(shown, key=lambda check: order[check.severity])
+    return sorted(shown, key=lambda check: (not check.is_failed, order[check.severity]))
 
 
 def _group_of(path: str) -> str:

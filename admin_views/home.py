@@ -23,7 +23,7 @@ from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import not_in_trash
 from studio.kit.clock import utc_now
 from studio.market import queries as market
-from studio.market import review
+from studio.market import queue
 from studio.market.ledger import balances_of
 from studio.market.models import ReviewCase
 from studio.market.money_queries import last_check
@@ -100,11 +100,11 @@ class HomeView(StudioView):
         }
 
     def _moderator(self, actor: Actor) -> dict[str, Any]:
-        """The queue by age, and how much is in it."""
+        """The queue by due time, and how much is in it."""
         now = utc_now()
-        waiting = sa.select(ReviewCase).where(market.case_visible_to(actor), review.is_queued())
+        waiting = sa.select(ReviewCase).where(market.case_visible_to(actor), queue.is_queued())
         return {
-            "rows": review.queue(self.session, actor=actor, now=now, limit=_MOST_CASES).rows,
+            "rows": queue.page(self.session, actor=actor, now=now, limit=_MOST_CASES).rows,
             "count": counted(self.session, waiting, exact=False),
             "late": counted(self.session, waiting.where(ReviewCase.due_at < now), exact=False),
             "now": now,

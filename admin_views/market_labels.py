@@ -53,6 +53,8 @@ CHECK_TITLES = {
     "rating": _l("Age and content rating"),
     "duplicates": _l("The same card"),
     "picture": _l("Picture"),
+    "moderation": _l("Moderation model"),
+    "judge": _l("Judging model"),
     "screening": _l("Screening"),
 }
 """The checks' titles; a job's steps say the same words."""

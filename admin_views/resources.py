@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from admin_views.streams import Streams
 from studio.providers.embeddings import EmbeddingProvider
 from studio.providers.language import LanguageProvider
+from studio.providers.moderation import ModerationProvider
 from studio.providers.payments import PaymentProvider
 from studio.settings import Settings
 
@@ -51,6 +52,20 @@ class Resources:
         from studio.providers import language
 
         return language.from_settings(self.settings)
+
+    @cached_property
+    def moderation(self) -> ModerationProvider:
+        """What weighs texts and pictures of listings."""
+        from studio.providers import moderation
+
+        return moderation.from_settings(self.settings)
+
+    @cached_property
+    def judge(self) -> LanguageProvider | None:
+        """The language model that judges listings, if one is to."""
+        from studio.providers import moderation
+
+        return moderation.judge_from_settings(self.settings)
 
     @cached_property
     def payments(self) -> PaymentProvider:

@@ -2,36 +2,34 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Response, flash, redirect, request, url_for
+from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 
-from admin_views import desk
+from admin_views import desk, desk_labels, i18n, market_labels
 from admin_views.base import Permission, StudioView, expose
 from admin_views.forms import sentence
-from admin_views.market_labels import labels
 from admin_views.media import portrait_url
+from admin_views.prepared import Prepared
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.models import User
 from studio.authoring import documents
-from studio.authoring.models import Character
 from studio.authoring.queries import get_draft
 from studio.kit.clock import utc_now
 from studio.kit.differences import shortened
 from studio.kit.errors import InvalidError, StudioError
-from studio.market import differences, queries, review, rules, screening
-from studio.market.models import (
-    CaseState,
-    CharacterCategory,
-    CharacterPublication,
-    ReviewCase,
-)
+from studio.market import differences, dossier, queries, queue, review, risk, rules, screening
+from studio.market.dossier import Alike, Dossier
+from studio.market.models import CaseState, CharacterPublication, MatchKind, ReviewCase
+from studio.market.queue import Show
 from studio.market.rules import Reason
 from studio.memory import search
 from studio.memory.errors import NotEmbeddedError
@@ -41,6 +39,8 @@ _NEIGHBOURS = 6
 _ROWS = 4
 _HISTORY = 5
 _NOT_FOUND = 404
+_MOST_PREPARED = 64
+_PREPARED_LASTS = 600.0
 
 
 def views(resources: Resources) -> list[Any]:
@@ -48,12 +48,21 @@ def views(resources: Resources) -> list[Any]:
     return [ReviewView(resources, name=_l("Review desk"), endpoint="review")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """The card of a case as its page shows it, and the checks with the ways to their passages: what takes time to make."""
+
+    html: Markup
+    checks: Sequence[desk.CheckShown]
+
+
 class ReviewView(StudioView):
-    """The queue oldest first, and the page on which a moderator reads, compares and decides."""
+    """The queue by due time, and the page on which a moderator reads, compares and decides."""
 
     permissions: ClassVar[dict[str, Any]] = {
         "index": _P.REVIEW_READ,
         "desk": _P.REVIEW_READ,
+        "ahead": _P.REVIEW_READ,
         "compare": _P.REVIEW_READ,
         "card": _P.REVIEW_READ,
         "claim": _P.REVIEW_DECIDE,
@@ -67,47 +76,67 @@ class ReviewView(StudioView):
     menu_icon = "gavel"
     menu_order = 20
 
+    def __init__(self, resources: Resources, **options: Any) -> None:
+        super().__init__(resources, **options)
+        self._prepared: Prepared[_Card] = Prepared(most=_MOST_PREPARED, lasts=_PREPARED_LASTS)
+
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """What waits, oldest first."""
+        """What waits, by the time at which it is due."""
         now = utc_now()
-        page = review.queue(self.session, actor=current_actor(), now=now, after=request.args.get("after") or None)
-        faces = _portraits(self, [row.publication for row in page.rows])
-        return self.render("review/queue.html", page=page, now=now, faces=faces, **labels())
+        asked = request.args.get("show", "")
+        show = Show(asked) if asked in set(Show) else Show.ALL
+        page = queue.page(
+            self.session, actor=current_actor(), now=now, show=show, after=request.args.get("after") or None
+        )
+        return self.render(
+            "review/queue.html", page=page, now=now, show=show, shows=list(Show), high=risk.HIGH, **_labels()
+        )
 
     @expose("/next", methods=("POST",))
     def next_case(self) -> ResponseReturnValue:
-        """Claim the oldest case that nobody holds, and open it."""
-        now, actor = utc_now(), current_actor()
-        case_id = review.next_case(self.session, actor=actor, now=now)
+        """Claim the case that is due first of those that nobody holds, and open it."""
+        case_id = self._take_next()
         if case_id is None:
             flash(_("Nothing else waits for you."), "info")
             return redirect(url_for("review.index"), 303)
-        return self._do(case_id, lambda: review.claim(self.session, actor=actor, case_id=case_id, now=now))
+        return redirect(url_for("review.desk", case_id=case_id), 303)
 
     @expose("/<uuid:case_id>")
     def desk(self, case_id: UUID) -> ResponseReturnValue:
         """One case with all that a decision needs."""
         return self._desk(case_id)
 
+    @expose("/<uuid:case_id>/ahead")
+    def ahead(self, case_id: UUID) -> ResponseReturnValue:
+        """Make ready what takes time in a case's page, while the moderator still reads another. It claims nothing.
+
+        Answers with the portrait, so that the browser has it too.
+        """
+        read = dossier.load(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
+        self._card(read)
+        return self.render("review/_ahead.html", portrait=portrait_url(read.version.portrait_id, "card"))
+
     @expose("/<uuid:case_id>/compare/<uuid:character_id>")
     def compare(self, case_id: UUID, character_id: UUID) -> ResponseReturnValue:
-        """The card under review and another character, text beside text."""
+        """The card under review and another character, text beside text, what both say marked."""
         actor = current_actor()
         case, publication = self._case(case_id)
         other = get_draft(self.session, actor=actor, character_id=character_id)
         version = queries.version_of(self.session, publication)
         card = documents.card_of(self.session, other)
-        found = differences.between(card.get("data") or {}, version.card.get("data") or {})
+        alike = dossier.list_alike(self.session, actor=actor, case_id=case.id)
         return self.render(
             "review/compare.html",
             case=case,
             publication=publication,
             version=version,
             other=other,
-            found=found,
+            alike=next((one for one in alike if one.character_id == other.id), None),
+            found=differences.beside(version.card.get("data") or {}, card.get("data") or {}),
+            is_common=differences.is_common,
             shorten=shortened,
-            **labels(),
+            **_labels(),
         )
 
     @expose("/<uuid:case_id>/card.json")
@@ -132,7 +161,10 @@ class ReviewView(StudioView):
         """Lengthen the claim while somebody works; answers with how long it lasts, as a part of the page."""
         review.renew(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
         case, _publication = self._case(case_id)
-        return self.render("review/_claim.html", case=case, **self._holder(case))
+        holder = None
+        if rules.is_held(case, now=utc_now()):
+            holder = self.session.scalar(sa.select(User.name).where(User.id == case.claimed_by_id))
+        return self.render("review/_claim.html", case=case, **_holder(case, holder))
 
     @expose("/<uuid:case_id>/release", methods=("POST",))
     def release(self, case_id: UUID) -> ResponseReturnValue:
@@ -182,7 +214,18 @@ class ReviewView(StudioView):
             # All that was chosen and written stands in the form again.
             return self._desk(case_id, refusal=error), error.status
         flash(done, "success")
+        following = self._take_next() if request.form.get("then") == "next" else None
+        if following is not None:
+            return redirect(url_for("review.desk", case_id=following), 303)
         return redirect(url_for("review.index"), 303)
+
+    def _take_next(self) -> UUID | None:
+        """The case that is due first and free, in the person's hands now; None where nothing waits for them."""
+        actor, now = current_actor(), utc_now()
+        case_id = queue.next_case(self.session, actor=actor, now=now)
+        if case_id is not None:
+            review.claim(self.session, actor=actor, case_id=case_id, now=now)
+        return case_id
 
     def _do(self, case_id: UUID, act: Callable[[], Any]) -> ResponseReturnValue:
         try:
@@ -199,71 +242,111 @@ class ReviewView(StudioView):
         case = queries.get_case(self.session, actor=actor, case_id=case_id)
         return case, queries.get_listing(self.session, actor=actor, publication_id=case.publication_id)
 
-    def _holder(self, case: ReviewCase) -> dict[str, Any]:
-        actor, now = current_actor(), utc_now()
-        is_held = rules.is_held(case, now=now)
-        name = self.session.scalar(sa.select(User.name).where(User.id == case.claimed_by_id)) if is_held else None
-        return {
-            "is_mine": is_held and case.claimed_by_id == actor.user_id,
-            "holder": name,
-            "is_open": case.state in {CaseState.WAITING, CaseState.CLAIMED},
-        }
-
     def _desk(self, case_id: UUID, refusal: StudioError | None = None) -> str:
         actor = current_actor()
-        case, publication = self._case(case_id)
-        version = queries.version_of(self.session, publication)
-        results = queries.list_screening(self.session, actor=actor, case_id=case.id)
-        submission = desk.submission_of(publication, card=version.card, studio=version.studio)
-        groups = desk.groups_of(submission, results)
-        former = queries.find_last_approved(self.session, publication=publication)
+        read = dossier.load(self.session, actor=actor, case_id=case_id, now=utc_now())
+        case, publication = read.case, read.publication
+        card = self._card(read)
+        holder = _holder(case, read.holder_name)
+        alike, is_compared = self._alike(read)
+        others = [one for one in read.decisions if one.publication.id != publication.id]
         return self.render(
             "review/desk.html",
             case=case,
             publication=publication,
-            version=version,
-            groups=groups,
-            checks=desk.checks_of(results, groups),
-            screening_label=screening.LABEL,
-            portrait=portrait_url(version.portrait_id, "card"),
-            category=self.session.get_one(CharacterCategory, publication.category_id),
-            creator=self.session.scalar(sa.select(User.name).where(User.id == publication.publisher_id)),
-            record=queries.creator_record(self.session, actor=actor, publisher_id=publication.publisher_id),
-            history=[
-                decided
-                for decided in queries.list_decisions(self.session, actor=actor, character_id=publication.character_id)
-                if decided.publication.id != publication.id
-            ][:_HISTORY],
-            decided=queries.find_decision(self.session, actor=actor, publication_id=publication.id),
-            former=former,
-            changed=self._changed(former, version.card),
-            shorten=shortened,
-            neighbours=self._neighbours(publication),
+            version=read.version,
+            card_html=card.html,
+            checks=card.checks,
+            screened_by=_screened_by(read),
+            unscreened=[one for one in card.checks if one.is_failed],
+            factors=risk.from_json(case.risk_factors),
+            reasons_to_look=read.reasons,
+            is_overdue=holder["is_open"] and case.due_at < utc_now(),
+            portrait=portrait_url(read.version.portrait_id, "card"),
+            category=read.category,
+            creator=read.creator_name,
+            record=read.record,
+            history=others[:_HISTORY],
+            decided=next((one for one in read.decisions if one.publication.id == publication.id), None),
+            alike=alike,
+            is_compared=is_compared,
+            next_id=read.next_id,
             is_own=publication.publisher_id == actor.user_id,
-            reasons=queries.list_reasons(self.session),
+            # Only who may decide now is shown what they could choose.
+            reasons=queries.list_reasons(self.session) if holder["is_mine"] else [],
             fields=rules.REVIEW_FIELDS,
             rows=_rows(),
             note=request.form.get("note", ""),
             refusal=None if refusal is None else sentence(refusal),
             wrong=dict(refusal.fields) if isinstance(refusal, InvalidError) else {},
-            **self._holder(case),
-            **labels(),
+            **holder,
+            **_labels(),
         )
 
-    def _changed(self, former: CharacterPublication | None, card: dict[str, Any]) -> differences.Differences | None:
-        if former is None:
-            return None
-        before = queries.version_of(self.session, former).card
-        return differences.between(before.get("data") or {}, card.get("data") or {})
+    def _card(self, read: Dossier) -> _Card:
+        """The card with its evidence and what changed in it, from what was made ahead where that still holds.
 
-    def _neighbours(self, publication: CharacterPublication) -> list[search.Neighbour] | None:
-        """The nearest characters; None while the embedding is not there yet, or the person may not search."""
+        A version cannot change; what was found in it, and what it is compared with, are in the key.
+        """
+        found = tuple((one.check_name, one.check_version, one.checked_at, one.is_failed) for one in read.results)
+        former = read.former.publication.id if read.former is not None else None
+        key = (read.case.id, read.publication.content_hash, found, former, i18n.chosen_locale(), request.root_path)
+        return self._prepared.get(key, lambda: _make_card(read))
+
+    def _alike(self, read: Dossier) -> tuple[Sequence[Alike], bool]:
+        """What is alike, and whether the nearest in meaning were looked for; while the job has not run, they are looked for here."""
+        if read.case.compared_at is not None:
+            return read.alike, True
         try:
-            return search.similar(
-                self.session, actor=current_actor(), character_id=publication.character_id, limit=_NEIGHBOURS
+            near = search.similar(
+                self.session, actor=current_actor(), character_id=read.publication.character_id, limit=_NEIGHBOURS
             )
         except NotEmbeddedError:
-            return None
+            return read.alike, False
+        known = {one.character_id: one for one in read.alike}
+        more = []
+        for one in near:
+            similarity = max(0.0, min(1.0, one.similarity))
+            if one.character.id in known:
+                known[one.character.id].kinds[MatchKind.IDEA] = similarity
+            else:
+                kinds = {MatchKind.IDEA: similarity}
+                more.append(Alike(one.character.id, one.character.name, one.character.portrait_id, None, kinds))
+        return [*read.alike, *more], True
+
+
+def _make_card(read: Dossier) -> _Card:
+    version = read.version
+    submission = desk.submission_of(read.publication, card=version.card, studio=version.studio)
+    groups = desk.groups_of(submission, read.results)
+    changed = None
+    if read.former is not None:
+        before = read.former.version.card.get("data") or {}
+        changed = differences.between(before, version.card.get("data") or {})
+    html = render_template("review/_card.html", groups=groups, changed=changed, shorten=shortened, **_labels())
+    # Rendered by our own template, which escapes.
+    return _Card(Markup(html), desk.checks_of(read.results, groups))  # noqa: S704
+
+
+def _screened_by(read: Dossier) -> str:
+    """Who looked: the models that answered, or the sentence that none did."""
+    sources = dict.fromkeys(one.source for one in read.results if one.source and not one.is_failed)
+    if not sources:
+        return str(_(screening.LABEL))
+    return str(_("Rules on this machine, and %(models)s.", models="; ".join(sources)))
+
+
+def _holder(case: ReviewCase, name: str | None) -> dict[str, Any]:
+    is_held = rules.is_held(case, now=utc_now())
+    return {
+        "is_mine": is_held and case.claimed_by_id == current_actor().user_id,
+        "holder": name if is_held else None,
+        "is_open": case.state in {CaseState.WAITING, CaseState.CLAIMED},
+    }
+
+
+def _labels() -> dict[str, Any]:
+    return market_labels.labels() | desk_labels.labels()
 
 
 def _sent_rows() -> list[tuple[str, str, str]]:
@@ -278,9 +361,3 @@ def _rows() -> list[tuple[str, str, str]]:
     """The rows that the form shows: those that were sent, and empty ones for more."""
     sent = _sent_rows() if request.method == "POST" else []
     return [*sent, *[("", "", "")] * max(1, _ROWS - len(sent))]
-
-
-def _portraits(view: ReviewView, publications: Sequence[CharacterPublication]) -> dict[UUID, str | None]:
-    ids = {publication.character_id for publication in publications}
-    rows = view.session.execute(sa.select(Character.id, Character.portrait_id).where(Character.id.in_(ids)))
-    return {character_id: portrait_url(portrait_id) for character_id, portrait_id in rows}

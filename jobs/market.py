@@ -1,28 +1,90 @@
-"""Jobs of the market: screening a listing, giving back what nobody works on any more, moving listings between shelves."""
+"""Jobs of the market: screening a listing, comparing it with others, giving back what nobody works on any more, moving listings between shelves."""
 
 from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
+from studio import work
 from studio.accounts.permissions import SYSTEM
-from studio.market import category_tree, review, screening
-from studio.market.checks import CHECKS
+from studio.market import category_tree, due, duplicates, review, screening
+from studio.market.checks import ALL, MODEL_CHECKS
+from studio.market.checks.base import Finding
+from studio.market.checks.models import Models
+
+_MOST_AT_ONCE = 200
+_BATCH = 50
 
 
-@job("market.screen_listing", timeout=120)
+@job("market.screen_listing", timeout=600)
 def screen_listing(run: JobContext, *, case_id: UUID) -> dict[str, Any] | None:
-    """Run every check over the listing of a case; then the case waits in the queue."""
+    """Run every check that is on over the listing of a case; then the case waits in the queue.
+
+    A model that cannot be asked does not keep the case from the queue: the desk says so, and the model is asked again later.
+    """
+    return _screen(run, case_id, only=None)
+
+
+@job("market.screen_by_models", timeout=600)
+def screen_by_models(run: JobContext, *, case_id: UUID) -> dict[str, Any] | None:
+    """Ask the models once more about a listing that they could not look at."""
+    return _screen(run, case_id, only=frozenset(check.name for check in MODEL_CHECKS))
+
+
+def _screen(run: JobContext, case_id: UUID, *, only: frozenset[str] | None) -> dict[str, Any] | None:
     run.progress("Reading the card", 2)
     with run.transaction() as session:
-        submission = screening.prepare(session, case_id=case_id, storage=run.resources.storage)
-    if submission is None:
+        prepared = screening.prepare(session, case_id=case_id, storage=run.resources.storage, now=run.now())
+    if prepared is None:
         return {"screened": False}
-    findings = {}
-    for done, check in enumerate(CHECKS):
-        run.progress(check.title, 5 + 90 * done // len(CHECKS))
-        findings[check] = check.look(submission)
+    models = Models(run.resources.moderation, run.resources.judge)
+    checks = [check for check in ALL if only is None or check.name in only]
+    findings: dict[screening.AnyCheck, Finding] = {}
+    for done, check in enumerate(checks):
+        run.progress(check.title, 5 + 90 * done // len(checks))
+        findings.update(screening.look(prepared, models=models, only=frozenset({check.name})))
     with run.transaction(last=True) as session:
-        run.result = screening.keep(session, case_id=case_id, findings=findings, now=run.now())
+        run.result = screening.keep(
+            session,
+            case_id=case_id,
+            findings=findings,
+            modes=prepared.modes,
+            pace=due.pace_from(run.settings),
+            now=run.now(),
+        )
+    return None
+
+
+@job("market.tend_desk", max_attempts=3)
+def tend_desk(run: JobContext) -> dict[str, int] | None:
+    """Keep the cases at the desk complete: neighbours, fingerprints, and models that could not be asked before."""
+    with run.transaction() as session:
+        uncompared = duplicates.list_uncompared(session, limit=_MOST_AT_ONCE)
+    compared = 0
+    for done, case_id in enumerate(uncompared):
+        run.progress("Comparing with other characters", 80 * done // len(uncompared))
+        with run.transaction() as session:
+            compared += duplicates.find_neighbours(session, case_id=case_id, now=run.now())
+    filled = 0
+    for _ in range(_MOST_AT_ONCE // _BATCH):
+        run.progress("Remembering what is live", 85)
+        with run.transaction() as session:
+            step = duplicates.fill(session, limit=_BATCH, now=run.now())
+        filled += step
+        if step < _BATCH:
+            break
+    with run.transaction(last=True) as session:
+        unscreened = screening.list_unscreened(session, now=run.now(), limit=_MOST_AT_ONCE)
+        for case_id in unscreened:
+            work.ask(
+                session,
+                "market.screen_by_models",
+                dedupe_key=f"market.screen_by_models:{case_id}",
+                queue="bulk",
+                max_attempts=2,
+                now=run.now(),
+                case_id=case_id,
+            )
+        run.result = {"compared": compared, "remembered": filled, "asked_again": len(unscreened)}
     return None
 
 

@@ -11,12 +11,13 @@ from sqlalchemy.orm import configure_mappers
 from jobs import queue
 from studio import tables
 from studio.kit import db
-from studio.providers import embeddings, language, payments, storage
+from studio.providers import embeddings, language, moderation, payments, storage
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.providers.embeddings import EmbeddingProvider
     from studio.providers.language import LanguageProvider
+    from studio.providers.moderation import ModerationProvider
     from studio.providers.payments import PaymentProvider
     from studio.providers.storage import Storage
 
@@ -63,6 +64,16 @@ class Resources:
     def language(self) -> "LanguageProvider":
         """What writes answers."""
         return language.from_settings(self.settings)
+
+    @cached_property
+    def moderation(self) -> "ModerationProvider":
+        """What weighs texts and pictures of listings."""
+        return moderation.from_settings(self.settings)
+
+    @cached_property
+    def judge(self) -> "LanguageProvider | None":
+        """The language model that judges listings, if one is to."""
+        return moderation.judge_from_settings(self.settings)
 
     @cached_property
     def payments(self) -> "PaymentProvider":

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -107,6 +108,31 @@ class Settings(BaseSettings):
         description='Windows of models in tokens, as JSON: {"qwen3:8b": 40960}; the editor offers them, 0 takes one out.',
     )
     language_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
+    moderation_provider: Literal["none", "openai"] = Field(
+        default="none",
+        description="`none`: listings are screened by rules on this machine; `openai` also asks OpenAI's moderation.",
+    )
+    moderation_url: str | None = Field(
+        default=None, description="Base address of the moderation server, if not OpenAI's own."
+    )
+    moderation_key: SecretStr | None = Field(default=None, description="Key of the moderation server.")
+    moderation_model: str = Field(
+        default="omni-moderation-latest", min_length=1, description="Model asked of the moderation server."
+    )
+    moderation_timeout: float = Field(default=20.0, gt=0, description="Seconds to wait for one moderation request.")
+    moderation_attempts: int = Field(default=3, ge=1, le=10, description="Attempts at one moderation request.")
+    judge_provider: Literal["none", "language", "openai"] = Field(
+        default="none",
+        description="Model that judges listings by the studio's policy: `language` is the one that chats, "
+        "`openai` another OpenAI-compatible server.",
+    )
+    judge_url: str | None = Field(default=None, description="Base address of the judge's server.")
+    judge_key: SecretStr | None = Field(default=None, description="Key of the judge's server.")
+    judge_model: str = Field(default="gpt-4.1-mini", min_length=1, description="Model asked of the judge's server.")
+    review_days: int = Field(default=2, ge=1, le=30, description="Working days within which a listing is reviewed.")
+    review_time_zone: str = Field(
+        default="UTC", description="Time zone in which these days begin and end (`Europe/Berlin`, `Asia/Shanghai`)."
+    )
     payments_provider: Literal["local", "stripe"] = Field(
         default="local",
         description="`local` is a test provider that moves no money; `stripe` needs the extra `stripe`.",
@@ -131,6 +157,15 @@ class Settings(BaseSettings):
         default=12.0, gt=1, description="Seconds without a heartbeat after which a job is taken back."
     )
     job_sweep: float = Field(default=2.0, gt=0, description="Seconds between two looks of the scheduler at the jobs.")
+
+    @field_validator("review_time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("There is no such time zone; give one as Europe/Berlin or Asia/Shanghai.") from None
+        return value
 
     @field_validator("data")
     @classmethod

@@ -37,6 +37,8 @@ class Permission(StrEnum):
     LISTING_SUBMIT = "listing:submit"
     REVIEW_READ = "review:read"
     REVIEW_DECIDE = "review:decide"
+    SCREENING_READ = "screening:read"
+    SCREENING_WRITE = "screening:write"
 
     PURCHASE_MAKE = "purchase:make"
     PURCHASE_READ_OWN = "purchase:read_own"
@@ -110,6 +112,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.LISTING_READ_ANY,
         _P.REVIEW_READ,
         _P.REVIEW_DECIDE,
+        _P.SCREENING_READ,
     },
     RoleName.STAFF: _EVERYONE
     | {
@@ -127,6 +130,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CATEGORY_WRITE,
         _P.LISTING_READ_ANY,
         _P.REVIEW_READ,
+        _P.SCREENING_READ,
         _P.JOB_READ_ANY,
         _P.JOB_STEER_ANY,
         _P.ERROR_READ,
@@ -140,6 +144,8 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
     RoleName.ADMIN: _EVERYONE
     | {
         _P.CATEGORY_READ,
+        _P.SCREENING_READ,
+        _P.SCREENING_WRITE,
         _P.PERSON_READ,
         _P.PERSON_WRITE,
         _P.ROLE_ASSIGN,

@@ -16,6 +16,7 @@ from studio.market.models import (
     CaseState,
     CharacterCategory,
     CharacterPublication,
+    CheckMode,
     FieldComment,
     Outcome,
     PublicationStatus,
@@ -24,6 +25,9 @@ from studio.market.models import (
     ReviewReason,
     ScreeningResult,
 )
+
+RECORD_LENGTH = 1_000
+"""Submissions of a creator that their record looks at, the newest first."""
 
 _MOST_HISTORY = 50
 _MOST_CATEGORIES = 500
@@ -60,11 +64,16 @@ class Shelf:
 class CreatorRecord:
     """How a creator's earlier submissions went."""
 
-    approved: int
-    rejected: int
-    withdrawn: int
-    pending: int
-    last_decided_at: datetime | None
+    submitted: int = 0
+    approved: int = 0
+    rejected: int = 0
+    withdrawn: int = 0
+    pending: int = 0
+    taken_down: int = 0
+    reports_upheld: int = 0
+    last_decided_at: datetime | None = None
+    is_capped: bool = False
+    """There are more submissions than were looked at: the newest RECORD_LENGTH."""
 
 
 def listing_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -234,24 +243,29 @@ def find_last_approved(session: Session, *, publication: CharacterPublication) -
     """The listing of the same character that was approved last before this one; the desk compares with it."""
     return session.scalar(
         sa.select(CharacterPublication)
-        .where(
-            CharacterPublication.character_id == publication.character_id,
-            CharacterPublication.id != publication.id,
-            CharacterPublication.published_at.is_not(None),
-            CharacterPublication.created_at <= publication.created_at,
-        )
+        .where(came_before(publication))
         .order_by(CharacterPublication.published_at.desc(), CharacterPublication.id.desc())
         .limit(1)
     )
 
 
+def came_before(publication: CharacterPublication) -> sa.ColumnElement[bool]:
+    """Other listings of the same character that were approved once and are no newer."""
+    return sa.and_(
+        CharacterPublication.character_id == publication.character_id,
+        CharacterPublication.id != publication.id,
+        CharacterPublication.published_at.is_not(None),
+        CharacterPublication.created_at <= publication.created_at,
+    )
+
+
 def list_screening(session: Session, *, actor: Actor, case_id: UUID) -> list[ScreeningResult]:
-    """What the checks found in a case that the actor may see, in the order of their rows."""
+    """What the checks found in a case that the actor may see, in the order of their rows; nothing of what is shadow."""
     return list(
         session.scalars(
             sa.select(ScreeningResult)
             .join(ReviewCase, ReviewCase.id == ScreeningResult.case_id)
-            .where(case_visible_to(actor), ScreeningResult.case_id == case_id)
+            .where(case_visible_to(actor), ScreeningResult.case_id == case_id, ScreeningResult.mode == CheckMode.ACTIVE)
             .order_by(ScreeningResult.id)
         )
     )
@@ -327,56 +341,79 @@ def list_waiting_of(session: Session, *, actor: Actor, limit: int) -> list[tuple
 def creator_record(session: Session, *, actor: Actor, publisher_id: UUID) -> CreatorRecord:
     """How the submissions of one creator went so far; for those who review."""
     actor.must(Permission.REVIEW_READ)
-    approved, rejected, last = session.execute(
+    return record_of(session, publisher_id=publisher_id)
+
+
+def record_of(session: Session, *, publisher_id: UUID) -> CreatorRecord:
+    """How the submissions of one creator went so far, for the studio's own use: one statement, of a bounded cost."""
+    newest = (
+        sa.select(CharacterPublication.id, CharacterPublication.status)
+        .where(CharacterPublication.publisher_id == publisher_id)
+        .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
+        .limit(RECORD_LENGTH)
+        .subquery()
+    )
+
+    def listings(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+        counted = sa.func.count(newest.c.id.distinct())
+        return counted.filter(*conditions) if conditions else counted
+
+    def decisions(outcome: Outcome) -> sa.ColumnElement[int]:
+        return sa.func.count(ReviewDecision.id).filter(ReviewDecision.outcome == outcome)
+
+    row = session.execute(
         sa.select(
-            sa.func.count().filter(ReviewDecision.outcome == Outcome.APPROVED),
-            sa.func.count().filter(ReviewDecision.outcome == Outcome.REJECTED),
+            listings(),
+            decisions(Outcome.APPROVED),
+            decisions(Outcome.REJECTED),
+            listings(newest.c.status == PublicationStatus.WITHDRAWN),
+            listings(newest.c.status == PublicationStatus.PENDING),
             sa.func.max(ReviewDecision.decided_at),
         )
-        .select_from(ReviewDecision)
-        .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
-        .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
-        .where(CharacterPublication.publisher_id == publisher_id)
+        .select_from(newest)
+        .outerjoin(ReviewCase, ReviewCase.publication_id == newest.c.id)
+        .outerjoin(ReviewDecision, ReviewDecision.case_id == ReviewCase.id)
     ).one()
-    pending, withdrawn = session.execute(
-        sa.select(
-            sa.func.count().filter(CharacterPublication.status == PublicationStatus.PENDING),
-            sa.func.count().filter(CharacterPublication.status == PublicationStatus.WITHDRAWN),
-        ).where(CharacterPublication.publisher_id == publisher_id)
-    ).one()
+    submitted, approved, rejected, withdrawn, pending, last = row
     return CreatorRecord(
-        approved=approved, rejected=rejected, withdrawn=withdrawn, pending=pending, last_decided_at=last
+        submitted=submitted,
+        approved=approved,
+        rejected=rejected,
+        withdrawn=withdrawn,
+        pending=pending,
+        last_decided_at=last,
+        is_capped=submitted >= RECORD_LENGTH,
     )
 
 
 def _decided(session: Session, criterion: sa.ColumnElement[bool], *, limit: int) -> list[Decided]:
-    rows = session.execute(
-        sa.select(CharacterPublication, ReviewDecision, User.name)
-        .join(ReviewCase, ReviewCase.publication_id == CharacterPublication.id)
-        .join(ReviewDecision, ReviewDecision.case_id == ReviewCase.id)
-        .join(User, User.id == ReviewDecision.moderator_id)
+    """The decisions that fulfil `criterion`, newest first, with their reasons: one statement."""
+    newest = (
+        sa.select(ReviewDecision.id)
+        .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
+        .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
         .where(criterion)
         .order_by(ReviewDecision.decided_at.desc(), ReviewDecision.id.desc())
         .limit(limit)
-    ).all()
-    feedback = _feedback(session, [decision.id for _, decision, _ in rows])
+        .subquery()
+    )
+    rows = session.execute(
+        sa.select(CharacterPublication, ReviewDecision, User.name, FieldComment, ReviewReason)
+        .join(ReviewCase, ReviewCase.publication_id == CharacterPublication.id)
+        .join(ReviewDecision, ReviewDecision.case_id == ReviewCase.id)
+        .join(newest, newest.c.id == ReviewDecision.id)
+        .join(User, User.id == ReviewDecision.moderator_id)
+        .outerjoin(FieldComment, FieldComment.decision_id == ReviewDecision.id)
+        .outerjoin(ReviewReason, ReviewReason.id == FieldComment.reason_id)
+        .order_by(ReviewDecision.decided_at.desc(), ReviewDecision.id.desc(), FieldComment.id)
+    )
+    made: dict[UUID, tuple[CharacterPublication, ReviewDecision, str]] = {}
+    feedback: dict[UUID, list[Feedback]] = {}
+    for publication, decision, name, comment, reason in rows:
+        made[decision.id] = (publication, decision, name)
+        if comment is not None and reason is not None:
+            feedback.setdefault(decision.id, []).append(Feedback(comment.field, reason, comment.comment))
     return [
         Decided(publication, decision, name, tuple(feedback.get(decision.id, ())))
-        for publication, decision, name in rows
+        for publication, decision, name in made.values()
     ]
-
-
-def _feedback(session: Session, decision_ids: Iterable[UUID]) -> dict[UUID, list[Feedback]]:
-    ids: Sequence[UUID] = list(decision_ids)
-    found: dict[UUID, list[Feedback]] = {}
-    if not ids:
-        return found
-    rows = session.execute(
-        sa.select(FieldComment, ReviewReason)
-        .join(ReviewReason, ReviewReason.id == FieldComment.reason_id)
-        .where(FieldComment.decision_id.in_(ids))
-        .order_by(FieldComment.id)
-    )
-    for comment, reason in rows:
-        found.setdefault(comment.decision_id, []).append(Feedback(comment.field, reason, comment.comment))
-    return found

@@ -1,19 +1,17 @@
-"""The review desk: the queue, claims with an end, and decisions that are made once."""
+"""The review desk: claims with an end, and decisions that are made once."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from studio import work
 from studio.accounts import audit
 from studio.accounts.models import User
 from studio.accounts.permissions import SYSTEM, Actor, Permission
-from studio.kit import paging
 from studio.market import listings, queries, rules
 from studio.market.errors import (
     ClaimedByOtherError,
@@ -32,97 +30,11 @@ from studio.market.models import (
     PublicationStatus,
     ReviewCase,
     ReviewDecision,
-    ScreeningResult,
-    Severity,
 )
 from studio.market.rules import Reason
 
 RESOURCE = "review_case"
-PAGE = 25
-
-_ORDER = (paging.Key(ReviewCase.opened_at), paging.Key(ReviewCase.id))
 _CLOSED = (CaseState.DECIDED, CaseState.WITHDRAWN)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRow:
-    """One case that waits, as the queue shows it."""
-
-    case: ReviewCase
-    publication: CharacterPublication
-    creator_name: str
-    holder_name: str | None
-    """Who works on it at this moment; a claim that ended is nobody's."""
-    severe: int
-    warnings: int
-    is_own: bool
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePage:
-    """A page of the queue, oldest first."""
-
-    rows: Sequence[QueueRow]
-    next_cursor: str | None
-
-
-def queue(session: Session, *, actor: Actor, now: datetime, after: str | None = None, limit: int = PAGE) -> QueuePage:
-    """The cases that wait or are claimed, oldest first, `limit` at a time from the cursor `after`.
-
-    Raises ForbiddenError or BadCursorError. Two statements, however long the queue is.
-    """
-    actor.must(Permission.REVIEW_READ)
-    creator, holder = aliased(User), aliased(User)
-    query = (
-        sa.select(ReviewCase, CharacterPublication, creator.name, holder.name)
-        .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
-        .join(creator, creator.id == CharacterPublication.publisher_id)
-        .outerjoin(holder, holder.id == ReviewCase.claimed_by_id)
-        .where(queries.case_visible_to(actor), is_queued())
-        .order_by(*(key.order() for key in _ORDER))
-        .limit(limit + 1)
-    )
-    if after is not None:
-        query = query.where(paging.after(_ORDER, paging.decode_cursor(after, _ORDER)))
-    found = session.execute(query).all()
-    weights = _weights(session, [case.id for case, *_ in found[:limit]])
-    rows = [
-        QueueRow(
-            case=case,
-            publication=publication,
-            creator_name=creator_name,
-            holder_name=holder_name if rules.is_held(case, now=now) else None,
-            severe=weights.get(case.id, (0, 0))[0],
-            warnings=weights.get(case.id, (0, 0))[1],
-            is_own=publication.publisher_id == actor.user_id,
-        )
-        for case, publication, creator_name, holder_name in found[:limit]
-    ]
-    last = rows[-1].case if len(found) > limit else None
-    cursor = paging.encode_cursor([last.opened_at, last.id]) if last is not None else None
-    return QueuePage(rows, cursor)
-
-
-def is_queued() -> sa.ColumnElement[bool]:
-    """Cases that wait for a decision, held or not."""
-    return ReviewCase.state.in_([CaseState.WAITING, CaseState.CLAIMED])
-
-
-def next_case(session: Session, *, actor: Actor, now: datetime) -> UUID | None:
-    """The oldest case that nobody holds and that is not the actor's own work."""
-    actor.must(Permission.REVIEW_READ)
-    query = (
-        sa.select(ReviewCase.id)
-        .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
-        .where(
-            is_queued(),
-            sa.or_(ReviewCase.claim_expires_at.is_(None), ReviewCase.claim_expires_at <= now),
-            CharacterPublication.publisher_id != actor.user_id,
-        )
-        .order_by(ReviewCase.opened_at, ReviewCase.id)
-        .limit(1)
-    )
-    return session.scalar(query)
 
 
 def claim(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> ReviewCase:
@@ -358,22 +270,6 @@ def _let_go(case: ReviewCase) -> None:
     case.state = CaseState.WAITING
     case.claimed_by_id = None
     case.claim_expires_at = None
-
-
-def _weights(session: Session, case_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
-    """How many checks of each case found something severe, and how many something to look at."""
-    if not case_ids:
-        return {}
-    rows = session.execute(
-        sa.select(
-            ScreeningResult.case_id,
-            sa.func.count().filter(ScreeningResult.severity == Severity.SEVERE),
-            sa.func.count().filter(ScreeningResult.severity == Severity.WARNING),
-        )
-        .where(ScreeningResult.case_id.in_(case_ids))
-        .group_by(ScreeningResult.case_id)
-    )
-    return {case_id: (severe, warnings) for case_id, severe, warnings in rows}
 
 
 def _text(user_id: UUID | None) -> str | None:

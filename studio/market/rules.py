@@ -5,11 +5,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from studio.kit.money import Money
 from studio.kit.text import one_line, storable
+from studio.market import due
 from studio.market.errors import ListingInvalidError, ReasonsInvalidError
 from studio.market.models import (
     COMMENT_LENGTH,
@@ -22,9 +23,6 @@ from studio.market.models import (
 
 CLAIM = timedelta(minutes=30)
 """How long a claim lasts without a sign of life of its holder."""
-
-DUE = timedelta(hours=48)
-"""How long a creator should wait at most; what is opened at a weekend counts from Monday, nine o'clock UTC."""
 
 MOST_TAGS = 20
 TAG_LENGTH = 50
@@ -51,7 +49,6 @@ REVIEW_FIELDS = CARD_FIELDS + LISTING_FIELDS
 """What a reason can be tied to: fields of the card by their V3 name, and fields of the listing."""
 
 _SEPARATORS = re.compile(r"[,，、;；\n]+")
-_SATURDAY = 5
 _T = TypeVar("_T")
 
 
@@ -143,12 +140,8 @@ def listing_hash(
 
 
 def due_at(opened_at: datetime) -> datetime:
-    """When a case opened at `opened_at` should be decided."""
-    start = opened_at
-    if start.weekday() >= _SATURDAY:
-        monday = start.date() + timedelta(days=7 - start.weekday())
-        start = datetime.combine(monday, time(9), tzinfo=opened_at.tzinfo)
-    return start + DUE
+    """When a case opened at `opened_at` should be decided at the usual pace; the screening's job knows the pace that is set."""
+    return due.due_at(opened_at)
 
 
 def is_held(case: ReviewCase, *, now: datetime) -> bool:

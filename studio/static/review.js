@@ -1,5 +1,12 @@
-// Keys of the queue and the desk: j and k move, Enter opens, c claims, a approves (and asks), r goes to the reasons.
+// Keys of the queue and the desk: j and k move, e goes to the next mark, Enter opens, c claims, u gives back, n claims
+// the next, a approves (and asks), r goes to the reasons. The dialog that ? opens tells them.
 (() => {
+  const keys = document.querySelector("[data-more-keys]");
+  const dialog = document.querySelector("#keys dl");
+  if (keys && dialog) {
+    dialog.after(keys);
+    keys.hidden = false;
+  }
   const desk = document.querySelector("[data-desk]");
   if (!desk) return;
   const typing = (target) => target.closest("input, textarea, select, [contenteditable], dialog[open]");
@@ -12,6 +19,19 @@
     const next = all[Math.min(all.length - 1, Math.max(0, here < 0 ? 0 : here + by))];
     next.focus({ preventScroll: true });
     next.scrollIntoView({ block: "nearest" });
+  };
+
+  // The next passage that a check marked; what folds it opens, and after the last comes the first.
+  let seen = -1;
+  const nextMark = () => {
+    const marks = [...desk.querySelectorAll("mark.hit")];
+    if (!marks.length) return;
+    seen = (seen + 1) % marks.length;
+    const mark = marks[seen];
+    for (let fold = mark.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    mark.tabIndex = -1;
+    mark.focus({ preventScroll: true });
+    mark.scrollIntoView({ block: "center" });
   };
 
   const press = (key) => {
@@ -33,7 +53,10 @@
       move(event.key === "j" ? 1 : -1);
     } else if (event.key === "Enter" && event.target.matches("[data-desk=queue] [data-step]")) {
       event.target.querySelector("a").click();
-    } else if ("acr".includes(event.key) && press(event.key)) {
+    } else if (event.key === "e") {
+      event.preventDefault();
+      nextMark();
+    } else if ("acrun".includes(event.key) && press(event.key)) {
       event.preventDefault();
     }
   });

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from admin_views.market_labels import check_title
 from studio.accounts.permissions import RoleName
-from studio.market import review, screening
+from studio.market import queue, screening
 from studio.market.checks import CHECKS
 from studio.market.models import CaseState, CharacterPublication, FieldComment, PublicationStatus
 from studio.memory import embeddings as vectors
@@ -149,7 +149,7 @@ class TestDesk:
         session.flush()
         page = browser.get(f"/review/{case.id}/compare/{other.id}")
         assert page.status_code == 200
-        assert "<ins>" in page.text
+        assert "beside Another" in page.text
         assert "<script>alert" not in page.text
 
     def test_shows_the_nearest_characters_with_their_similarity(self, session, browser, owner, case, now, app):
@@ -167,9 +167,7 @@ class TestDesk:
         assert 0 < page.index("Evelyn") < page.index("Otto")
         assert f"/review/{case.id}/compare/{near.id}" in page
         assert f"/review/{case.id}/compare/{far.id}" in page
-        shown = re.findall(r'class="similarity.*</span>([^<]*)</span></li>', page)
-        assert len(shown) == 2
-        assert all(re.fullmatch(r"-?\d\.\d{3}", number) for number in shown), shown
+        assert re.search(r">idea \d+%<", page)
 
     def test_gives_the_whole_card_as_a_file(self, browser, case):
         answer = browser.get(f"/review/{case.id}/card.json")
@@ -286,4 +284,4 @@ def test_every_check_has_its_title(app, check):
 
 
 def test_the_queue_is_what_the_service_says(session, moderator, case, now):
-    assert [row.case.id for row in review.queue(session, actor=moderator.actor, now=now).rows] == [case.id]
+    assert [row.case.id for row in queue.page(session, actor=moderator.actor, now=now).rows] == [case.id]

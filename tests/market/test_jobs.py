@@ -14,7 +14,7 @@ from studio import work
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
-from studio.market import review, screening
+from studio.market import queue, screening
 from studio.market.checks import CHECKS
 from studio.market.models import CaseState, ReviewCase, ScreeningResult
 from studio.work.models import JobRun, JobState
@@ -96,4 +96,4 @@ class TestReleaseClaims:
         with session_scope(engine) as session:
             case = session.get_one(ReviewCase, case_id)
             assert case.state is CaseState.WAITING
-            assert [row.case.id for row in review.queue(session, actor=moderator, now=utc_now()).rows] == [case_id]
+            assert [row.case.id for row in queue.page(session, actor=moderator, now=utc_now()).rows] == [case_id]

@@ -7,7 +7,7 @@ from studio.authoring import characters
 from studio.authoring.models import Character, CharacterStatus, ListedCharacter
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.kit.money import Money
-from studio.market import listings, review, rules
+from studio.market import listings, queue, rules
 from studio.market.errors import (
     AlreadyPendingError,
     ArchivedCharacterError,
@@ -269,5 +269,5 @@ class TestConstraints:
 
 def test_approval_is_needed_for_every_live_listing(session, creator, moderator, now):
     live = make_live_listing(session, owner=creator, moderator=moderator, now=now)
-    assert review.queue(session, actor=moderator, now=now).rows == []
+    assert queue.page(session, actor=moderator, now=now).rows == []
     assert live.published_at == now

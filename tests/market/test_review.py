@@ -7,7 +7,6 @@ from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.errors import ForbiddenError, NotFoundError
-from studio.kit.paging import BadCursorError
 from studio.market import listings, queries, review, rules
 from studio.market.errors import (
     ClaimedByOtherError,
@@ -43,49 +42,6 @@ def case(session, creator, moderator, now):
 @pytest.fixture
 def publication(session, case):
     return session.get_one(CharacterPublication, case.publication_id)
-
-
-class TestQueue:
-    def test_is_oldest_first(self, session, creator, moderator, now):
-        late = make_waiting_case(session, owner=creator, now=now)
-        early = make_waiting_case(session, owner=creator, now=now - timedelta(hours=3))
-        page = review.queue(session, actor=moderator, now=now)
-        assert [row.case.id for row in page.rows] == [early.id, late.id]
-
-    def test_leaves_out_what_is_screened_or_closed(self, session, creator, moderator, now):
-        make_listing(session, owner=creator, now=now)
-        make_live_listing(session, owner=creator, moderator=moderator, now=now)
-        assert not review.queue(session, actor=moderator, now=now).rows
-
-    def test_is_paged_without_gap_or_repetition(self, session, creator, moderator, now):
-        made = [make_waiting_case(session, owner=creator, now=now).id for _ in range(5)]
-        seen, cursor = [], None
-        while True:
-            page = review.queue(session, actor=moderator, now=now, after=cursor, limit=2)
-            seen += [row.case.id for row in page.rows]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        assert seen == sorted(made)
-
-    def test_refuses_a_made_up_cursor(self, session, moderator, now):
-        with pytest.raises(BadCursorError):
-            review.queue(session, actor=moderator, now=now, after="nonsense")
-
-    def test_names_the_holder_until_the_claim_ends(self, session, case, moderator, now):
-        assert review.queue(session, actor=moderator, now=now).rows[0].holder_name == moderator.name
-        later = now + rules.CLAIM
-        assert review.queue(session, actor=moderator, now=later).rows[0].holder_name is None
-
-    def test_marks_ones_own(self, session, now):
-        both = make_actor(session, RoleName.CREATOR, RoleName.MODERATOR)
-        make_waiting_case(session, owner=both, now=now)
-        assert review.queue(session, actor=both, now=now).rows[0].is_own
-        assert review.next_case(session, actor=both, now=now) is None
-
-    def test_is_closed_to_creators(self, session, creator, now):
-        with pytest.raises(ForbiddenError):
-            review.queue(session, actor=creator, now=now)
 
 
 class TestClaim:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from studio.authoring import card_imports, characters
 from studio.cards import png
-from studio.market import listings, pictures, review, screening
+from studio.market import listings, pictures, queue, review, screening
 from studio.market.checks import CHECKS
 from studio.market.models import CaseState, CharacterPublication, ScreeningResult, Severity
 from studio.work.models import JobRun, JobState
@@ -45,7 +45,7 @@ class TestRun:
         assert found["scripts"].evidence[0]["path"] == "data.description"
         assert found["secrets"].severity is None
         assert found["secrets"].evidence == []
-        [row] = review.queue(session, actor=moderator, now=now).rows
+        [row] = queue.page(session, actor=moderator, now=now).rows
         assert row.severe == 1
 
     def test_equals_running_once_when_run_twice(self, session, case, storage, now):

@@ -5,14 +5,17 @@ from studio.market.checks import (
     duplicates,
     hidden,
     injection,
+    judge,
     macros,
     missing,
+    moderation,
     picture,
     rating,
     scripts,
     secrets,
 )
 from studio.market.checks.base import Check
+from studio.market.checks.models import ModelCheck
 
 CHECKS: tuple[Check, ...] = (
     secrets.CHECK,
@@ -26,4 +29,10 @@ CHECKS: tuple[Check, ...] = (
     duplicates.CHECK,
     picture.CHECK,
 )
-"""In the order in which the desk shows them."""
+"""What runs on this machine, in the order in which the desk shows it."""
+
+MODEL_CHECKS: tuple[ModelCheck, ...] = (moderation.CHECK, judge.CHECK)
+"""What asks a model; each runs where one is set."""
+
+ALL: tuple[Check | ModelCheck, ...] = (*CHECKS, *MODEL_CHECKS)
+"""All that has a switch."""

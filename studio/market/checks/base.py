@@ -36,6 +36,12 @@ class Evidence:
     is_key: bool = False
     character_id: str | None = None
     """The other character that the evidence is about, where it is about one."""
+    label: str | None = None
+    """What a model calls it ("sexual/minors"), where a model found it."""
+    score: float | None = None
+    """How sure the model is, from 0 to 1."""
+    remark: str | None = None
+    """What the model says of it, in its own words."""
 
     def to_json(self) -> dict[str, Any]:
         """The evidence as `screening_results.evidence` keeps it, without what is not so."""
@@ -50,10 +56,16 @@ class Finding:
     """What one check found; no evidence means that there was nothing to find."""
 
     evidence: tuple[Evidence, ...] = ()
+    source: str = ""
+    """Which model looked; empty for rules on this machine."""
+    is_failed: bool = False
+    """The model could not be asked: the evidence says why, and nothing is known of the card."""
 
     @property
     def severity(self) -> Severity | None:
-        """The weightiest of the evidence."""
+        """The weightiest of the evidence; None where nothing was found, or nothing could be looked at."""
+        if self.is_failed:
+            return None
         return max((item.severity for item in self.evidence), key=_WEIGHT.__getitem__, default=None)
 
 
@@ -120,7 +132,16 @@ def bounded(evidence: Iterable[Evidence]) -> Finding:
     return Finding(tuple(items))
 
 
-def about(path: str, message: str, severity: Severity, *, text: str = "", character_id: str | None = None) -> Evidence:
+def about(
+    path: str,
+    message: str,
+    severity: Severity,
+    *,
+    text: str = "",
+    character_id: str | None = None,
+    label: str | None = None,
+    score: float | None = None,
+) -> Evidence:
     """Evidence about a whole field, or about something that is not there."""
     return Evidence(
         path=path,
@@ -130,10 +151,22 @@ def about(path: str, message: str, severity: Severity, *, text: str = "", charac
         message=message,
         severity=severity,
         character_id=character_id,
+        label=label,
+        score=score,
     )
 
 
-def passage(text: Text, start: int, end: int, message: str, severity: Severity) -> Evidence:
+def passage(
+    text: Text,
+    start: int,
+    end: int,
+    message: str,
+    severity: Severity,
+    *,
+    label: str | None = None,
+    score: float | None = None,
+    remark: str | None = None,
+) -> Evidence:
     """Evidence of the characters `start` to `end` of `text`, with a little of what stands around them."""
     return Evidence(
         path=text.path,
@@ -143,6 +176,9 @@ def passage(text: Text, start: int, end: int, message: str, severity: Severity) 
         message=message,
         severity=severity,
         is_key=text.is_key,
+        label=label,
+        score=score,
+        remark=remark,
     )
 
 

@@ -1,7 +1,7 @@
 """What the checks look at: every string of a card and of its listing, the picture's header, and known twins."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -43,13 +43,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """Another character that holds the same card or nearly the same picture."""
+    """Another character that holds the same card, or nearly the same text or picture."""
 
     character_id: str
     name: str
     is_same_owner: bool
     distance: int = 0
     """Bits in which the pictures' 64-bit difference hashes differ; 0 for the same card."""
+    similarity: float = 1.0
+    """How alike the texts are, from 0 to 1; 1 for the same card."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,10 @@ class Submission:
     rating: str = "unrated"
     picture: Picture | None = None
     same_card: tuple[Twin, ...] = ()
+    similar_texts: tuple[Twin, ...] = ()
     similar_pictures: tuple[Twin, ...] = ()
+    portrait: Callable[[], bytes | None] = lambda: None
+    """Reads the portrait's bytes, for the check that shows them to a model; None where there are none."""
 
     @property
     def data(self) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from studio.kit.orm import Base, Identified, RowVersioned, Timestamped, at_most, refers_to, stored
+from studio.market.models.screening import CheckMode
 
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 20_000
@@ -158,8 +159,13 @@ class ReviewCase(Identified, RowVersioned, Base):
             unique=True,
             postgresql_where=sa.text("state IN ('screening', 'waiting', 'claimed')"),
         ),
+        sa.CheckConstraint("risk_score BETWEEN 0 AND 100", name="risk_score_is_of_100"),
+        sa.Index("ix_review_cases_queue", "due_at", "id", postgresql_where=sa.text("state IN ('waiting', 'claimed')")),
+        # What the neighbours of still have to be looked for.
         sa.Index(
-            "ix_review_cases_queue", "opened_at", "id", postgresql_where=sa.text("state IN ('waiting', 'claimed')")
+            "ix_review_cases_compared_at_missing",
+            "opened_at",
+            postgresql_where=sa.text("state IN ('waiting', 'claimed') AND compared_at IS NULL"),
         ),
     )
 
@@ -170,6 +176,11 @@ class ReviewCase(Identified, RowVersioned, Base):
     claimed_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
     claim_expires_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    # How much speaks for a close look, and what of it: [{"name": "severe_findings", "weight": 30, "count": 1}, …].
+    risk_score: Mapped[int] = mapped_column(sa.SmallInteger, default=0, server_default="0")
+    risk_factors: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    # When the characters nearest in meaning were looked for; the embedding is made by another job and may be late.
+    compared_at: Mapped[datetime | None]
 
 
 class ScreeningResult(Identified, Base):
@@ -179,6 +190,11 @@ class ScreeningResult(Identified, Base):
     __table_args__ = (
         # Screening twice equals screening once.
         sa.UniqueConstraint("case_id", "check_name", name="uq_screening_results_case_id_check_name"),
+        # What could not be looked at has found nothing.
+        sa.CheckConstraint("NOT (is_failed AND severity IS NOT NULL)", name="failed_has_no_severity"),
+        sa.Index("ix_screening_results_checked_at", "checked_at"),
+        # What a model could not look at is tried again.
+        sa.Index("ix_screening_results_failed", "checked_at", postgresql_where=sa.text("is_failed")),
     )
 
     case_id: Mapped[UUID] = refers_to("review_cases.id", ondelete="CASCADE", index=False)
@@ -188,6 +204,15 @@ class ScreeningResult(Identified, Base):
     # [{"path": "data.description", "start": 3, "end": 9, "excerpt": "…", "message": "…"}], bounded by the screening.
     evidence: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     checked_at: Mapped[datetime]
+    # As the check's switch stood when it looked; moderators see nothing of what is shadow.
+    mode: Mapped[CheckMode] = mapped_column(
+        stored(CheckMode, "mode"), default=CheckMode.ACTIVE, server_default=CheckMode.ACTIVE
+    )
+    # Which model looked ("omni-moderation-latest, at api.openai.com"); empty for rules on this machine.
+    source: Mapped[str] = mapped_column(default="", server_default="")
+    # The model did not answer: nothing is known, and a person has to look.
+    is_failed: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    attempts: Mapped[int] = mapped_column(sa.SmallInteger, default=1, server_default="1")
 
 
 class ReviewReason(Identified, Base):
@@ -212,6 +237,7 @@ class ReviewDecision(Identified, Base):
     __table_args__ = (
         # A case is decided once, whoever presses first.
         sa.UniqueConstraint("case_id", name="uq_review_decisions_case_id"),
+        sa.Index("ix_review_decisions_decided_at", "decided_at"),
         at_most("note", COMMENT_LENGTH),
     )
 
