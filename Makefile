@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := @$(PYTHON) -I studio/bootstrap.py
 BABEL := PYTHONPATH=. $(BIN)/pybabel -q
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check nightly bench lock format clean
+.PHONY: help setup run test check nightly drill bench lock format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ check: ## Lint, format, types, import contracts, dependencies
 nightly: ## Play 2,000 lives of 50 steps against the ledger, with threads (an hour or more)
 	$(SETUP) dev
 	@STUDIO_NIGHTLY_RUNS=2000 $(BIN)/python -m pytest -n 0 tests/market/test_money_machine.py $(ARGS)
+
+drill: ## Play 10,000 jobs while workers, queue, database and disk fail, beside plain RQ (some minutes)
+	$(SETUP) dev
+	@$(BIN)/python -m tests.drill $(ARGS)
 
 bench: ## Measure against stock Flask-Admin, Django and plain RQ; writes var/bench/results.json
 	$(SETUP) bench

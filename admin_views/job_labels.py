@@ -1,7 +1,16 @@
 """What people read for the names and steps of jobs."""
 
+from decimal import Decimal
+
+from babel.numbers import format_currency
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+
+from admin_views import ui
+from studio.work.models import Hold, JobRun
+from studio.work.rules import MICRO
 
 JOB_LABELS = {
     "authoring.archive_dormant": _l("Archive drafts that lie still"),
@@ -31,6 +40,9 @@ JOB_LABELS = {
     "memory.embed_character": _l("Embed a character"),
     "memory.embed_missing": _l("Embed what is missing"),
     "memory.ensure_indexes": _l("Make search indexes"),
+    "memory.embed_all": _l("Embed all characters"),
+    "operations.remake_variants": _l("Make all picture sizes"),
+    "operations.requeue_failed": _l("Do failed jobs again"),
     "operations.collect_error_files": _l("Collect errors kept in files"),
     "operations.preview_bulk": _l("Try a change on many rows"),
     "operations.run_bulk": _l("Change many rows"),
@@ -51,3 +63,32 @@ def job_label(name: str) -> str:
 def step_label(step: str) -> str:
     """The step that a job tells, which is a short English sentence, in the reader's language where it is known."""
     return str(_(step)) if step else ""
+
+
+QUEUE_LABELS = {
+    "default": _l("Short jobs"),
+    "bulk": _l("Long jobs that somebody waits for"),
+    "background": _l("The house's own work"),
+}
+"""What people read for the queues; in addresses and on the command line they keep their names."""
+
+_SMALL = MICRO // 100
+
+
+def state_mark(job: JobRun) -> Markup:
+    """Where the job stands, and for what is held, why."""
+    if job.held_for is Hold.BUDGET:
+        return ui.badge("warning", _("waiting for budget"))
+    if job.held_for is Hold.PAUSE:
+        return ui.badge("waiting", _("paused"))
+    if job.pause_requested_at is not None:
+        return ui.badge("running", _("pausing"))
+    return ui.badge(job.state)
+
+
+def micro_label(micro: int, currency: str) -> str:
+    """An amount in the reader's way of writing money, with as many decimals as keep it from reading as nothing."""
+    locale = str(get_locale() or "en")
+    return str(
+        format_currency(Decimal(micro) / MICRO, currency, locale=locale, decimal_quantization=not 0 < micro < _SMALL)
+    )

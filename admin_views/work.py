@@ -1,12 +1,13 @@
-"""Jobs on the screen: every job with its state, attempts, duration and error; stop it, or have it done again."""
+"""Jobs on the screen: every job with its state, attempts, cost and error; stop it, pause it, or have it done again."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import flash, redirect, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta
 from flask_babel import gettext as _
@@ -16,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from admin_views import ui
 from admin_views.base import StudioModelView, expose
-from admin_views.job_labels import JOB_LABELS, job_label, step_label
+from admin_views.job_again import again_url
+from admin_views.job_labels import JOB_LABELS, QUEUE_LABELS, job_label, micro_label, state_mark, step_label
 from admin_views.listing import Column, Filter
 from admin_views.rendering import status_label
 from admin_views.resources import Resources
@@ -25,11 +27,23 @@ from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
 from studio.operations import jobs
-from studio.work.models import FINAL, JobRun, JobState
+from studio.work import budgets, queues
+from studio.work.models import FINAL, Hold, JobRun, JobState
 from studio.work.queries import job_visible_to
 
 READ = (Permission.JOB_READ_OWN, Permission.JOB_READ_ANY)
 STEER = (Permission.JOB_STEER_OWN, Permission.JOB_STEER_ANY)
+
+DELAYS = (
+    (0, _l("at once")),
+    (10, _l("in ten minutes")),
+    (60, _l("in an hour")),
+    (8 * 60, _l("in eight hours")),
+    (24 * 60, _l("tomorrow")),
+)
+"""Minutes by which a job that is done again may be put off."""
+
+_LONGEST_DELAY = 7 * 24 * 60
 
 _SHORT = 10.0
 """Seconds; a duration below is told with a decimal."""
@@ -45,8 +59,15 @@ def duration_of(job: JobRun, *, now: datetime) -> str:
     return str(format_timedelta(length, threshold=2))
 
 
-def waits_because(job: JobRun, *, now: datetime) -> str:
-    """Why a queued job does not run yet, in a sentence."""
+def waits_because(job: JobRun, *, now: datetime, is_queue_paused: bool = False, budget: str = "") -> str:
+    """Why a queued job does not run yet, in a sentence; `budget` says how its person's budget stands."""
+    if job.held_for is Hold.PAUSE:
+        return str(_("It is paused. What it has done stays; it goes on where it was."))
+    if job.held_for is Hold.BUDGET:
+        waits = str(_("It waits for budget, and goes on by itself next month, or when the budget is raised."))
+        return f"{waits} {budget}".strip()
+    if is_queue_paused:
+        return str(_("Its queue is paused by staff; it runs when the queue goes on."))
     if job.run_after > now:
         if job.error_message:
             return str(_("It failed and will be tried again on its own."))
@@ -56,8 +77,8 @@ def waits_because(job: JobRun, *, now: datetime) -> str:
 
 def _state_cell(job: JobRun) -> Markup:
     if job.state is JobState.RUNNING:
-        return Markup("{} {}").format(ui.badge(job.state), ui.progress(job.percent, step_label(job.step)))
-    return ui.badge(job.state)
+        return Markup("{} {}").format(state_mark(job), ui.progress(job.percent, step_label(job.step)))
+    return state_mark(job)
 
 
 def _error_cell(job: JobRun) -> str:
@@ -72,6 +93,8 @@ class JobsView(StudioModelView):
         "details_view": READ,
         "live": READ,
         "cancel": STEER,
+        "pause": STEER,
+        "resume": STEER,
         "retry": STEER,
     }
     menu_section = "operations"
@@ -99,6 +122,18 @@ class JobsView(StudioModelView):
             quick=True,
         ),
         Filter(
+            "held",
+            _l("Held"),
+            lambda value: JobRun.held_for == Hold(value),
+            choices=lambda _actor: [(Hold.BUDGET.value, _("waiting for budget")), (Hold.PAUSE.value, _("paused"))],
+        ),
+        Filter(
+            "queue",
+            _l("Queue"),
+            lambda value: JobRun.queue == value,
+            choices=lambda _actor: [(name, str(label)) for name, label in QUEUE_LABELS.items()],
+        ),
+        Filter(
             "name",
             _l("Job"),
             lambda value: JobRun.name == value,
@@ -122,14 +157,39 @@ class JobsView(StudioModelView):
     def details_context(self, row: JobRun) -> dict[str, Any]:
         """What may be done to the job, and why it waits."""
         now = utc_now()
+        currency = self.resources.settings.language_currency
         return {
             "job": row,
             "is_open": row.state not in FINAL,
+            "is_paused": row.held_for is Hold.PAUSE or row.pause_requested_at is not None,
             "can_retry": row.state in {JobState.FAILED, JobState.CANCELLED},
+            "again": again_url(row),
             "duration": duration_of(row, now=now),
-            "waits_because": waits_because(row, now=now) if row.state is JobState.QUEUED else "",
+            "waits_because": self._why(row, now) if row.state is JobState.QUEUED else "",
             "step": step_label(row.step),
+            "state_mark": state_mark,
+            "queue_label": QUEUE_LABELS.get(row.queue, row.queue),
+            "money": lambda micro: micro_label(micro, currency),
+            "delays": DELAYS,
         }
+
+    def _why(self, row: JobRun, now: datetime) -> str:
+        settings = self.resources.settings
+        told = ""
+        if row.held_for is Hold.BUDGET and row.asked_by_id is not None:
+            stands = budgets.standing(
+                self.request_session, user_id=row.asked_by_id, default_micro=settings.budget_micro, now=now
+            )
+            told = str(
+                _(
+                    "It is expected to cost %(needed)s more; %(left)s of %(limit)s is left this month.",
+                    needed=micro_label(max(row.estimate_micro - row.cost_micro, 0), settings.language_currency),
+                    left=micro_label(stands.left_micro or 0, settings.language_currency),
+                    limit=micro_label(stands.limit_micro or 0, settings.language_currency),
+                )
+            )
+        paused = {one.queue for one in queues.list_pauses(self.request_session)}
+        return waits_because(row, now=now, is_queue_paused=row.queue in paused, budget=told)
 
     @expose("/<uuid:row_id>/live")
     def live(self, row_id: UUID) -> ResponseReturnValue:
@@ -142,10 +202,26 @@ class JobsView(StudioModelView):
         """Stop the job."""
         return self._steer(row_id, jobs.cancel, str(_("The job is being stopped.")))
 
+    @expose("/<uuid:row_id>/pause", methods=("POST",))
+    def pause(self, row_id: UUID) -> ResponseReturnValue:
+        """Have the job wait until it is let go on."""
+        return self._steer(row_id, jobs.pause, str(_("The job pauses at its next step.")))
+
+    @expose("/<uuid:row_id>/resume", methods=("POST",))
+    def resume(self, row_id: UUID) -> ResponseReturnValue:
+        """Have the job go on."""
+        return self._steer(row_id, jobs.resume, str(_("The job goes on.")))
+
     @expose("/<uuid:row_id>/retry", methods=("POST",))
     def retry(self, row_id: UUID) -> ResponseReturnValue:
-        """Have the job done again."""
-        return self._steer(row_id, jobs.retry, str(_("The job will be done again.")))
+        """Have the job done again: as it was, or later and with another number of attempts."""
+        minutes = min(max(request.form.get("delay", 0, type=int), 0), _LONGEST_DELAY)
+        act = partial(
+            jobs.retry,
+            run_after=utc_now() + timedelta(minutes=minutes) if minutes else None,
+            max_attempts=request.form.get("attempts", type=int),
+        )
+        return self._steer(row_id, act, str(_("The job will be done again.")))
 
     def _steer(self, row_id: UUID, act: Callable[..., JobRun], told: str) -> ResponseReturnValue:
         session: Session = self.request_session

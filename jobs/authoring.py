@@ -9,7 +9,7 @@ from studio.kit.errors import InvalidError
 from studio.media import files, variants
 
 
-@job("authoring.sweep_previews", queue="bulk")
+@job("authoring.sweep_previews", queue="background")
 def sweep_previews(run: JobContext) -> None:
     """Delete discarded imports and previews older than seven days, then the bytes that only they used."""
     swept = dropped = 0
@@ -72,7 +72,7 @@ def make_batch_variants(run: JobContext, *, batch_id: UUID) -> dict[str, Any]:
         after = portraits[-1]
 
 
-@job("authoring.sweep_card_batches", queue="bulk")
+@job("authoring.sweep_card_batches", queue="background")
 def sweep_card_batches(run: JobContext) -> dict[str, Any]:
     """Let go of the files that bulk imports don't need any more."""
     swept = dropped = 0
@@ -87,7 +87,7 @@ def sweep_card_batches(run: JobContext) -> dict[str, Any]:
         run.progress("Clearing away old imports", 50)
 
 
-@job("authoring.archive_dormant", queue="bulk")
+@job("authoring.archive_dormant", queue="background")
 def archive_dormant(run: JobContext) -> None:
     """Tell of drafts that nobody touched for eleven months, and archive those told of 30 days ago or more."""
     told = archived = 0

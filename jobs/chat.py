@@ -6,11 +6,9 @@ from uuid import UUID
 from jobs.registry import JobContext, job
 from studio.chat import answering, rules, runs, sessions
 from studio.chat.runs import Answered, Question
-from studio.kit.money import EXPONENTS
 from studio.operations import error_log
 from studio.operations.models import ErrorSource
 from studio.providers.language import Cancel, Finish, prices_from
-from studio.providers.language.prices import minor_of
 from studio.work.errors import JobInterruptedError
 
 _BATCH = 200
@@ -24,7 +22,6 @@ def run_test_prompts(run: JobContext, *, run_id: UUID) -> dict[str, int] | None:
         sides = runs.sides_of(session, run_id=run_id)
     if sides is None:
         return {"answers": 0}
-    cost_micro = 0
     while True:
         with run.transaction() as session:
             question = runs.next_question(session, run_id=run_id, sides=sides, limits=limits, now=run.now())
@@ -32,20 +29,26 @@ def run_test_prompts(run: JobContext, *, run_id: UUID) -> dict[str, int] | None:
         if question is None:
             break
         run.progress("Asking the model", 100 * done / max(total, 1))
+        run.afford(_expected_cost(run, question))
         answered = _ask(run, question)
         with run.transaction() as session:
             runs.keep(session, question=question, answered=answered, now=run.now())
         if answered.count is not None and answered.count.cost_micro:
-            exponent = EXPONENTS.get(answered.count.currency, 2)
-            # Whole cents of all answers so far: rounding each of them up would make a dear job of a cheap one.
-            before = minor_of(cost_micro, exponent=exponent)
-            cost_micro += answered.count.cost_micro
-            run.spend(minor_of(cost_micro, exponent=exponent) - before)
-    # A new step is told at once, and with it what the last answers cost.
+            run.spend(answered.count.cost_micro, kind="language")
     run.progress("Finishing the run", 100)
     with run.transaction(last=True) as session:
         run.result = {"answers": runs.finish(session, run_id=run_id, now=run.now())}
     return None
+
+
+def _expected_cost(run: JobContext, question: Question) -> int:
+    """What the answer costs at most, in millionths; nothing where nobody said what the model costs."""
+    cost = prices_from(run.settings).cost_micro(
+        question.model or run.resources.language.model,
+        tokens_in=question.prompt_tokens,
+        tokens_out=question.max_output,
+    )
+    return cost or 0
 
 
 def _ask(run: JobContext, question: Question) -> Answered:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,12 +15,22 @@ from jobs.resources import Resources
 from studio.kit import db
 from studio.kit.clock import utc_now
 from studio.settings import Settings
-from studio.work import claiming, progress
+from studio.work import budgets, claiming, progress, queries
 from studio.work.claiming import Sign
-from studio.work.errors import CancelRequestedError, ClaimLostError, JobInterruptedError
+from studio.work.errors import (
+    BudgetReachedError,
+    CancelRequestedError,
+    ClaimLostError,
+    JobInterruptedError,
+    MakeWayError,
+    PauseRequestedError,
+)
 
 _BETWEEN_LOOKS = 0.5
 """Seconds; `check` may be called for each of a million rows."""
+
+_BETWEEN_COURTESIES = 2.0
+"""Seconds between two looks at whether somebody else's work waits."""
 
 
 class GivenBackError(JobInterruptedError):
@@ -44,6 +54,7 @@ class JobContext:
     """One attempt at one job, for its handler.
 
     `result` may be set before the last transaction ends; a dict that the handler returns is kept otherwise.
+    `asked_at` is when the job was asked for, the same for every attempt, and `owner_id` by whom.
     """
 
     job_id: UUID
@@ -52,12 +63,16 @@ class JobContext:
     resources: Resources
     token: UUID
     signals: Signals
+    queue: str = "default"
+    asked_at: datetime = field(default_factory=utc_now)
+    owner_id: UUID | None = None
     result: Mapping[str, Any] | None = None
     is_done: bool = False
     _step: str = ""
     _percent: int = 0
-    _cost_minor: int = 0
+    _costs: list[tuple[str, int]] = field(default_factory=list)
     _looked_at: float = field(default=0.0)
+    _courteous_at: float = field(default_factory=time.monotonic)
 
     @property
     def settings(self) -> Settings:
@@ -80,15 +95,19 @@ class JobContext:
         if self.is_done:
             raise RuntimeError("The job's last transaction is through; nothing can follow it.")
         self._heed()
+        written = 0
         with db.session_scope(self.resources.engine) as session:
             yield session
             session.flush()
             if last:
+                written = self.write_costs(session)
                 claiming.succeed(
                     session, job_id=self.job_id, token=self.token, result=_plain(self.result), now=self.now()
                 )
             else:
                 claiming.hold(session, job_id=self.job_id, token=self.token)
+        if last:
+            del self._costs[:written]
         self.is_done = last
 
     def progress(self, step: str, percent: float) -> None:
@@ -104,9 +123,60 @@ class JobContext:
         else:
             self.check()
 
-    def spend(self, cost_minor: int) -> None:
-        """Add to what the job has cost, in minor units; written with the next progress."""
-        self._cost_minor += cost_minor
+    def spend(self, cost_micro: int, *, kind: str) -> None:
+        """Add to what the job, and its person's month, have cost: millionths, and language, embeddings, images or speech.
+
+        Written at once, in a transaction of its own, since the provider was paid whatever becomes of the job;
+        where the database is away just now, with what the job writes next.
+        """
+        if cost_micro <= 0:
+            return
+        self._costs.append((kind, cost_micro))
+        with suppress(OperationalError, InterfaceError):
+            with db.session_scope(self.resources.side_engine) as session:
+                written = self.write_costs(session)
+            del self._costs[:written]
+
+    def write_costs(self, session: Session) -> int:
+        """Have `session` write what was spent and is not written yet; returns how many entries that are."""
+        for kind, cost in self._costs:
+            budgets.record_of_job(session, job_id=self.job_id, kind=kind, cost_micro=cost, now=self.now())
+        return len(self._costs)
+
+    def afford(self, cost_micro: int) -> None:
+        """Return if the person's budget has room for what the next step is expected to cost (millionths).
+
+        Where it has not, the job stops here and waits for the next month or a raised budget; it goes on with a new
+        attempt, which must find out by itself what is done already. Raises JobInterruptedError.
+        """
+        if cost_micro <= 0 or self.owner_id is None:
+            return
+        with db.session_scope(self.resources.engine) as session:
+            fits = budgets.has_room(
+                session,
+                user_id=self.owner_id,
+                estimate_micro=cost_micro,
+                default_micro=self.settings.budget_micro,
+                now=self.now(),
+                but_job=self.job_id,
+            )
+        if not fits:
+            raise BudgetReachedError
+
+    def make_way(self) -> None:
+        """Return if nobody else's work waits; else the job stops here, and goes on when that is done.
+
+        For the steps of long jobs, between which nothing is half done: a new attempt finds by itself what is
+        left to do. May be called often. Raises JobInterruptedError.
+        """
+        self.check()
+        if time.monotonic() - self._courteous_at < _BETWEEN_COURTESIES:
+            return
+        self._courteous_at = time.monotonic()
+        with db.session_scope(self.resources.engine) as session:
+            is_wanted = queries.is_others_turn(session, queue=self.queue, now=self.now())
+        if is_wanted:
+            raise MakeWayError
 
     def check(self) -> None:
         """Return if the job is to go on; raises JobInterruptedError where it was cancelled, taken over, or is to end."""
@@ -127,13 +197,11 @@ class JobContext:
                     token=self.token,
                     step=self._step,
                     percent=self._percent,
-                    cost_minor=self._cost_minor,
                     now=self.now(),
                 )
         except (OperationalError, InterfaceError):
             # The database restarts. What screens show can wait; the next commit asks for the claim in any case.
             return
-        self._cost_minor = 0
         _heed_sign(sign)
 
     def _heed(self) -> None:
@@ -148,6 +216,8 @@ def _heed_sign(sign: Sign) -> None:
         raise ClaimLostError
     if sign.is_cancelled:
         raise CancelRequestedError
+    if sign.is_paused:
+        raise PauseRequestedError
 
 
 def _plain(result: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from jobs.registry import JobContext, job
 from studio.editing import autosaves, common_start
 
 
-@job("editing.sweep", queue="bulk", max_attempts=3)
+@job("editing.sweep", queue="background", max_attempts=3)
 def sweep(run: JobContext) -> dict[str, int]:
     """Delete drafts that nobody touched for thirty days, and what fields said before older saves."""
     gone = {"drafts": 0, "starts": 0}

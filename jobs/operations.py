@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from jobs.registry import JobContext, job
 from studio.authoring import lorebook_trash, stories
+from studio.kit.errors import InvalidError
+from studio.media import files, regenerating
 from studio.operations import bulk, error_log, exports, trash
 from studio.operations.models import BulkRun
 from studio.providers.storage import key_of
-from studio.work import sweeping
+from studio.work import steering, sweeping
 
 ERRORS_ARE_KEPT = timedelta(days=90)
 JOBS_ARE_KEPT = timedelta(days=30)
@@ -43,6 +45,53 @@ def prune_jobs(run: JobContext) -> dict[str, int]:
         gone += count
         if count < _BATCH:
             return {"deleted": gone}
+
+
+@job("operations.requeue_failed", max_attempts=5, timeout=3600)
+def requeue_failed(run: JobContext, *, job_name: str, error_type: str) -> dict[str, int]:
+    """Have every job of this name done again that failed by this error before this was asked for."""
+    after: UUID | None = None
+    again = 0
+    while True:
+        with run.transaction() as session:
+            after, count = steering.requeue_failed(
+                session, name=job_name, error_type=error_type, failed_before=run.asked_at, after=after, now=run.now()
+            )
+        again += count
+        if after is None:
+            return {"again": again}
+        run.progress("Putting failed jobs back into the queue", 50)
+
+
+@job("operations.remake_variants", queue="background", max_attempts=5, timeout=24 * 3600)
+def remake_variants(run: JobContext, *, is_anew: bool = False) -> dict[str, int]:
+    """Make the sizes that pictures lack; with `is_anew` all of them again. A picture that cannot be read is passed over."""
+    made_before = run.asked_at if is_anew else None
+    pictures = failed = 0
+    after: UUID | None = None
+    with run.transaction() as session:
+        total = regenerating.count_to_make(session, made_before=made_before)
+    while True:
+        with run.transaction() as session:
+            ids = regenerating.ids_to_make(session, made_before=made_before, after=after, size=50)
+        if not ids:
+            return {"pictures": pictures, "failed": failed}
+        for file_id in ids:
+            try:
+                with run.transaction() as session:
+                    _, old = regenerating.remake(
+                        session, file_id=file_id, made_before=made_before, storage=run.resources.storage
+                    )
+            except InvalidError:
+                failed += 1
+            else:
+                pictures += 1
+                if old:
+                    with run.transaction() as session:
+                        files.drop_unused(session, storage=run.resources.storage, hashes=old)
+            run.progress("Making smaller pictures", min(99, 100 * (pictures + failed) / max(total, 1)))
+            run.make_way()
+        after = ids[-1]
 
 
 @job("operations.collect_error_files", max_attempts=3)
@@ -115,7 +164,7 @@ def write_export(run: JobContext, *, export_id: UUID) -> dict[str, int] | None:
     return {"rows": written.rows}
 
 
-@job("operations.sweep_exports", queue="bulk", max_attempts=3)
+@job("operations.sweep_exports", queue="background", max_attempts=3)
 def sweep_exports(run: JobContext) -> dict[str, int]:
     """Delete exports that expired and the bytes that only they used, then the results of old bulk changes."""
     gone = runs = 0
@@ -132,7 +181,7 @@ def sweep_exports(run: JobContext) -> dict[str, int]:
             return {"exports": gone, "runs": runs}
 
 
-@job("operations.empty_trash", queue="bulk", max_attempts=3)
+@job("operations.empty_trash", queue="background", max_attempts=3)
 def empty_trash(run: JobContext) -> dict[str, int]:
     """Delete what was in the trash for thirty days, some at a time: lorebooks, characters, then stories."""
     gone, after = 0, None

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
 from uuid import UUID
@@ -24,8 +25,15 @@ from studio.kit.errors import StaleError, StudioError, UnavailableError
 from studio.operations import error_log
 from studio.operations.models import ErrorSource
 from studio.work import claiming
-from studio.work.errors import CancelRequestedError, ClaimLostError, JobInterruptedError
-from studio.work.models import JobRun, JobState
+from studio.work.errors import (
+    BudgetReachedError,
+    CancelRequestedError,
+    ClaimLostError,
+    JobInterruptedError,
+    MakeWayError,
+    PauseRequestedError,
+)
+from studio.work.models import Hold, JobRun, JobState
 from studio.work.rules import Failure
 
 log = logging.getLogger(__name__)
@@ -70,7 +78,13 @@ class Runtime:
 
     def _perform(self, job_id: UUID) -> bool:
         with db.session_scope(self.resources.engine) as session:
-            job = claiming.claim(session, job_id=job_id, worker=self.pulse.name, now=utc_now())
+            job = claiming.claim(
+                session,
+                job_id=job_id,
+                worker=self.pulse.name,
+                default_budget_micro=self.resources.settings.budget_micro,
+                now=utc_now(),
+            )
         if job is None or job.claim_token is None:
             return False
         began = time.monotonic()
@@ -82,6 +96,9 @@ class Runtime:
             resources=self.resources,
             token=job.claim_token,
             signals=self.pulse,
+            queue=job.queue,
+            asked_at=job.created_at,
+            owner_id=job.asked_by_id,
         )
         limit = entry.timeout if entry is not None else 60.0
         self.pulse.begin(job_id=job.id, name=job.name, token=job.claim_token, timeout=limit)
@@ -106,20 +123,20 @@ class Runtime:
                     self._report(run, error)
                     return "succeeded"
                 return self._fail(run, error, most=entry.max_attempts if entry is not None else None)
-        except CancelRequestedError:
-            return self._settle(run, "cancelled", _cancelled)
-        except GivenBackError:
-            return self._settle(run, "given back", _given_back)
-        except JobInterruptedError:
-            return "lost to another process"
+        except JobInterruptedError as interruption:
+            stop = _STOPS.get(type(interruption))
+            return "lost to another process" if stop is None else self._settle(run, *stop)
         return "succeeded"
 
     def _succeed(self, run: JobContext, returned: Mapping[str, Any] | None) -> None:
         result = returned if returned is not None else run.result
         plain = dict(result) if result is not None else None
-        self._write(
-            lambda session: claiming.succeed(session, job_id=run.job_id, token=run.token, result=plain, now=utc_now())
-        )
+
+        def write(session: Session) -> None:
+            run.write_costs(session)
+            claiming.succeed(session, job_id=run.job_id, token=run.token, result=plain, now=utc_now())
+
+        self._write(write)
 
     def _fail(self, run: JobContext, error: Exception, *, most: int | None) -> str:
         failure, is_final = self._judge(run, error)
@@ -128,20 +145,23 @@ class Runtime:
         at_least: float | None = getattr(error, "retry_after", None)
         # Not for secrets: it keeps jobs that failed together from coming back together.
         chance = random.random()  # noqa: S311
-        try:
-            job = self._write(
-                lambda session: claiming.fail(
-                    session,
-                    job_id=run.job_id,
-                    token=run.token,
-                    failure=failure,
-                    is_final=is_final,
-                    chance=chance,
-                    at_least=at_least,
-                    is_outage=is_outage,
-                    now=utc_now(),
-                )
+
+        def write(session: Session) -> JobRun:
+            run.write_costs(session)
+            return claiming.fail(
+                session,
+                job_id=run.job_id,
+                token=run.token,
+                failure=failure,
+                is_final=is_final,
+                chance=chance,
+                at_least=at_least,
+                is_outage=is_outage,
+                now=utc_now(),
             )
+
+        try:
+            job = self._write(write)
         except (OperationalError, InterfaceError):
             return "failed, and the database is away: the sweep will take it back"
         kept = f" ({failure.reference})" if failure.reference else ""
@@ -210,8 +230,19 @@ def _cancelled(session: Session, run: JobContext) -> None:
     claiming.cancelled(session, job_id=run.job_id, token=run.token, now=utc_now())
 
 
-def _given_back(session: Session, run: JobContext) -> None:
-    claiming.give_back(session, job_id=run.job_id, token=run.token, now=utc_now())
+def _given_back(session: Session, run: JobContext, held_for: Hold | None = None) -> None:
+    run.write_costs(session)
+    claiming.give_back(session, job_id=run.job_id, token=run.token, held_for=held_for, now=utc_now())
+
+
+_STOPS: Mapping[type[JobInterruptedError], tuple[str, Callable[[Session, JobContext], None]]] = {
+    CancelRequestedError: ("cancelled", _cancelled),
+    PauseRequestedError: ("paused", partial(_given_back, held_for=Hold.PAUSE)),
+    BudgetReachedError: ("waits for its person's budget", partial(_given_back, held_for=Hold.BUDGET)),
+    MakeWayError: ("makes way for others", _given_back),
+    GivenBackError: ("given back", _given_back),
+}
+"""What is written when a job stops in the middle; of a claim that is lost there is nothing to write."""
 
 
 @contextmanager

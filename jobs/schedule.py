@@ -3,9 +3,8 @@
 import logging
 import signal
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from types import FrameType
 
 import sqlalchemy as sa
@@ -22,10 +21,11 @@ from studio import work
 from studio.kit import db
 from studio.kit.clock import utc_now
 from studio.settings import Settings
-from studio.work import sweeping
+from studio.work import budgets, sweeping
 from studio.work.models import JobRun
 from studio.work.queries import OPEN
 from studio.work.rules import QUEUES
+from studio.work.schedules import PERIODIC
 
 log = logging.getLogger(__name__)
 
@@ -33,42 +33,6 @@ _QUIET = timedelta(seconds=60)
 """A job whose hint waits in a queue is not hinted at again for so long."""
 
 _PULSES_ARE_KEPT = timedelta(minutes=15)
-
-
-@dataclass(frozen=True, slots=True)
-class Periodic:
-    """A job that is asked for once in each period; periods begin at midnight UTC of 1970, moved by `offset`."""
-
-    name: str
-    every: timedelta
-    offset: timedelta = timedelta(0)
-
-    def period(self, now: datetime) -> int:
-        """The number of the period in which `now` lies."""
-        return int((now - datetime(1970, 1, 1, tzinfo=UTC) - self.offset) / self.every)
-
-
-PERIODIC: Sequence[Periodic] = (
-    Periodic("authoring.archive_dormant", timedelta(days=1), offset=timedelta(hours=2, minutes=50)),
-    Periodic("authoring.sweep_card_batches", timedelta(hours=1), offset=timedelta(minutes=23)),
-    Periodic("authoring.sweep_previews", timedelta(hours=1), offset=timedelta(minutes=7)),
-    Periodic("chat.sweep", timedelta(minutes=30), offset=timedelta(minutes=13)),
-    Periodic("money.check_money", timedelta(hours=1), offset=timedelta(minutes=37)),
-    Periodic("money.close_month", timedelta(days=1), offset=timedelta(hours=2, minutes=10)),
-    Periodic("money.expire_purchases", timedelta(minutes=5), offset=timedelta(minutes=1)),
-    Periodic("money.release_earnings", timedelta(hours=1), offset=timedelta(minutes=11)),
-    Periodic("editing.sweep", timedelta(hours=6), offset=timedelta(hours=1, minutes=13)),
-    Periodic("market.release_stuck_screenings", timedelta(minutes=5), offset=timedelta(minutes=2)),
-    Periodic("market.tend_desk", timedelta(minutes=1), offset=timedelta(seconds=20)),
-    Periodic("memory.embed_missing", timedelta(minutes=10), offset=timedelta(minutes=3)),
-    Periodic("memory.ensure_indexes", timedelta(hours=6), offset=timedelta(minutes=41)),
-    Periodic("operations.collect_error_files", timedelta(minutes=5)),
-    Periodic("operations.empty_trash", timedelta(hours=6), offset=timedelta(hours=2, minutes=31)),
-    Periodic("operations.prune_errors", timedelta(days=1), offset=timedelta(hours=3, minutes=20)),
-    Periodic("operations.prune_jobs", timedelta(days=1), offset=timedelta(hours=3, minutes=40)),
-    Periodic("operations.sweep_exports", timedelta(hours=6), offset=timedelta(minutes=23)),
-)
-"""What is done by itself, and how often. Each must find little to do when it comes too often."""
 
 
 def run(settings: Settings) -> None:
@@ -117,6 +81,8 @@ def tick(resources: Resources, *, known: registry.Jobs, asked: dict[str, int], n
             with db.session_scope(resources.engine) as session:
                 now_asked = ask_periodic(session, known=known, asked=asked, now=moment)
             asked.update(now_asked)
+        with db.session_scope(resources.engine) as session:
+            budgets.let_go(session, default_micro=resources.settings.budget_micro, now=moment)
         with db.session_scope(resources.engine) as session:
             _nudge_due(session, resources, moment)
     except SQLAlchemyError as error:

@@ -20,8 +20,11 @@ from jobs import queue, registry, runtime
 from jobs.pulse import Pulse
 from jobs.resources import Resources, prepare_tables
 from studio import work
+from studio.kit import db
 from studio.kit.errors import InvalidError
+from studio.providers import breaker
 from studio.settings import Settings
+from studio.work.circuits import SharedCircuits
 from studio.work.rules import QUEUES
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ def run(settings: Settings, *, queues: Sequence[str] = QUEUES) -> None:
     pulse = Pulse(resources, name=name, kind="worker")
     _heed_signals(pulse)
     work.set_nudge(queue.nudge(resources.redis))
+    breaker.share(SharedCircuits(lambda: db.session_scope(resources.side_engine)))
     # What the first job would import and set up is there before it comes.
     prepare_tables()
     runtime.install(runtime.Runtime(resources, pulse, registry.load()))
@@ -55,6 +59,7 @@ def run(settings: Settings, *, queues: Sequence[str] = QUEUES) -> None:
         pulse.close()
         runtime.install(None)
         work.set_nudge(None)
+        breaker.share(None)
         resources.close()
         log.info("worker %s has ended", name)
 

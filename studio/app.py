@@ -32,8 +32,10 @@ from studio import tables, work
 from studio.kit.context import request_id
 from studio.kit.db import engine_options, is_connection_loss, session_scope, transaction, watched, without_writing
 from studio.kit.errors import UnavailableError
+from studio.providers import breaker
 from studio.secret_key import secret_key
 from studio.settings import ROOT, Settings
+from studio.work.circuits import SharedCircuits
 
 log = logging.getLogger(__name__)
 
@@ -194,6 +196,8 @@ def create_app(settings: Settings, *, connection: sa.Connection | None = None) -
         )
         app.extensions["studio"] = resources
         work.set_nudge(queue.nudge(queue_connection))
+        if connection is None:
+            breaker.share(SharedCircuits(resources.own_session))
         csrf = CSRFProtect(app)
         declare_public(app, ("static",))
         headers.init_headers(app)

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     embeddings_dimensions: int = Field(
         default=1536, ge=8, le=4000, description="Dimensions asked of the embeddings server."
     )
+    embeddings_price: Decimal = Field(
+        default=Decimal(0), ge=0, le=100_000, description="What the embeddings server asks for a million tokens."
+    )
     embeddings_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for one embeddings request.")
     embeddings_attempts: int = Field(default=5, ge=1, le=10, description="Attempts at one embeddings request.")
     embeddings_parallel: int = Field(default=4, ge=1, le=32, description="Embeddings requests under way at once.")
@@ -107,7 +110,15 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='Windows of models in tokens, as JSON: {"qwen3:8b": 40960}; the editor offers them, 0 takes one out.',
     )
-    language_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
+    language_currency: str = Field(
+        default="USD", pattern="^[A-Z]{3}$", description="Currency of all prices and budgets."
+    )
+    budget_monthly: Decimal = Field(
+        default=Decimal(50),
+        ge=0,
+        le=1_000_000,
+        description="What a person's jobs may cost in a calendar month, in the currency of all prices; 0 is no limit.",
+    )
     moderation_provider: Literal["none", "openai"] = Field(
         default="none",
         description="`none`: listings are screened by rules on this machine; `openai` also asks OpenAI's moderation.",
@@ -171,6 +182,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @cached_property
+    def budget_micro(self) -> int:
+        """What a person's jobs may cost in a month, in millionths; 0 is no limit."""
+        return int(self.budget_monthly * 1_000_000)
 
     @cached_property
     def further_language_models(self) -> tuple[str, ...]:

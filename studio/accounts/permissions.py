@@ -51,6 +51,10 @@ class Permission(StrEnum):
     JOB_READ_ANY = "job:read_any"
     JOB_STEER_OWN = "job:steer_own"
     JOB_STEER_ANY = "job:steer_any"
+    BULK_JOB_RUN = "bulk_job:run"
+    QUEUE_STEER = "queue:steer"
+    SCHEDULE_RUN = "schedule:run"
+    BUDGET_WRITE = "budget:write"
 
     ERROR_READ = "error:read"
     ERROR_RESOLVE = "error:resolve"
@@ -133,6 +137,10 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.SCREENING_READ,
         _P.JOB_READ_ANY,
         _P.JOB_STEER_ANY,
+        _P.BULK_JOB_RUN,
+        _P.QUEUE_STEER,
+        _P.SCHEDULE_RUN,
+        _P.BUDGET_WRITE,
         _P.ERROR_READ,
         _P.ERROR_RESOLVE,
         _P.AUDIT_READ,
@@ -153,6 +161,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.HEALTH_READ,
         _P.ERROR_READ,
         _P.JOB_READ_ANY,
+        _P.BUDGET_WRITE,
     },
 }
 """What each role grants. Whatever stands in no granted set is refused."""

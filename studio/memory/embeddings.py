@@ -85,34 +85,53 @@ def model_name(provider: Described) -> str:
     return f"{provider.model}@{provider.dimensions}"
 
 
-def pending_of(session: Session, *, provider: Described, character_ids: Sequence[UUID]) -> list[Pending]:
-    """Those of the characters whose present text has no vector by the provider's model; empty for unknown ids."""
+def pending_of(
+    session: Session, *, provider: Described, character_ids: Sequence[UUID], made_before: datetime | None = None
+) -> list[Pending]:
+    """Those of the characters whose present text has no vector by the provider's model; empty for unknown ids.
+
+    With `made_before`, a vector that is older counts as none.
+    """
     query = (
-        sa.select(Character, CharacterEmbedding.content_hash)
+        sa.select(Character, CharacterEmbedding.content_hash, CharacterEmbedding.updated_at)
         .outerjoin(CharacterEmbedding, _is_of(provider))
         .where(Character.id.in_(character_ids))
         .options(load_only(*_READ))
     )
     found = []
-    for character, known in session.execute(query):
+    for character, known, made_at in session.execute(query):
         text = text_of(character)
         digest = text_hash(provider.model, provider.dimensions, text)
-        if digest != known and text.strip():
+        is_old = made_before is not None and made_at is not None and made_at < made_before
+        if (digest != known or is_old) and text.strip():
             found.append(Pending(character.id, text, digest, character.row_version))
     return found
 
 
 def ids_to_look_at(
-    session: Session, *, provider: Described, after: UUID | None = None, size: int = 10_000
+    session: Session,
+    *,
+    provider: Described,
+    after: UUID | None = None,
+    size: int = 10_000,
+    made_before: datetime | None = None,
 ) -> list[UUID]:
-    """The next ids, by id, of characters without a vector or changed since it was made; at most `size`, after `after`."""
-    query = _to_look_at(provider).order_by(Character.id).limit(size)
+    """The next ids, by id, of characters without a vector or changed since it was made; at most `size`, after `after`.
+
+    With `made_before`, also of those whose vector is older.
+    """
+    query = _to_look_at(provider, made_before).order_by(Character.id).limit(size)
     return list(session.scalars(query if after is None else query.where(Character.id > after)))
 
 
-def count_to_look_at(session: Session, *, provider: Described) -> int:
-    """How many characters have no vector, or were changed since it was made."""
-    return session.scalar(sa.select(sa.func.count()).select_from(_to_look_at(provider).subquery())) or 0
+def count_characters(session: Session) -> int:
+    """How many characters there are."""
+    return session.scalar(sa.select(sa.func.count()).select_from(Character)) or 0
+
+
+def count_to_look_at(session: Session, *, provider: Described, made_before: datetime | None = None) -> int:
+    """How many characters have no vector, or were changed since it was made; with `made_before`, or have an older one."""
+    return session.scalar(sa.select(sa.func.count()).select_from(_to_look_at(provider, made_before).subquery())) or 0
 
 
 def keep(
@@ -169,12 +188,11 @@ def note_unchanged(session: Session, *, provider: Described, character_ids: Sequ
     )
 
 
-def _to_look_at(provider: Described) -> sa.Select[UUID]:
-    return (
-        sa.select(Character.id)
-        .outerjoin(CharacterEmbedding, _is_of(provider))
-        .where(sa.or_(CharacterEmbedding.id.is_(None), CharacterEmbedding.row_version_seen != Character.row_version))
-    )
+def _to_look_at(provider: Described, made_before: datetime | None = None) -> sa.Select[UUID]:
+    wanted = [CharacterEmbedding.id.is_(None), CharacterEmbedding.row_version_seen != Character.row_version]
+    if made_before is not None:
+        wanted.append(CharacterEmbedding.updated_at < made_before)
+    return sa.select(Character.id).outerjoin(CharacterEmbedding, _is_of(provider)).where(sa.or_(*wanted))
 
 
 def _is_of(provider: Described) -> sa.ColumnElement[bool]:

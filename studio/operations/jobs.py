@@ -18,9 +18,31 @@ def cancel(session: Session, *, actor: Actor, job_id: UUID, now: datetime) -> Jo
     return job
 
 
-def retry(session: Session, *, actor: Actor, job_id: UUID, now: datetime) -> JobRun:
+def pause(session: Session, *, actor: Actor, job_id: UUID, now: datetime) -> JobRun:
+    """Have the job wait until it is let go on. Raises as `work.steering.pause`."""
+    job = steering.pause(session, actor=actor, job_id=job_id, now=now)
+    _record(session, actor=actor, job=job, verb="pause")
+    return job
+
+
+def resume(session: Session, *, actor: Actor, job_id: UUID, now: datetime) -> JobRun:
+    """Have a paused job go on. Raises as `work.steering.resume`."""
+    job = steering.resume(session, actor=actor, job_id=job_id, now=now)
+    _record(session, actor=actor, job=job, verb="resume")
+    return job
+
+
+def retry(
+    session: Session,
+    *,
+    actor: Actor,
+    job_id: UUID,
+    now: datetime,
+    run_after: datetime | None = None,
+    max_attempts: int | None = None,
+) -> JobRun:
     """Have a failed or cancelled job done again with all its attempts. Raises as `work.steering.retry`."""
-    job = steering.retry(session, actor=actor, job_id=job_id, now=now)
+    job = steering.retry(session, actor=actor, job_id=job_id, now=now, run_after=run_after, max_attempts=max_attempts)
     _record(session, actor=actor, job=job, verb="retry")
     return job
 

@@ -66,6 +66,10 @@ class ProviderBusyError(ProviderError):
         self.retry_after = retry_after
 
 
+class ProviderRestsError(ProviderBusyError):
+    """The provider failed so often that nobody asks it for `retry_after` seconds: waiting here would be in vain."""
+
+
 class ProviderBrokenError(ProviderError):
     """The provider answered, but with something that must not be stored.
 

@@ -193,6 +193,7 @@
       if (!wanted) return;
       event.preventDefault();
       isTyping(wanted) ? wanted.focus() : wanted.click();
+      if (wanted.matches("summary")) wanted.focus();
     }
   });
   document.addEventListener("keydown", (event) => {

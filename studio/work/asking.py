@@ -40,6 +40,7 @@ def ask(
     dedupe_key: str | None = None,
     run_after: datetime | None = None,
     max_attempts: int = 5,
+    estimate_micro: int = 0,
     now: datetime | None = None,
     **ids: Argument,
 ) -> JobRun:
@@ -47,8 +48,9 @@ def ask(
 
     While a job with the same `dedupe_key` waits, that one is returned: it has not
     looked at anything yet. While one runs, it is returned too, and the work is
-    done once more when it ends, because it may have looked too early. `about` names the row
-    on whose page the job is shown. `ids` are the handler's keyword arguments: ids
+    done once more when it ends, because it may have looked too early. `estimate_micro` is what the
+    job is expected to cost (millionths): where the budget of the actor has no room for it, the job
+    waits and says so. `about` names the row on whose page the job is shown. `ids` are the handler's keyword arguments: ids
     and small values, never content (TypeError, ValueError).
     """
     if queue not in QUEUES:
@@ -66,6 +68,7 @@ def ask(
         "about_type": about[0] if about else None,
         "about_id": about[1] if about else None,
         "max_attempts": max_attempts,
+        "estimate_micro": estimate_micro,
         "created_at": moment,
         "run_after": due,
         # What is due at once is nudged by this commit; what is due later, by the sweep.
@@ -128,6 +131,7 @@ def ask_again(session: Session, job: JobRun, *, now: datetime) -> JobRun:
         about_type=job.about_type,
         about_id=job.about_id,
         max_attempts=job.max_attempts,
+        estimate_micro=job.estimate_micro,
         created_at=now,
         run_after=now,
         nudged_at=now,

@@ -8,38 +8,55 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from studio.work import asking
+from studio.work import asking, budgets
 from studio.work.errors import CancelRequestedError, ClaimLostError
-from studio.work.models import JobRun, JobState
+from studio.work.models import Hold, JobRun, JobState
+from studio.work.queries import is_in_paused_queue
 from studio.work.rules import OUTAGE_PATIENCE, Failure, brief, wait_before_next
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What a heartbeat learns: whether the claim still holds, and whether a person asked the job to stop."""
+    """What a heartbeat learns: whether the claim still holds, and whether a person asked the job to stop or to wait."""
 
     holds: bool
     is_cancelled: bool
+    is_paused: bool = False
 
 
-def claim(session: Session, *, job_id: UUID, worker: str, now: datetime) -> JobRun | None:
-    """Make the job this worker's and count the attempt; None where it is not due, taken, or gone.
+def claim(
+    session: Session, *, job_id: UUID, worker: str, now: datetime, default_budget_micro: int = 0
+) -> JobRun | None:
+    """Make the job this worker's and count the attempt; None where it is not due, taken, held, or gone.
 
     May be repeated by any number of workers at once: one gets it. `claim_token` of
-    the returned row is what every later call must show.
+    the returned row is what every later call must show. Nothing is taken from a queue that is paused, and
+    a job for which its person's budget has no room waits for more from now on.
     """
     job = session.scalars(
         sa.select(JobRun)
         .where(
             JobRun.id == job_id,
             JobRun.state == JobState.QUEUED,
+            JobRun.held_for.is_(None),
             JobRun.run_after <= now,
             JobRun.attempts < JobRun.max_attempts,
+            ~is_in_paused_queue(),
         )
         .with_for_update(skip_locked=True, key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()
     if job is None:
+        return None
+    if job.asked_by_id is not None and not budgets.has_room(
+        session,
+        user_id=job.asked_by_id,
+        estimate_micro=job.estimate_micro - job.cost_micro,
+        default_micro=default_budget_micro,
+        now=now,
+    ):
+        job.held_for = Hold.BUDGET
+        session.flush()
         return None
     job.state = JobState.RUNNING
     job.attempts += 1
@@ -59,10 +76,17 @@ def beat(session: Session, *, job_id: UUID, token: UUID, now: datetime) -> Sign:
         sa.update(JobRun)
         .where(JobRun.id == job_id, JobRun.claim_token == token)
         .values(heartbeat_at=now)
-        .returning(JobRun.cancel_requested_at)
+        .returning(JobRun.cancel_requested_at, JobRun.pause_requested_at)
         .execution_options(synchronize_session=False)
     ).one_or_none()
-    return Sign(holds=row is not None, is_cancelled=row is not None and row[0] is not None)
+    return sign_of(row)
+
+
+def sign_of(row: "sa.Row[datetime | None, datetime | None] | None") -> Sign:
+    """What (cancel_requested_at, pause_requested_at) of a job mean, or that there is no such claim any more."""
+    if row is None:
+        return Sign(holds=False, is_cancelled=False)
+    return Sign(holds=True, is_cancelled=row[0] is not None, is_paused=row[1] is not None)
 
 
 def hold(session: Session, *, job_id: UUID, token: UUID) -> JobRun:
@@ -121,10 +145,10 @@ def cancelled(session: Session, *, job_id: UUID, token: UUID, now: datetime) -> 
     end(session, _held(session, job_id=job_id, token=token), JobState.CANCELLED, now=now)
 
 
-def give_back(session: Session, *, job_id: UUID, token: UUID, now: datetime) -> bool:
+def give_back(session: Session, *, job_id: UUID, token: UUID, now: datetime, held_for: Hold | None = None) -> bool:
     """Have another worker do the job, at once and with its attempt returned; False where the claim was lost already.
 
-    For a process that has been told to end.
+    For a process that has been told to end, and for a job that makes way. With `held_for` the job waits until it is let go.
     """
     try:
         job = _held(session, job_id=job_id, token=token)
@@ -133,11 +157,16 @@ def give_back(session: Session, *, job_id: UUID, token: UUID, now: datetime) -> 
     if job.cancel_requested_at is not None:
         end(session, job, JobState.CANCELLED, now=now)
         return True
+    if job.pause_requested_at is not None:
+        held_for = Hold.PAUSE
     job.attempts -= 1
     _unclaim(job)
     job.state = JobState.QUEUED
+    job.held_for = held_for
     job.run_after = job.nudged_at = now
-    asking.nudge_after_commit(session, job.queue, [job.id])
+    session.flush()
+    if held_for is None:
+        asking.nudge_after_commit(session, job.queue, [job.id])
     return True
 
 
@@ -155,8 +184,10 @@ def let_go(session: Session, job: JobRun, *, failure: Failure, is_final: bool, n
     elif is_final or job.attempts >= job.max_attempts:
         end(session, job, JobState.FAILED, now=now)
     else:
+        is_paused = job.pause_requested_at is not None
         _unclaim(job)
         job.state = JobState.QUEUED
+        job.held_for = Hold.PAUSE if is_paused else None
         job.run_after = job.nudged_at = now
         session.flush()
 
@@ -167,6 +198,7 @@ def end(session: Session, job: JobRun, state: JobState, *, now: datetime) -> Non
         job.cancel_requested_at is None or job.cancel_requested_at < job.asked_again_at
     )
     _unclaim(job)
+    job.held_for = None
     job.state = state
     job.finished_at = now
     session.flush()
@@ -190,3 +222,4 @@ def _unclaim(job: JobRun) -> None:
     job.claim_token = None
     job.claimed_by = None
     job.heartbeat_at = None
+    job.pause_requested_at = None

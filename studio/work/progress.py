@@ -6,17 +6,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from studio.work.claiming import Sign
+from studio.work.claiming import Sign, sign_of
 from studio.work.models import JobRun
 from studio.work.rules import LONGEST_STEP, brief
 
 
-def tell(
-    session: Session, *, job_id: UUID, token: UUID, step: str, percent: int, now: datetime, cost_minor: int = 0
-) -> Sign:
+def tell(session: Session, *, job_id: UUID, token: UUID, step: str, percent: int, now: datetime) -> Sign:
     """Have screens show `step` (a short English sentence, a msgid) and `percent` (0 to 100, cut to it).
 
-    `cost_minor` is added to what the job has cost. Counts as a heartbeat; may be repeated.
+    Counts as a heartbeat; may be repeated.
     """
     row = session.execute(
         sa.update(JobRun)
@@ -24,10 +22,9 @@ def tell(
         .values(
             step=brief(step, LONGEST_STEP),
             percent=min(max(percent, 0), 100),
-            cost_minor=JobRun.cost_minor + cost_minor,
             heartbeat_at=now,
         )
-        .returning(JobRun.cancel_requested_at)
+        .returning(JobRun.cancel_requested_at, JobRun.pause_requested_at)
         .execution_options(synchronize_session=False)
     ).one_or_none()
-    return Sign(holds=row is not None, is_cancelled=row is not None and row[0] is not None)
+    return sign_of(row)

@@ -9,9 +9,22 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
-from studio.work.models import FINAL, JobRun, JobState, WorkerPulse
+from studio.work.models import FINAL, JobRun, JobState, QueuePause, WorkerPulse
+from studio.work.rules import COURTESY, QUEUES
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
+
+
+def is_in_paused_queue() -> sa.ColumnElement[bool]:
+    """The job's queue is paused: no worker takes anything from it."""
+    return sa.exists().where(QueuePause.queue == JobRun.queue)
+
+
+def is_ready(now: datetime) -> sa.ColumnElement[bool]:
+    """The job could be taken this moment, if a worker were free."""
+    return sa.and_(
+        JobRun.state == JobState.QUEUED, JobRun.held_for.is_(None), JobRun.run_after <= now, ~is_in_paused_queue()
+    )
 
 
 def job_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -38,6 +51,13 @@ def get_job(session: Session, *, actor: Actor, job_id: UUID) -> JobRun:
     if job is None:
         raise NotFoundError
     return job
+
+
+def find_open(session: Session, *, dedupe_key: str) -> JobRun | None:
+    """The job for this work that waits or runs, or None."""
+    return session.scalars(
+        sa.select(JobRun).where(JobRun.dedupe_key == dedupe_key, JobRun.state.in_(OPEN))
+    ).one_or_none()
 
 
 def list_jobs_about(
@@ -70,7 +90,7 @@ def list_open_own(session: Session, *, actor: Actor, limit: int) -> Sequence[Job
 def list_tray(
     session: Session, *, actor: Actor, now: datetime, recent: timedelta = timedelta(minutes=2), limit: int = 8
 ) -> Sequence[JobRun]:
-    """The actor's own jobs that wait, run or have just ended, newest first: what the job tray shows.
+    """The actor's own jobs that run, wait or have just ended, in this order, newest first: what the job tray shows.
 
     For everybody alike it is what they asked for themselves; all jobs have a page of their own.
     """
@@ -84,10 +104,15 @@ def list_tray(
                 JobRun.state.in_(OPEN),
                 sa.and_(JobRun.state.in_(FINAL), JobRun.finished_at >= now - recent),
             ),
-            # No job that ended lately was asked for long ago; the index on (asked_by_id, created_at) stays in use.
-            JobRun.created_at >= now - timedelta(days=2),
+            # No job that ended lately was asked for long ago, but one may be held for a month; the index on
+            # (asked_by_id, created_at) stays in use.
+            JobRun.created_at >= now - timedelta(days=40),
         )
-        .order_by(JobRun.created_at.desc(), JobRun.id.desc())
+        .order_by(
+            sa.case((JobRun.state == JobState.RUNNING, 0), (JobRun.state == JobState.QUEUED, 1), else_=2),
+            JobRun.created_at.desc(),
+            JobRun.id.desc(),
+        )
         .limit(limit)
     ).all()
 
@@ -104,8 +129,14 @@ def count_by_state(session: Session, *, actor: Actor, since: datetime) -> Mappin
 
 def oldest_due(session: Session, *, now: datetime) -> datetime | None:
     """Since when the job that has waited longest could have run; None where nothing waits."""
-    return session.scalar(
-        sa.select(sa.func.min(JobRun.run_after)).where(JobRun.state == JobState.QUEUED, JobRun.run_after <= now)
+    return session.scalar(sa.select(sa.func.min(JobRun.run_after)).where(is_ready(now)))
+
+
+def is_others_turn(session: Session, *, queue: str, now: datetime) -> bool:
+    """Whether a job of an earlier queue than `queue` could run and is not taken by anybody."""
+    earlier = QUEUES[: QUEUES.index(queue)] if queue in QUEUES else ()
+    return bool(
+        earlier and session.scalar(sa.select(sa.exists().where(is_ready(now - COURTESY), JobRun.queue.in_(earlier))))
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -11,8 +11,15 @@ from studio.kit.text import excerpt
 Argument: TypeAlias = UUID | int | str | bool | date | None
 """What a job may be given: ids and small values, never content."""
 
-QUEUES = ("default", "bulk")
-"""The queues that workers listen to, the first before the second: `bulk` is for what takes minutes."""
+QUEUES = ("default", "bulk", "background")
+"""The queues that workers listen to, each before the next: `bulk` is for what takes minutes and somebody waits for,
+`background` for what the house does for itself and may put off."""
+
+MICRO = 1_000_000
+"""Costs are whole millionths of one unit of the currency of all prices (STUDIO_LANGUAGE_CURRENCY)."""
+
+COURTESY = timedelta(seconds=1)
+"""A job that could run and was not taken for so long has the long jobs of later queues make way for it."""
 
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=10)
@@ -20,7 +27,7 @@ OUTAGE_PATIENCE = timedelta(hours=6)
 """For so long after it was asked for, a job outlasts what it needs being away: such attempts do not use up its own."""
 LONGEST_MESSAGE = 500
 LONGEST_STEP = 200
-_LONGEST_ARGUMENT = 200
+LONGEST_ARGUMENT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,18 @@ def wait_before_next(attempts: int, *, chance: float, at_least: float | None = N
     return max(wait, min(timedelta(seconds=at_least or 0), LONGEST_WAIT))
 
 
+def month_of(now: datetime) -> date:
+    """The first day of the calendar month, in UTC, to which `now` belongs."""
+    return now.astimezone(UTC).date().replace(day=1)
+
+
+def told(micro: int, currency: str) -> str:
+    """An amount for a sentence: two decimals, more where it would read as nothing, and the currency's code."""
+    whole, rest = divmod(micro, MICRO)
+    decimals = f"{rest:06d}".rstrip("0")
+    return f"{whole}.{decimals[:6] if 0 < micro < MICRO // 100 else f'{decimals:0<2}'[:2]} {currency}"
+
+
 def as_arguments(given: Mapping[str, Argument]) -> dict[str, str | int | bool | None]:
     """`given` as the row keeps it, in JSON.
 
@@ -60,7 +79,7 @@ def as_arguments(given: Mapping[str, Argument]) -> dict[str, str | int | bool | 
         elif isinstance(value, (UUID, date)):
             kept[name] = value.isoformat() if isinstance(value, date) else str(value)
         elif isinstance(value, str):
-            if len(value) > _LONGEST_ARGUMENT:
+            if len(value) > LONGEST_ARGUMENT:
                 raise ValueError(f"A job carries ids, not content: {name} is too long.")
             kept[name] = value
         else:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from studio.work import asking, claiming
 from studio.work.models import FINAL, JobRun, JobState, WorkerPulse
+from studio.work.queries import is_ready
 from studio.work.rules import WORKER_LOST
 
 _BATCH = 500
@@ -41,16 +42,15 @@ def nudge_due(
 ) -> Mapping[str, Sequence[UUID]]:
     """Tell the workers once more of due jobs that were not nudged within `quiet`, which is given by queue.
 
-    A queue that is not in `quiet` is left alone. Returns the ids by queue; the oldest come first.
+    A queue that is not in `quiet` is left alone, and so is one that is paused. Returns the ids by queue; the oldest come first.
     """
     told: dict[str, list[UUID]] = {}
     for queue, period in quiet.items():
         ids = session.scalars(
             sa.select(JobRun.id)
             .where(
-                JobRun.state == JobState.QUEUED,
+                is_ready(now),
                 JobRun.queue == queue,
-                JobRun.run_after <= now,
                 sa.or_(JobRun.nudged_at.is_(None), JobRun.nudged_at <= now - period),
             )
             .order_by(JobRun.run_after, JobRun.id)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs import registry, schedule
+from jobs import registry
 from studio.settings import ROOT
 from studio.work.rules import QUEUES
+from studio.work.schedules import PERIODIC
 
 PACKAGES = ("studio", "admin_views", "jobs")
-OPTIONS = {"actor", "about", "queue", "dedupe_key", "run_after", "max_attempts", "now"}
+OPTIONS = {"actor", "about", "queue", "dedupe_key", "run_after", "max_attempts", "estimate_micro", "now"}
 
 
 def asks() -> Iterator[tuple[str, ast.Call]]:
@@ -58,7 +59,7 @@ class TestAskedJobs:
 
 
 class TestScheduledJobs:
-    @pytest.mark.parametrize("periodic", schedule.PERIODIC, ids=lambda periodic: periodic.name)
+    @pytest.mark.parametrize("periodic", PERIODIC, ids=lambda periodic: periodic.name)
     def test_exist_and_need_nothing(self, periodic):
         entry = registry.load().get(periodic.name)
         assert entry is not None

@@ -58,9 +58,11 @@ from studio.market.money_queries import payout_visible_to, purchase_visible_to, 
 from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
 from studio.media.models import MediaFile
 from studio.media.queries import file_visible_to
+from studio.operations.budgets import budget_visible_to
 from studio.operations.models import BulkRun, BulkState, ErrorGroup, ListExport
 from studio.operations.queries import bulk_run_visible_to, error_visible_to, list_export_visible_to
-from studio.work.models import JobRun
+from studio.work import budgets
+from studio.work.models import JobRun, PersonBudget
 from studio.work.queries import job_visible_to
 from tests.admin_views.conftest import signed_in, token_of
 from tests.factories import accounts, authoring, chat, lorebooks, market, media, money, work
@@ -263,6 +265,13 @@ KINDS = (
         JobRun,
         job_visible_to,
         lambda world, owner, _: work.make_failed_job(world.session, now=world.now, actor=owner).id,
+    ),
+    Kind(
+        PersonBudget,
+        budget_visible_to,
+        lambda world, owner, _: (
+            budgets.set_limit(world.session, user_id=owner.user_id, limit_micro=None, now=world.now).user_id
+        ),
     ),
     Kind(BulkRun, bulk_run_visible_to, _bulk_run),
     Kind(ListExport, list_export_visible_to, _export),

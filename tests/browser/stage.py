@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -28,7 +29,7 @@ from studio.embedded.urls import libpq_url
 from studio.kit.clock import utc_now
 from studio.kit.db import make_engine, session_scope
 from studio.providers import storage
-from studio.settings import ROOT, Settings
+from studio.settings import ROOT, ModelPrice, Settings
 from tests.factories.accounts import PASSWORD, make_user
 from tests.fakes.language_server import LanguageServer
 
@@ -54,6 +55,8 @@ class Stage:
     engine: sa.Engine
     language: LanguageServer
     """What answers chats; tests tell it how."""
+    worker: "Process"
+    """What does the jobs; a test that kills it starts it again."""
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -89,10 +92,13 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
         redis_url=SecretStr(redis_url),
         secret_key=SecretStr("a-key-for-browser-tests-and-nothing-else"),
         job_sweep=0.5,
+        job_lease=6.0,
     )
     with ExitStack() as stack:
         language = stack.enter_context(LanguageServer())
         chosen = {"language_provider": "openai", "language_url": language.url, "language_attempts": 1}
+        # A thousandth of the currency for each token.
+        chosen["language_prices"] = {"gpt-4.1-mini": ModelPrice(input=Decimal(1000), output=Decimal(1000))}
         settings = settings.model_copy(update=chosen)
         _execute(admin_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
         stack.callback(_execute, admin_url, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
@@ -104,9 +110,17 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
             # A day ago: what a test makes is always newer than what the demo brings.
             moment = utc_now() - timedelta(days=1)
             demo.load(session, storage=storage.from_settings(settings), now=moment)
-        for role in ("web", "worker", "scheduler"):
-            stack.enter_context(_process(role, settings))
-        stage = Stage(address=f"http://127.0.0.1:{settings.port}", settings=settings, engine=engine, language=language)
+        processes = {role: Process(role, settings) for role in ("web", "worker", "scheduler")}
+        for process in processes.values():
+            process.start()
+            stack.callback(process.stop)
+        stage = Stage(
+            address=f"http://127.0.0.1:{settings.port}",
+            settings=settings,
+            engine=engine,
+            language=language,
+            worker=processes["worker"],
+        )
         _wait_until_ready(stage)
         yield stage
 
@@ -122,10 +136,48 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-@contextmanager
-def _process(role: str, settings: Settings) -> Iterator[None]:
+class Process:
     """One process of the studio, as the launcher would start it; its words go to a file under the data folder."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")} | {
+
+    def __init__(self, role: str, settings: Settings) -> None:
+        self._role = role
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Have it up, unless it is."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        with (self._settings.data / f"{self._role}.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "studio", self._role],
+                cwd=ROOT,
+                env=_environment(self._settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory is short."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Tell it to end."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")} | {
         "STUDIO_DATA": str(settings.data),
         "STUDIO_PORT": str(settings.port),
         "STUDIO_DEMO": "true",
@@ -133,29 +185,13 @@ def _process(role: str, settings: Settings) -> Iterator[None]:
         "STUDIO_REDIS_URL": settings.redis_url.get_secret_value(),
         "STUDIO_SECRET_KEY": settings.secret_key.get_secret_value(),
         "STUDIO_JOB_SWEEP": str(settings.job_sweep),
+        "STUDIO_JOB_LEASE": str(settings.job_lease),
+        "STUDIO_LANGUAGE_PRICES": '{"gpt-4.1-mini": {"input": 1000, "output": 1000}}',
         "STUDIO_LANGUAGE_PROVIDER": settings.language_provider,
         "STUDIO_LANGUAGE_URL": settings.language_url or "",
         "STUDIO_LANGUAGE_ATTEMPTS": str(settings.language_attempts),
         "PYTHONUNBUFFERED": "1",
     }
-    with (settings.data / f"{role}.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "studio", role],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait_until_ready(stage: Stage) -> None:

@@ -81,7 +81,7 @@ class TestRunTestPrompts:
         assert runtime.perform(run.job_id)
         done = job(engine, run)
         assert (done.state, done.result) == (JobState.SUCCEEDED, {"answers": 4})
-        assert done.cost_minor > 0
+        assert done.cost_micro > 0
         found = answers(engine, run)
         assert [(one.position, one.side) for one in found] == [
             (0, Side.LEFT),

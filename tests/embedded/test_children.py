@@ -4,6 +4,7 @@ import pytest
 
 from studio.embedded.children import Restarts
 from studio.embedded.launcher import queues_of_workers
+from studio.work.rules import QUEUES
 
 
 class Clock:
@@ -51,7 +52,7 @@ class TestRestarts:
 
 class TestQueuesOfWorkers:
     def test_leave_one_to_the_short_jobs_where_there_are_several(self):
-        assert queues_of_workers(3) == [("default",), ("default", "bulk"), ("default", "bulk")]
+        assert queues_of_workers(3) == [("default",), QUEUES, QUEUES]
 
     def test_leave_nothing_out_where_there_is_one(self):
-        assert queues_of_workers(1) == [("default", "bulk")]
+        assert queues_of_workers(1) == [QUEUES]

@@ -69,6 +69,41 @@ def two_effects(run: JobContext, *, number: int) -> dict[str, int]:
     return {"parts": 2}
 
 
+@job("tests.costly")
+def costly(run: JobContext, *, number: int, cost: int) -> None:
+    """Asks for room, has an effect and pays for it, three times; what is done already is not done again."""
+    for part in range(number, number + 3):
+        run.progress("Buying", 0)
+        with run.transaction() as session:
+            done = session.scalar(sa.select(sa.exists(sa.select(EFFECTS).where(EFFECTS.c.number == part))))
+        if done:
+            continue
+        run.afford(cost)
+        run.spend(cost, kind="images")
+        with run.transaction() as session:
+            _take_effect(session, run, part)
+
+
+@job("tests.pay_and_fail")
+def pay_and_fail(run: JobContext) -> None:
+    run.spend(5, kind="speech")
+    raise ValueError
+
+
+@job("tests.long", timeout=120)
+def long(run: JobContext, *, number: int, parts: int) -> None:
+    """One effect after the other, each in its time; makes way for others, and goes on where it was."""
+    while True:
+        with run.transaction() as session:
+            done = session.scalar(sa.select(sa.func.count()).select_from(EFFECTS).where(EFFECTS.c.number == number))
+            if done < parts:
+                _take_effect(session, run, number)
+        if done >= parts:
+            return
+        time.sleep(0.1)
+        run.make_way()
+
+
 @job("tests.fail")
 def fail(run: JobContext) -> None:
     with run.transaction() as session:

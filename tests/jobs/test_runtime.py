@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from jobs.pulse import Pulse
 from jobs.runtime import Runtime
-from studio.accounts.permissions import SYSTEM
+from studio.accounts.permissions import SYSTEM, RoleName
 from studio.kit.clock import utc_now
 from studio.operations.models import ErrorLog
-from studio.work import steering, sweeping
-from studio.work.models import JobState
+from studio.work import budgets, steering, sweeping
+from studio.work.models import Hold, JobState
+from tests.factories.accounts import make_actor
 from tests.jobs import stage
 
 
@@ -162,3 +163,55 @@ class TestCancelling:
         thread.join()
         assert house.job(job).state is JobState.CANCELLED
         assert house.effects() == []
+
+
+class TestMoney:
+    @pytest.fixture
+    def owner(self, house):
+        return house.change(lambda session: make_actor(session, RoleName.CREATOR))
+
+    def test_that_is_spent_counts_for_the_job_and_its_person_even_if_the_job_fails(self, house, runtime, owner):
+        job = house.ask("tests.pay_and_fail", actor=owner)
+        runtime.perform(job.id)
+        assert house.job(job).cost_micro == 5
+        stands = house.change(budgets.standing, user_id=owner.user_id, default_micro=0, now=utc_now())
+        assert stands.spent_micro == 5
+
+    def test_that_is_not_there_has_the_job_wait_in_the_middle_and_go_on_later(self, house, runtime, owner):
+        limit = {"user_id": owner.user_id, "now": utc_now()}
+        house.change(budgets.set_limit, limit_micro=25, **limit)
+        job = house.ask("tests.costly", number=1, cost=10, actor=owner)
+        runtime.perform(job.id)
+        kept = house.job(job)
+        assert (kept.state, kept.held_for, kept.attempts, kept.cost_micro) == (JobState.QUEUED, Hold.BUDGET, 0, 20)
+        assert house.effects() == [(1, 1), (2, 1)]
+        house.change(budgets.set_limit, limit_micro=30, **limit)
+        assert house.change(budgets.let_go, default_micro=0, now=utc_now()) == [job.id]
+        runtime.perform(job.id)
+        assert house.job(job).state is JobState.SUCCEEDED
+        assert house.effects() == [(1, 1), (2, 1), (3, 1)]
+        assert house.job(job).cost_micro == 30
+
+
+class TestPause:
+    def test_takes_effect_at_the_next_step(self, house, runtime):
+        job = house.ask("tests.slow_effect", number=1, seconds=60)
+        thread = threading.Thread(target=runtime.perform, args=(job.id,))
+        thread.start()
+        house.wait_for(lambda: house.job(job).state is JobState.RUNNING)
+        house.change(steering.pause, actor=SYSTEM, job_id=job.id, now=utc_now())
+        thread.join(timeout=20)
+        assert (house.job(job).state, house.job(job).held_for, house.effects()) == (JobState.QUEUED, Hold.PAUSE, [])
+
+
+class TestMakeWay:
+    def test_has_a_long_job_step_aside_for_what_people_wait_for(self, house, runtime):
+        long = house.ask("tests.long", number=1, parts=60, queue="background")
+        thread = threading.Thread(target=runtime.perform, args=(long.id,))
+        thread.start()
+        house.wait_for(lambda: house.job(long).state is JobState.RUNNING)
+        house.ask("tests.effect", number=9, queue="bulk")
+        thread.join(timeout=30)
+        kept = house.job(long)
+        assert (kept.state, kept.attempts, kept.held_for) == (JobState.QUEUED, 0, None)
+        assert 0 < len(house.effects()) < 60

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from jobs import queue, registry, schedule
-from jobs.schedule import PERIODIC, Periodic
 from studio import work
 from studio.kit import db
 from studio.kit.clock import utc_now
 from studio.work.models import JobRun, JobState
+from studio.work.schedules import PERIODIC, Periodic
 from tests.factories.work import make_running_job
 
 

@@ -78,14 +78,12 @@ class TestBeat:
 
 
 class TestTell:
-    def test_shows_step_percent_and_cost(self, session, now):
+    def test_shows_step_and_percent(self, session, now):
         job, token = make_running_job(session, now=now)
         for _ in range(2):
-            progress.tell(
-                session, job_id=job.id, token=token, step="Reading\nthe card", percent=140, cost_minor=3, now=now
-            )
+            progress.tell(session, job_id=job.id, token=token, step="Reading\nthe card", percent=140, now=now)
         session.refresh(job)
-        assert (job.step, job.percent, job.cost_minor) == ("Reading the card", 100, 6)
+        assert (job.step, job.percent) == ("Reading the card", 100)
 
     def test_changes_nothing_without_the_claim(self, session, now):
         job, _ = make_running_job(session, now=now)

@@ -7,8 +7,8 @@ import pytest
 from studio.accounts.permissions import NOBODY, RoleName
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.work import claiming, steering
-from studio.work.errors import JobIsFinalError, JobIsOpenError, SameWorkIsOpenError
-from studio.work.models import JobState
+from studio.work.errors import JobIsFinalError, JobIsNotPausedError, JobIsOpenError, SameWorkIsOpenError
+from studio.work.models import Hold, JobState
 from tests.factories.accounts import make_actor
 from tests.factories.work import make_failed_job, make_job, make_running_job
 
@@ -85,3 +85,64 @@ class TestRetry:
         make_job(session, now=now, dedupe_key="same")
         with pytest.raises(SameWorkIsOpenError):
             steering.retry(session, actor=staff, job_id=job.id, now=now)
+
+    def test_may_be_put_off_and_tried_less_often(self, session, now, staff):
+        job = make_failed_job(session, now=now)
+        later = now + timedelta(hours=3)
+        steering.retry(session, actor=staff, job_id=job.id, now=now, run_after=later, max_attempts=2)
+        assert (job.run_after, job.max_attempts, job.nudged_at) == (later, 2, None)
+
+
+class TestPause:
+    def test_holds_a_waiting_job_at_once(self, session, now, staff):
+        job = make_job(session, now=now)
+        steering.pause(session, actor=staff, job_id=job.id, now=now)
+        assert (job.state, job.held_for) == (JobState.QUEUED, Hold.PAUSE)
+        assert claiming.claim(session, job_id=job.id, worker="one", now=now) is None
+
+    def test_asks_a_running_job_to_wait_and_gives_its_attempt_back(self, session, now, staff):
+        job, token = make_running_job(session, now=now)
+        steering.pause(session, actor=staff, job_id=job.id, now=now)
+        assert claiming.beat(session, job_id=job.id, token=token, now=now).is_paused
+        claiming.give_back(session, job_id=job.id, token=token, now=now)
+        assert (job.state, job.held_for, job.attempts, job.pause_requested_at) == (
+            JobState.QUEUED,
+            Hold.PAUSE,
+            0,
+            None,
+        )
+
+    def test_stands_even_if_the_attempt_fails(self, session, now, staff):
+        job, token = make_running_job(session, now=now)
+        steering.pause(session, actor=staff, job_id=job.id, now=now)
+        failure = claiming.Failure("ValueError", "It did not work.")
+        claiming.fail(session, job_id=job.id, token=token, failure=failure, is_final=False, chance=0.5, now=now)
+        assert job.held_for is Hold.PAUSE
+
+    def test_refuses_what_has_ended(self, session, now, staff):
+        with pytest.raises(JobIsFinalError):
+            steering.pause(session, actor=staff, job_id=make_failed_job(session, now=now).id, now=now)
+
+    def test_does_not_keep_a_job_from_being_cancelled(self, session, now, staff):
+        job = make_job(session, now=now)
+        steering.pause(session, actor=staff, job_id=job.id, now=now)
+        steering.cancel(session, actor=staff, job_id=job.id, now=now)
+        assert (job.state, job.held_for) == (JobState.CANCELLED, None)
+
+
+class TestResume:
+    def test_has_the_job_taken_again(self, session, now, staff):
+        job = make_job(session, now=now)
+        steering.pause(session, actor=staff, job_id=job.id, now=now)
+        steering.resume(session, actor=staff, job_id=job.id, now=now)
+        assert claiming.claim(session, job_id=job.id, worker="one", now=now) is not None
+
+    def test_takes_the_request_back_where_the_job_still_runs(self, session, now, staff):
+        job, token = make_running_job(session, now=now)
+        steering.pause(session, actor=staff, job_id=job.id, now=now)
+        steering.resume(session, actor=staff, job_id=job.id, now=now)
+        assert not claiming.beat(session, job_id=job.id, token=token, now=now).is_paused
+
+    def test_refuses_what_is_not_paused(self, session, now, staff):
+        with pytest.raises(JobIsNotPausedError):
+            steering.resume(session, actor=staff, job_id=make_job(session, now=now).id, now=now)

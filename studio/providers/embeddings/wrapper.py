@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from studio.providers.breaker import MOST_FAILURES, Breaker
 from studio.providers.embeddings.batching import batches
 from studio.providers.embeddings.protocol import EmbeddingClient, Progress, Spend, Vectors
 from studio.providers.embeddings.texts import cut, estimate_tokens, sendable
@@ -18,6 +19,7 @@ from studio.providers.errors import (
     ProviderBrokenError,
     ProviderBusyError,
     ProviderError,
+    ProviderRestsError,
     ProviderTooLargeError,
 )
 
@@ -77,6 +79,10 @@ class ReliableEmbeddings:
         self._pause = pause
         self._jitter = jitter
         self._clock = clock
+        # One call's own attempts do not make a server one that is down.
+        self._breaker = Breaker(
+            f"embeddings:{client.name}", label=client.label, most=max(MOST_FAILURES, attempts), clock=clock
+        )
         self._max_inputs = client.max_batch_inputs
         self._max_input_tokens = min(client.max_input_tokens, client.max_batch_tokens)
 
@@ -188,8 +194,7 @@ class ReliableEmbeddings:
             most_tokens = self._max_input_tokens
             sent = texts if most_tokens >= call.cut_at else [cut(text, most_tokens) for text in texts]
             try:
-                vectors = self._client.request(sent, timeout=self._time_for(call))
-                return self._checked(vectors, len(texts))
+                return self._ask(sent, call)
             except ProviderTooLargeError as error:
                 self._adapt(error, inputs=len(texts), most_tokens=most_tokens)
             except ProviderError as error:
@@ -200,6 +205,13 @@ class ReliableEmbeddings:
                 self._pause(call.stop, seconds)
                 if call.stop.is_set():
                     raise
+
+    def _ask(self, texts: Sequence[str], call: _Call) -> Vectors:
+        timeout = self._time_for(call)
+        if self._client.is_local:
+            return self._checked(self._client.request(texts, timeout=timeout), len(texts))
+        with self._breaker.guarding():
+            return self._checked(self._client.request(texts, timeout=timeout), len(texts))
 
     def _time_for(self, call: _Call) -> float:
         """Return the seconds that a request may take now."""
@@ -213,6 +225,8 @@ class ReliableEmbeddings:
     def _wait_before(self, attempt: int, error: ProviderError, call: _Call) -> float | None:
         """Return the seconds to wait after this many failed attempts, or None where the error stands."""
         if not error.is_transient or attempt >= self._attempts or call.stop.is_set():
+            return None
+        if isinstance(error, ProviderRestsError):
             return None
         asked = error.retry_after if isinstance(error, ProviderBusyError) else None
         if asked is not None and asked > LONGEST_WAIT:

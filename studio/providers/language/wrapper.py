@@ -1,11 +1,11 @@
 """What every language provider gets: retries before the first word, a budget, limits, and a circuit breaker."""
 
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from studio.providers.errors import ProviderBusyError, ProviderError
+from studio.providers.breaker import Breaker
+from studio.providers.errors import ProviderBusyError, ProviderError, ProviderRestsError
 from studio.providers.language.protocol import Cancel, Event, Finish, LanguageClient, Message, Spend
 
 FIRST_BACKOFF = 0.4
@@ -13,12 +13,6 @@ FIRST_BACKOFF = 0.4
 
 LONGEST_WAIT = 8.0
 """Seconds that somebody who watches is kept waiting between attempts. A server that asks for longer is left."""
-
-MOST_FAILURES = 4
-"""Failures of the server in a row after which it is taken for down."""
-
-REST = 30.0
-"""Seconds for which a server that is down is not asked; then one request tries."""
 
 _random = random.SystemRandom()
 
@@ -32,46 +26,8 @@ def _pause(cancel: Cancel, seconds: float) -> None:
     cancel.wait(seconds)
 
 
-class Circuit:
-    """Whether the server is worth asking: after some failures in a row it rests, and then one request tries."""
-
-    def __init__(self, *, most: int = MOST_FAILURES, rest: float = REST, clock: Callable[[], float]) -> None:
-        self._most = most
-        self._rest = rest
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._until = 0.0
-
-    def enter(self) -> None:
-        """Return where a request may go out; raises ProviderBusyError where the server rests."""
-        with self._lock:
-            if self._failures < self._most:
-                return
-            left = self._until - self._clock()
-            if left > 0:
-                raise ProviderBusyError(
-                    "The language server failed several times in a row; it is asked again in %(seconds)d seconds.",
-                    seconds=max(1, round(left)),
-                    retry_after=left,
-                )
-            # This request tries; the others go on resting until it is known how it went.
-            self._until = self._clock() + self._rest
-
-    def succeed(self) -> None:
-        """The server works."""
-        with self._lock:
-            self._failures = 0
-
-    def fail(self) -> None:
-        """The server failed once more."""
-        with self._lock:
-            self._failures += 1
-            self._until = self._clock() + self._rest
-
-
 class ReliableLanguage:
-    """A LanguageProvider around a client; keeps no state but whether the server works.
+    """A LanguageProvider around a client; keeps no state but whether the server works, which all processes share.
 
     `attempts` counts the first one. `timeout` is the longest silence, `time_limit`
     the longest answer, in seconds. `pause`, `jitter` and `clock` are given by tests only.
@@ -98,7 +54,7 @@ class ReliableLanguage:
         self._max_output = max_output
         self._pause = pause
         self._jitter = jitter
-        self._circuit = Circuit(clock=clock)
+        self._breaker = Breaker(f"language:{client.name}", label=client.label, clock=clock)
 
     @property
     def name(self) -> str:
@@ -160,9 +116,9 @@ class ReliableLanguage:
                 return
 
     def _once(self, messages: Sequence[Message], *, model: str, max_output: int, cancel: Cancel) -> Iterator[Event]:
-        """One request; the circuit learns how it went."""
+        """One request; the breaker learns how it went."""
         if self.is_configured:
-            self._circuit.enter()
+            self._breaker.enter()
         try:
             for event in self._client.stream(
                 messages,
@@ -173,14 +129,14 @@ class ReliableLanguage:
                 cancel=cancel,
             ):
                 if isinstance(event, Finish) and event.reason != "stopped":
-                    self._circuit.succeed()
+                    self._breaker.succeed()
                 yield event
         except ProviderError as error:
             # What the server refuses says nothing about whether it works.
             if error.is_transient:
-                self._circuit.fail()
+                self._breaker.fail(error)
             else:
-                self._circuit.succeed()
+                self._breaker.succeed()
             raise
 
     def close(self) -> None:
@@ -189,7 +145,7 @@ class ReliableLanguage:
 
     def _wait_before(self, attempt: int, error: ProviderError) -> float | None:
         """Return the seconds to wait after this many failed attempts, or None where the error stands."""
-        if not error.is_transient or attempt >= self._attempts:
+        if not error.is_transient or attempt >= self._attempts or isinstance(error, ProviderRestsError):
             return None
         asked = error.retry_after if isinstance(error, ProviderBusyError) else None
         if asked is not None and asked > LONGEST_WAIT:

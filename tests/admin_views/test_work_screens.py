@@ -1,0 +1,253 @@
+"""The tray, queues, schedules, bulk jobs and budgets: what they show and do, and to whom."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from studio import work
+from studio.accounts.models import AuditEntry
+from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
+from studio.work import budgets, claiming, queues
+from studio.work.models import Hold, JobRun, JobState, PersonBudget, QueuePause
+from studio.work.rules import MICRO
+from tests.factories.accounts import make_user
+from tests.factories.authoring import make_character
+from tests.factories.work import make_failed_job, make_running_job
+
+
+@pytest.fixture
+def owner(session):
+    return make_user(session, RoleName.CREATOR)
+
+
+@pytest.fixture
+def staff(session):
+    return make_user(session, RoleName.STAFF)
+
+
+@pytest.fixture
+def now():
+    return utc_now()
+
+
+def actions(session):
+    return list(session.scalars(sa.select(AuditEntry.action)))
+
+
+class TestTray:
+    def test_shows_what_runs_first_with_percent_and_cost(self, session, browser_of, owner, now):
+        work.ask(session, "media.make_variants", actor=owner.actor, now=now)
+        running, _ = make_running_job(
+            session, "memory.embed_all", now=now, actor=owner.actor, queue="background", estimate_micro=2 * MICRO
+        )
+        running.percent = 40
+        budgets.record_of_job(session, job_id=running.id, kind="embeddings", cost_micro=MICRO // 2, now=now)
+        page = browser_of(owner).get("/jobs/tray/").text
+        assert page.index("Embed all characters") < page.index("Make picture sizes")
+        assert "40 %" in page
+        assert "$0.50 of about $2.00" in page
+        assert "$0.50 of $50.00" in page
+
+    def test_says_that_a_job_waits_for_budget(self, session, browser_of, owner, now):
+        job = work.ask(session, "media.make_variants", actor=owner.actor, now=now)
+        job.held_for = Hold.BUDGET
+        assert "waiting for budget" in browser_of(owner).get("/jobs/tray/").text
+
+    def test_stays_within_its_statements(self, session, browser_of, owner, statements, now):
+        for _ in range(6):
+            work.ask(session, "media.make_variants", actor=owner.actor, estimate_micro=5, now=now)
+        browser = browser_of(owner)
+        statements.clear()
+        browser.get("/jobs/tray/")
+        # person, roles and preferences; the jobs; the budget and what is reserved.
+        assert len(statements) <= 7, "\n".join(statements)
+
+    def test_pauses_lets_go_on_stops_and_does_again(self, session, browser_of, post, owner, now):
+        job = work.ask(session, "memory.embed_all", actor=owner.actor, queue="background", now=now)
+        browser = browser_of(owner)
+        for verb, state, hold in (
+            ("pause", JobState.QUEUED, Hold.PAUSE),
+            ("resume", JobState.QUEUED, None),
+            ("cancel", JobState.CANCELLED, None),
+            ("retry", JobState.QUEUED, None),
+        ):
+            answer = post(browser, f"/jobs/tray/{job.id}/{verb}")
+            assert (answer.status_code, "Your jobs" in answer.text) == (200, True)
+            session.expire_all()
+            assert (job.state, job.held_for) == (state, hold)
+
+    def test_does_not_know_a_strangers_job(self, session, browser_of, post, owner, now):
+        job = work.ask(session, "media.make_variants", now=now)
+        session.flush()
+        assert post(browser_of(owner), f"/jobs/tray/{job.id}/pause").status_code == 404
+
+
+class TestJob:
+    def test_says_how_the_budget_stands_for_which_it_waits(self, session, browser_of, owner, now):
+        budgets.set_limit(session, user_id=owner.id, limit_micro=MICRO, now=now)
+        job = work.ask(session, "media.make_variants", actor=owner.actor, estimate_micro=3 * MICRO, now=now)
+        session.flush()
+        assert claiming.claim(session, job_id=job.id, worker="one", now=now) is None
+        page = browser_of(owner).get(f"/jobs/{job.id}").text
+        assert "It waits for budget" in page
+        assert "$3.00 more; $1.00 of $1.00" in page
+
+    def test_says_that_its_queue_is_paused(self, session, browser_of, owner, now):
+        job = work.ask(session, "media.make_variants", actor=owner.actor, now=now)
+        queues.pause(session, queue="default", by=None, reason="", now=now)
+        session.flush()
+        assert "paused by staff" in browser_of(owner).get(f"/jobs/{job.id}").text
+
+    def test_is_done_again_later_and_less_often(self, session, browser_of, post, owner, now):
+        job = make_failed_job(session, "media.make_variants", now=now, actor=owner.actor)
+        page = browser_of(owner).get(f"/jobs/{job.id}").text
+        assert "Run again with" in page
+        post(browser_of(owner), f"/jobs/{job.id}/retry", delay="60", attempts="2")
+        session.expire_all()
+        assert (job.state, job.max_attempts) == (JobState.QUEUED, 2)
+        assert timedelta(minutes=59) < job.run_after - utc_now() < timedelta(minutes=61)
+
+    def test_leads_to_the_form_it_was_asked_for_in(self, session, browser_of, staff, now):
+        job = work.ask(session, "memory.embed_all", actor=staff.actor, is_anew=True, now=now)
+        job.state, job.finished_at = JobState.CANCELLED, now
+        session.flush()
+        assert "/bulk-jobs/embeddings?anew=1" in browser_of(staff).get(f"/jobs/{job.id}").text
+
+
+class TestQueues:
+    def test_shows_figures_charts_and_their_tables_within_its_statements(
+        self, session, browser_of, staff, statements, now
+    ):
+        job, token = make_running_job(session, now=now)
+        claiming.succeed(session, job_id=job.id, token=token, result=None, now=now)
+        make_failed_job(session, "media.make_variants", now=now)
+        work.ask(session, "memory.embed_all", queue="background", now=now - timedelta(minutes=3))
+        browser = browser_of(staff)
+        statements.clear()
+        page = browser.get("/queues/").text
+        # person, roles, preferences; open and ended by queue; pauses and who; processes; providers; hours; groups.
+        assert len(statements) <= 14, "\n".join(statements)
+        assert page.count("data-chart") == 2
+        assert page.count("As a table") == 2
+        assert "50%" in page
+        assert "Make picture sizes" in page
+
+    def test_pauses_a_queue_with_its_reason_and_lets_it_go_on(self, session, browser_of, post, staff):
+        browser = browser_of(staff)
+        assert post(browser, "/queues/bulk/pause", reason="The server moves.").status_code == 303
+        page = browser.get("/queues/").text
+        assert "The server moves." in page
+        assert staff.name in page
+        assert session.scalar(sa.select(QueuePause.paused_by_id)) == staff.id
+        assert post(browser, "/queues/bulk/resume").status_code == 303
+        assert session.scalar(sa.select(sa.func.count()).select_from(QueuePause)) == 0
+        assert {"queue.pause", "queue.resume"} <= set(actions(session))
+
+    def test_knows_only_the_queues_that_there_are(self, browser_of, post, staff):
+        assert post(browser_of(staff), "/queues/nowhere/pause").status_code == 404
+
+    def test_is_not_for_creators(self, browser_of, post, owner):
+        assert browser_of(owner).get("/queues/").status_code == 403
+        assert post(browser_of(owner), "/queues/bulk/pause").status_code == 403
+
+    def test_asks_for_failed_jobs_to_be_done_again(self, session, browser_of, post, staff, now):
+        make_failed_job(session, "media.make_variants", now=now)
+        data = {"name": "media.make_variants", "error_type": "ValueError"}
+        assert post(browser_of(staff), "/queues/requeue", **data).status_code == 303
+        job = session.scalars(sa.select(JobRun).where(JobRun.name == "operations.requeue_failed")).one()
+        assert job.arguments == {"job_name": "media.make_variants", "error_type": "ValueError"}
+        assert "job.requeue_group" in actions(session)
+
+
+class TestSchedules:
+    def test_show_last_and_next_run_and_the_outcome(self, session, browser_of, staff, statements, now):
+        make_failed_job(session, "money.check_money", now=now)
+        browser = browser_of(staff)
+        statements.clear()
+        page = browser.get("/schedules/").text
+        assert len(statements) <= 6, "\n".join(statements)
+        row = page.split('id="run-money.check_money"')[1].split("</tr>")[0]
+        assert "failed" in row
+        assert "just now" in row
+        assert "The last run of 1 schedule failed." in page
+
+    def test_are_run_now_once_however_often_it_is_pressed(self, session, browser_of, post, staff):
+        for _ in range(2):
+            assert post(browser_of(staff), "/schedules/operations.prune_jobs/run").status_code == 303
+        job = session.scalars(sa.select(JobRun).where(JobRun.name == "operations.prune_jobs")).one()
+        assert (job.asked_by_id, job.queue) == (staff.id, "background")
+        assert "schedule.run" in actions(session)
+
+    def test_run_nothing_else(self, browser_of, post, staff):
+        assert post(browser_of(staff), "/schedules/money.pay_out/run").status_code == 422
+
+
+class TestBulkJobs:
+    def test_say_what_they_would_do_before_anything_starts(self, session, browser_of, staff):
+        for number in range(3):
+            make_character(session, owner=make_user(session, RoleName.CREATOR).actor, name=f"Ada {number}")
+        total = session.scalar(sa.text("SELECT count(*) FROM characters"))
+        page = browser_of(staff).get("/bulk-jobs/embeddings").text
+        assert f"{total} characters" in page
+        assert "done on this machine" in page
+        assert (
+            session.scalar(sa.select(sa.func.count()).select_from(JobRun).where(JobRun.name == "memory.embed_all")) == 0
+        )
+
+    def test_start_once_and_lead_to_their_job(self, session, browser_of, post, staff, owner):
+        make_character(session, owner=owner.actor, name="Ada")
+        browser = browser_of(staff)
+        answer = post(browser, "/bulk-jobs/embeddings/start", anew="1")
+        job = session.scalars(sa.select(JobRun).where(JobRun.name == "memory.embed_all")).one()
+        assert answer.location.endswith(f"/jobs/{job.id}")
+        assert (job.queue, job.arguments) == ("background", {"is_anew": True})
+        assert post(browser, "/bulk-jobs/embeddings/start").status_code == 409
+        assert "already under way" in browser.get("/bulk-jobs/embeddings").text
+
+    def test_are_not_for_creators(self, browser_of, owner):
+        assert browser_of(owner).get("/bulk-jobs/embeddings").status_code == 403
+
+    def test_of_a_kind_that_there_is_not_are_not_found(self, browser_of, staff):
+        assert browser_of(staff).get("/bulk-jobs/everything").status_code == 404
+
+
+class TestBudgets:
+    def test_are_listed_by_what_was_spent_within_their_statements(self, session, browser_of, staff, statements, now):
+        people = [make_user(session, RoleName.CREATOR) for _ in range(3)]
+        for number, person in enumerate(people, start=1):
+            budgets.record(session, user_id=person.id, kind="images", cost_micro=number * MICRO, now=now)
+        browser = browser_of(staff)
+        statements.clear()
+        page = browser.get("/budgets/").text
+        assert len(statements) <= 8, "\n".join(statements)
+        places = [page.index(person.name) for person in people]
+        assert places == sorted(places, reverse=True)
+
+    def test_are_changed_and_written_down(self, session, browser_of, post, staff, owner, now):
+        budgets.record(session, user_id=owner.id, kind="images", cost_micro=MICRO, now=now)
+        assert post(browser_of(staff), f"/budgets/{owner.id}/limit", limit="12,5").status_code == 303
+        session.expire_all()
+        assert session.get_one(PersonBudget, owner.id).limit_micro == 12_500_000
+        assert "12.5" in browser_of(staff).get(f"/budgets/{owner.id}").text
+        assert post(browser_of(staff), f"/budgets/{owner.id}/limit", limit="").status_code == 303
+        session.expire_all()
+        assert session.get_one(PersonBudget, owner.id).limit_micro is None
+        assert actions(session).count("budget.set") == 2
+
+    def test_are_given_by_address(self, session, browser_of, post, staff, owner):
+        data = {"email": owner.email.upper(), "limit": "3"}
+        assert post(browser_of(staff), "/budgets/give", **data).status_code == 303
+        assert session.get_one(PersonBudget, owner.id).limit_micro == 3 * MICRO
+
+    @pytest.mark.parametrize(
+        "data", [{"email": "nobody@example.com", "limit": "3"}, {"limit": "much"}, {"limit": "-1"}]
+    )
+    def test_refuse_what_is_none(self, session, browser_of, post, staff, owner, data):
+        data = {"email": owner.email} | data
+        assert post(browser_of(staff), "/budgets/give", **data).status_code == 422
+        assert session.get(PersonBudget, owner.id) is None
+
+    def test_are_not_for_creators(self, browser_of, owner):
+        assert browser_of(owner).get("/budgets/").status_code == 403

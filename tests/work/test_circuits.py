@@ -1,0 +1,134 @@
+"""Circuit breakers whose knowledge all processes share."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from studio.kit import db
+from studio.kit.clock import utc_now
+from studio.providers import breaker
+from studio.providers.breaker import MOST_FAILURES, REST, Breaker
+from studio.providers.errors import ProviderBusyError, ProviderRefusedError, ProviderRestsError
+from studio.work import circuits
+from studio.work.circuits import SharedCircuits
+
+
+class Clock:
+    """A time that tests move on."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def seconds(self) -> float:
+        return 1000.0 + self.passed
+
+    def now(self):
+        return utc_now() + timedelta(seconds=self.passed)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def shared(committed_database, clock):
+    """The store that all processes share, on a database of this test's own."""
+    store = SharedCircuits(lambda: db.session_scope(committed_database.engine), now=clock.now)
+    breaker.share(store)
+    yield store
+    breaker.share(None)
+
+
+@pytest.fixture
+def processes(shared, clock):
+    """Breakers of one provider, as several processes have them."""
+    return [Breaker("speech:test", label="The speech server", clock=clock.seconds) for _ in range(3)]
+
+
+def fail(one, times=MOST_FAILURES):
+    for _ in range(times):
+        with pytest.raises(ProviderBusyError), one.guarding():
+            raise ProviderBusyError("It is down.")
+
+
+class TestBreaker:
+    def test_of_one_process_opens_for_all(self, processes):
+        fail(processes[0])
+        for one in processes:
+            with pytest.raises(ProviderRestsError, match="The speech server failed several times"):
+                one.enter()
+
+    def test_counts_the_failures_of_all_processes(self, processes, clock):
+        for one in (processes[0], processes[1]) * (MOST_FAILURES // 2):
+            fail(one, times=1)
+        clock.passed += 1.5
+        with pytest.raises(ProviderRestsError) as caught:
+            processes[2].enter()
+        assert 0 < caught.value.retry_after <= REST
+
+    def test_lets_one_of_all_processes_try_after_the_rest(self, processes, clock):
+        fail(processes[0])
+        clock.passed += REST + 2
+        processes[1].enter()
+        for one in (processes[0], processes[2]):
+            with pytest.raises(ProviderRestsError):
+                one.enter()
+
+    def test_closes_for_all_when_that_one_succeeds(self, processes, clock):
+        fail(processes[0])
+        clock.passed += REST + 2
+        with processes[1].guarding():
+            pass
+        clock.passed += 2
+        for one in processes:
+            one.enter()
+
+    def test_is_not_opened_by_refusals(self, processes):
+        for _ in range(2 * MOST_FAILURES):
+            with pytest.raises(ProviderRefusedError), processes[0].guarding():
+                raise ProviderRefusedError("No such voice.")
+        processes[0].enter()
+
+    def test_of_one_provider_says_nothing_of_another(self, processes, clock):
+        fail(processes[0])
+        Breaker("images:test", clock=clock.seconds).enter()
+
+    def test_learns_by_itself_while_the_database_is_away(self, clock):
+        import sqlalchemy as sa
+
+        engine = sa.create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none", connect_args={"connect_timeout": 2})
+        breaker.share(SharedCircuits(lambda: db.session_scope(engine)))
+        try:
+            one = Breaker("speech:test", clock=clock.seconds)
+            fail(one)
+            with pytest.raises(ProviderRestsError):
+                one.enter()
+            clock.passed += REST + 1
+            one.enter()
+        finally:
+            breaker.share(None)
+            engine.dispose()
+
+
+class TestTryOnce:
+    def test_is_won_by_one_of_those_that_race(self, committed_database, now):
+        with db.session_scope(committed_database.engine) as session:
+            for _ in range(MOST_FAILURES):
+                circuits.count_failure(session, provider="x", most=MOST_FAILURES, rest=REST, error="", now=now)
+        won, barrier = [], threading.Barrier(6)
+
+        def one():
+            with Session(committed_database.engine) as session, db.transaction(session):
+                barrier.wait()
+                if circuits.try_once(session, provider="x", rest=REST, now=now + timedelta(seconds=REST + 1)):
+                    won.append(1)
+
+        threads = [threading.Thread(target=one) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert won == [1]
