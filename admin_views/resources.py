@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from admin_views.streams import Streams
 from studio.providers.embeddings import EmbeddingProvider
+from studio.providers.images import ImageProvider
 from studio.providers.language import LanguageProvider
 from studio.providers.moderation import ModerationProvider
 from studio.providers.payments import PaymentProvider
@@ -66,6 +67,13 @@ class Resources:
         from studio.providers import moderation
 
         return moderation.judge_from_settings(self.settings)
+
+    @cached_property
+    def images(self) -> ImageProvider:
+        """What makes pictures from prompts."""
+        from studio.providers import images
+
+        return images.from_settings(self.settings)
 
     @cached_property
     def payments(self) -> PaymentProvider:

@@ -1,10 +1,21 @@
-"""Jobs of the media: the sizes of a picture that screens use."""
+"""Jobs of the media: sizes of pictures, pictures from prompts, and clearing away what nothing uses."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
-from studio.media import files, variants
+from studio.kit.errors import InvalidError, StudioError
+from studio.kit.money import EXPONENTS
+from studio.media import files, generations, library, uploads, variants
+from studio.media.errors import GenerationFailedError
+from studio.providers.errors import ProviderError
+from studio.providers.images import Made, PictureRequest, cost_estimate, refusals
+from studio.providers.language.prices import minor_of
+from studio.providers.storage import PARTS
+
+_YOUNG = timedelta(days=1)
+"""Objects that were stored since then may belong to a transaction that is under way."""
 
 
 @job("media.make_variants", max_attempts=3)
@@ -17,8 +28,97 @@ def make_variants(run: JobContext, *, file_id: UUID) -> dict[str, Any] | None:
     return None
 
 
+@job("media.generate_pictures", max_attempts=3, timeout=3600)
+def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int] | None:
+    """Have the provider make the pictures, and keep them; stopping the job stops the provider too."""
+    with run.transaction() as session:
+        request = generations.begin(session, generation_id=generation_id, now=run.now())
+    if request is None:
+        return {"pictures": 0}
+    try:
+        made = _made(run, request)
+    except (ProviderError, InvalidError) as error:
+        with run.transaction() as session:
+            generations.fail(session, generation_id=generation_id, error=error, now=run.now())
+        # Trying again by itself could pay twice; whoever asked decides.
+        raise _final(error) from None
+    cost = made.cost_micro
+    if cost is None:
+        cost = cost_estimate(run.settings, provider=run.resources.images, count=len(made.pictures))
+    if cost:
+        run.spend(minor_of(cost, exponent=EXPONENTS.get(run.settings.images_currency, 2)))
+    run.progress("Keeping the pictures", 99)
+    with run.transaction(last=True) as session:
+        kept = generations.finish(
+            session,
+            generation_id=generation_id,
+            made=made,
+            cost_micro=cost,
+            storage=run.resources.storage,
+            now=run.now(),
+        )
+        run.result = {"pictures": len(kept)}
+    return None
+
+
 @job("media.drop_bytes", queue="bulk", max_attempts=5)
 def drop_bytes(run: JobContext, *, sha256: str) -> dict[str, int]:
     """Delete the bytes with this hash, if no file of anybody's holds them any more."""
     with run.transaction() as session:
         return {"objects": files.drop_unused(session, storage=run.resources.storage, hashes=[sha256])}
+
+
+@job("media.clear_upload", queue="bulk", max_attempts=5)
+def clear_upload(run: JobContext, *, upload_id: UUID) -> dict[str, int]:
+    """Delete the parts in which a file came, now that it is whole."""
+    with run.transaction() as session:
+        hashes = uploads.clear(session, upload_id=upload_id)
+    with run.transaction() as session:
+        return {"objects": files.drop_unused(session, storage=run.resources.storage, hashes=hashes)}
+
+
+@job("media.sweep", queue="bulk", max_attempts=3, timeout=3 * 3600)
+def sweep(run: JobContext) -> dict[str, int]:
+    """Clear away uploads that stopped, files that nothing uses, and objects that no row speaks of."""
+    counts = {"uploads": 0, "files": 0, "objects": 0}
+    with run.transaction() as session:
+        generations.settle(session, now=run.now())
+    for name, step in (("uploads", uploads.sweep), ("files", library.collect)):
+        while True:
+            run.progress("Looking for files that nothing uses", 10)
+            with run.transaction() as session:
+                count, hashes = step(session, now=run.now())
+            with run.transaction() as session:
+                counts["objects"] += files.drop_unused(session, storage=run.resources.storage, hashes=hashes)
+            counts[name] += count
+            if not count:
+                break
+    for part in range(PARTS):
+        run.progress("Looking through the storage", 20 + 80 * part / PARTS)
+        with run.transaction() as session:
+            counts["objects"] += files.drop_orphans(
+                session, storage=run.resources.storage, part=part, before=run.now() - _YOUNG
+            )
+    return counts
+
+
+def _made(run: JobContext, request: PictureRequest) -> Made:
+    shown = 0.0
+
+    def watch(step: str, percent: float | None) -> None:
+        nonlocal shown
+        shown = max(shown, percent or 0.0)
+        run.progress(step, shown)
+
+    made = run.resources.images.make(request, watch=watch)
+    for picture in made.pictures:
+        run.progress("Looking at the pictures", 99)
+        try:
+            files.checked_picture(picture.data)
+        except InvalidError:
+            raise refusals.no_picture() from None
+    return made
+
+
+def _final(error: StudioError) -> GenerationFailedError:
+    return GenerationFailedError(error.msgid, **error.params)

@@ -11,11 +11,12 @@ from sqlalchemy.orm import configure_mappers
 from jobs import queue
 from studio import tables
 from studio.kit import db
-from studio.providers import embeddings, language, moderation, payments, storage
+from studio.providers import embeddings, images, language, moderation, payments, storage
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     from studio.providers.embeddings import EmbeddingProvider
+    from studio.providers.images import ImageProvider
     from studio.providers.language import LanguageProvider
     from studio.providers.moderation import ModerationProvider
     from studio.providers.payments import PaymentProvider
@@ -74,6 +75,11 @@ class Resources:
     def judge(self) -> "LanguageProvider | None":
         """The language model that judges listings, if one is to."""
         return moderation.judge_from_settings(self.settings)
+
+    @cached_property
+    def images(self) -> "ImageProvider":
+        """What makes pictures from prompts."""
+        return images.from_settings(self.settings)
 
     @cached_property
     def payments(self) -> "PaymentProvider":

@@ -48,6 +48,7 @@ ASSETS = {
     "tom-select/tom-select.min.css": "tom-select/dist/css/tom-select.bootstrap5.min.css",
     "tom-select/tom-select.min.js": "tom-select/dist/js/tom-select.complete.min.js",
     "chart/chart.min.js": "chart.js/dist/chart.umd.min.js",
+    "tus/tus.min.js": "tus-js-client/dist/tus.min.js",
 }
 """The few files of the screen libraries that pages load: name under `static/vendor/` and place in the package."""
 
@@ -331,6 +332,8 @@ def write_locks() -> None:
         "run": [project],
         "dev": [project, "--group", "dev", *same],
         "bench": [project, "--group", "bench", *same],
+        # An S3-compatible server for one test. RQ and it want different versions of one library: it gets a place of its own.
+        "s3": ["requirements/s3.in"],
     }.items():
         print(f"Pinning requirements/{name}.lock", flush=True)
         sentence = f"requirements/{name}.lock could not be made; what stands above says why."

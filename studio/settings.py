@@ -144,6 +144,47 @@ class Settings(BaseSettings):
     review_time_zone: str = Field(
         default="UTC", description="Time zone in which these days begin and end (`Europe/Berlin`, `Asia/Shanghai`)."
     )
+    storage_provider: Literal["local", "s3"] = Field(
+        default="local", description="`local` is a folder under the data folder; `s3` is any S3-compatible server."
+    )
+    storage_bucket: str = Field(default="", description="Bucket that holds the files.")
+    storage_url: str | None = Field(default=None, description="Address of the S3-compatible server, if not Amazon's.")
+    storage_region: str = Field(default="us-east-1", min_length=1, description="Region of the bucket.")
+    storage_key_id: SecretStr | None = Field(default=None, description="Id of the key for the bucket.")
+    storage_key: SecretStr | None = Field(default=None, description="Secret of the key for the bucket.")
+    storage_prefix: str = Field(default="", description="Folder within the bucket, where others use it too.")
+    storage_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for one request to the bucket.")
+    media_quota: int = Field(
+        default=10_000, ge=0, description="Megabytes of files that a person may keep; 0: no limit."
+    )
+
+    images_provider: Literal["local", "openai", "webui", "comfyui"] = Field(
+        default="local",
+        description="`local` draws placeholders; `openai` is any OpenAI-compatible server, `webui` Stable Diffusion "
+        "WebUI, `comfyui` ComfyUI.",
+    )
+    images_url: str | None = Field(default=None, description="Base address of the picture server.")
+    images_key: SecretStr | None = Field(
+        default=None, description="Key of the picture server; for WebUI `user:password` where it asks for them."
+    )
+    images_model: str = Field(default="", description="Model or checkpoint; empty is the provider's usual one.")
+    images_workflow: Path | None = Field(
+        default=None, description="ComfyUI workflow in API format, with `%prompt%` and the like where values go."
+    )
+    images_timeout: float = Field(
+        default=120.0, gt=0, description="Seconds of silence after which pictures are given up."
+    )
+    images_time_limit: float = Field(default=900.0, gt=0, description="Seconds that one request for pictures may take.")
+    images_attempts: int = Field(default=3, ge=1, le=10, description="Attempts at a request that was turned away.")
+    images_result_hosts: str = Field(
+        default="oaidalleapiprodscus.blob.core.windows.net",
+        description="Hosts, by commas, from which results may be fetched besides the picture server's own.",
+    )
+    images_prices: Mapping[str, Decimal] = Field(
+        default={}, description='Price of one picture by model, as JSON: {"gpt-image-1": 0.042}.'
+    )
+    images_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
+
     payments_provider: Literal["local", "stripe"] = Field(
         default="local",
         description="`local` is a test provider that moves no money; `stripe` needs the extra `stripe`.",
@@ -192,6 +233,11 @@ class Settings(BaseSettings):
     def further_language_models(self) -> tuple[str, ...]:
         """The models that may be chosen instead of the usual one."""
         return tuple(name.strip() for name in self.language_models.split(",") if name.strip())
+
+    @cached_property
+    def image_result_hosts(self) -> frozenset[str]:
+        """The hosts from which results may be fetched, in lower case."""
+        return frozenset(name.strip().lower() for name in self.images_result_hosts.split(",") if name.strip())
 
     @cached_property
     def media_folder(self) -> Path:

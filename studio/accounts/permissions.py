@@ -28,6 +28,8 @@ class Permission(StrEnum):
 
     MEDIA_READ_OWN = "media:read_own"
     MEDIA_READ_ANY = "media:read_any"
+    MEDIA_WRITE_OWN = "media:write_own"
+    MEDIA_GENERATE = "media:generate"
 
     CATEGORY_READ = "category:read"
     CATEGORY_WRITE = "category:write"
@@ -100,6 +102,8 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHAT_ASSIST,
         _P.CARD_IMPORT,
         _P.CARD_EXPORT,
+        _P.MEDIA_WRITE_OWN,
+        _P.MEDIA_GENERATE,
         _P.CATEGORY_READ,
         _P.LISTING_READ_OWN,
         _P.LISTING_SUBMIT,
@@ -130,6 +134,8 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.STORY_READ,
         _P.STORY_WRITE,
         _P.MEDIA_READ_ANY,
+        _P.MEDIA_WRITE_OWN,
+        _P.MEDIA_GENERATE,
         _P.CATEGORY_READ,
         _P.CATEGORY_WRITE,
         _P.LISTING_READ_ANY,

@@ -21,18 +21,14 @@ from studio.authoring.errors import (
     UnusableCardError,
 )
 from studio.authoring.models import (
-    CardBatchItem,
-    CardBatchPart,
     CardDocument,
     Character,
     CharacterOrigin,
     CharacterStatus,
-    CharacterVersion,
     DocumentState,
     Greeting,
     Lorebook,
     LorebookEntry,
-    Story,
 )
 from studio.cards.documents import Json, parse_document
 from studio.cards.normalise import normalise
@@ -266,19 +262,5 @@ def name_of(card: Json, filename: str) -> str:
 
 
 def unused(session: Session, file_ids: set[UUID]) -> list[UUID]:
-    """Those of the files that no import, bulk import, character, version or story shows any more."""
-    shown = sa.or_(
-        *(
-            sa.exists().where(column == MediaFile.id)
-            for column in (
-                CardBatchItem.file_id,
-                CardBatchPart.file_id,
-                CardDocument.source_file_id,
-                CardDocument.portrait_id,
-                Character.portrait_id,
-                CharacterVersion.portrait_id,
-                Story.cover_id,
-            )
-        )
-    )
-    return list(session.scalars(sa.select(MediaFile.id).where(MediaFile.id.in_(file_ids), ~shown)))
+    """Those of the files that nothing shows any more and nobody keeps in their library."""
+    return files.loose(session, file_ids=file_ids)

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import threading
+from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
@@ -9,12 +11,16 @@ from studio.cards.pictures import PictureHeader, check_pixels, inspect_picture
 from studio.kit.errors import InvalidError
 from studio.media.errors import UnusableFileError
 from studio.media.models import VariantKind
-from studio.media.rules import FACES_AT, VARIANTS, VariantSize, fitted, whole
+from studio.media.rules import FACES_AT, VARIANTS, Box, VariantSize, filled, fitted, part_of, whole
 
 # Nothing that screens show is larger; a JPEG is decoded at an eighth, a quarter or half of its size towards this.
 _LARGEST_SHOWN = (1600, 2400)
 _HASH_SIZE = 8
+# WebP's effort from 0 to 6: two give nearly the size of four in half the time.
+_EFFORT = 2
 _SIGN_BIT = 1 << 63
+# However many threads have pictures to decode, memory is spent on two of them.
+_AT_ONCE = threading.BoundedSemaphore(2)
 _WIDE_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 
 
@@ -26,7 +32,7 @@ def opened(data: bytes) -> tuple[PictureHeader, Image.Image]:
     """
     header = inspect_picture(data)
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
+        with _AT_ONCE, Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
             # Pillow reads the size for itself; where the two disagree, its own word decides on memory.
             check_pixels(*picture.size)
             picture.draft("RGB", _LARGEST_SHOWN)
@@ -55,23 +61,42 @@ def difference_hash(picture: Image.Image) -> int:
     return value - (_SIGN_BIT << 1) if value & _SIGN_BIT else value
 
 
-def variant(picture: Image.Image, kind: VariantKind) -> tuple[bytes, int, int]:
-    """The picture as WebP in one of the sizes that screens use, with its width and height; nothing but pixels in it."""
+def variant(
+    picture: Image.Image,
+    kind: VariantKind,
+    *,
+    crop: Sequence[float] | None = None,
+    focus: tuple[float, float] | None = None,
+) -> tuple[bytes, int, int]:
+    """The picture as WebP in one of the sizes that screens use, with its width and height; nothing but pixels in it.
+
+    `crop` (left, top, right, bottom) and `focus` are shares of the sides; without a focus faces are looked for above.
+    """
     box = VARIANTS[kind]
-    small = _cover(picture, box) if kind is VariantKind.COVER else _cropped(picture, box)
+    part = part_of(picture.width, picture.height, crop)
+    across, down = round(part[2] - part[0]), round(part[3] - part[1])
+    if kind is VariantKind.COVER:
+        size = whole(across, down, box)
+    else:
+        size = fitted(across, down, box)
+        part = filled(part, size, _looked_at(picture, part, focus, size))
+    # A first rough step, then the fine one: as sharp to the eye, at a fraction of the time.
+    small = picture.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=2.0)
     small.info.clear()
     out = io.BytesIO()
-    small.save(out, "WEBP", quality=box.quality, method=4)
+    small.save(out, "WEBP", quality=box.quality, method=_EFFORT)
     return out.getvalue(), small.width, small.height
 
 
-def _cropped(picture: Image.Image, box: VariantSize) -> Image.Image:
-    size = fitted(picture.width, picture.height, box)
-    return ImageOps.fit(picture, size, Image.Resampling.LANCZOS, centering=(0.5, FACES_AT))
-
-
-def _cover(picture: Image.Image, box: VariantSize) -> Image.Image:
-    return picture.resize(whole(picture.width, picture.height, box), Image.Resampling.LANCZOS, reducing_gap=2.0)
+def _looked_at(
+    picture: Image.Image, part: Box, focus: tuple[float, float] | None, size: tuple[int, int]
+) -> tuple[float, float]:
+    if focus is not None:
+        return focus[0] * picture.width, focus[1] * picture.height
+    left, top, right, bottom = part
+    scale = min((right - left) / size[0], (bottom - top) / size[1])
+    free = (bottom - top) - size[1] * scale
+    return (left + right) / 2, top + free * FACES_AT + size[1] * scale / 2
 
 
 def _plain(picture: Image.Image) -> Image.Image:

@@ -1,13 +1,15 @@
 """Who may see which files, and reads of them."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
-from studio.media.models import MediaFile, MediaPurpose
+from studio.media.models import GeneratedPicture, ImageGeneration, MediaFile, MediaPurpose, MediaUpload
+from studio.media.rules import LIBRARY, LOOK_ALIKE_BITS
 
 
 def file_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -39,3 +41,102 @@ def find_same(session: Session, *, owner_id: UUID | None, sha256: str, purpose: 
         .order_by(MediaFile.id)
         .limit(1)
     )
+
+
+def library_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Everybody's library is their own: pictures, recordings and documents, without cards and smaller copies."""
+    if actor.may(Permission.MEDIA_READ_OWN) and actor.user_id is not None:
+        return sa.and_(MediaFile.owner_id == actor.user_id, MediaFile.purpose.in_(LIBRARY))
+    return sa.false()
+
+
+def generation_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Who asked for pictures sees what came of it."""
+    if actor.may(Permission.MEDIA_GENERATE) and actor.user_id is not None:
+        return ImageGeneration.user_id == actor.user_id
+    return sa.false()
+
+
+def upload_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """Who sends a file sees how far it is."""
+    if actor.may(Permission.MEDIA_WRITE_OWN) and actor.user_id is not None:
+        return MediaUpload.owner_id == actor.user_id
+    return sa.false()
+
+
+def get_upload(session: Session, *, actor: Actor, upload_id: UUID) -> MediaUpload:
+    """The upload, if it is the actor's; raises NotFoundError."""
+    upload = session.scalar(sa.select(MediaUpload).where(upload_visible_to(actor), MediaUpload.id == upload_id))
+    if upload is None:
+        raise NotFoundError
+    return upload
+
+
+def get_generation(session: Session, *, actor: Actor, generation_id: UUID) -> ImageGeneration:
+    """The request for pictures, if it is the actor's; raises NotFoundError."""
+    found = session.scalar(
+        sa.select(ImageGeneration).where(generation_visible_to(actor), ImageGeneration.id == generation_id)
+    )
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def pictures_of(session: Session, *, generation_ids: Sequence[UUID]) -> dict[UUID, list[GeneratedPicture]]:
+    """What came of each of these requests, in order."""
+    found: dict[UUID, list[GeneratedPicture]] = {one: [] for one in generation_ids}
+    query = (
+        sa.select(GeneratedPicture)
+        .where(GeneratedPicture.generation_id.in_(generation_ids))
+        .order_by(GeneratedPicture.generation_id, GeneratedPicture.position)
+    )
+    for picture in session.scalars(query):
+        found[picture.generation_id].append(picture)
+    return found
+
+
+def bytes_of(session: Session, *, owner_id: UUID) -> int:
+    """What the person keeps and what is on its way, in bytes; the smaller copies of pictures are the studio's."""
+    kept = sa.select(sa.func.coalesce(sa.func.sum(MediaFile.size_bytes), 0)).where(
+        MediaFile.owner_id == owner_id, MediaFile.purpose != MediaPurpose.VARIANT
+    )
+    coming = sa.select(sa.func.coalesce(sa.func.sum(MediaUpload.size_bytes), 0)).where(
+        MediaUpload.owner_id == owner_id, MediaUpload.file_id.is_(None), MediaUpload.refusal.is_(None)
+    )
+    return int(session.scalar(sa.select(kept.scalar_subquery() + coming.scalar_subquery())) or 0)
+
+
+def look_alikes(session: Session, *, file: MediaFile, limit: int = 12) -> Sequence[MediaFile]:
+    """Other pictures of the same person that look like this one, the most alike first."""
+    # One plain colour hashes to 0, and would be like every other one.
+    if not file.perceptual_hash or file.owner_id is None:
+        return []
+    distance = _distance(MediaFile.perceptual_hash, file.perceptual_hash)
+    return session.scalars(
+        sa.select(MediaFile)
+        .where(
+            MediaFile.owner_id == file.owner_id,
+            MediaFile.purpose == MediaPurpose.PORTRAIT,
+            MediaFile.perceptual_hash.is_not(None),
+            MediaFile.id != file.id,
+            distance <= LOOK_ALIKE_BITS,
+        )
+        .order_by(distance, MediaFile.id)
+        .limit(limit)
+    ).all()
+
+
+def has_twin() -> sa.ColumnElement[bool]:
+    """Whether another picture of the same person has the same difference hash: the same picture, saved anew."""
+    other = aliased(MediaFile)
+    return sa.exists().where(
+        other.owner_id == MediaFile.owner_id,
+        other.purpose == MediaPurpose.PORTRAIT,
+        other.perceptual_hash == MediaFile.perceptual_hash,
+        other.perceptual_hash != 0,
+        other.id != MediaFile.id,
+    )
+
+
+def _distance(one: sa.SQLColumnExpression[int | None], other: int) -> sa.ColumnElement[int]:
+    return sa.func.bit_count(sa.func.int8send(one.op("#")(sa.literal(other, sa.BigInteger))))

@@ -1,13 +1,29 @@
-"""The sizes of a picture that screens use, made once each."""
+"""The sizes of a picture that screens use, made once each, anew where its crop or its focal point was moved."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from studio import work
+from studio.accounts.permissions import SYSTEM, Actor
 from studio.media import files, pixels
 from studio.media.models import MediaFile, MediaPurpose, VariantKind
 from studio.providers.storage import Storage, key_of
+from studio.work.models import JobRun
+
+
+def ask(session: Session, *, file_id: UUID, actor: Actor = SYSTEM) -> JobRun:
+    """The picture will have every variant, soon after this transaction is committed."""
+    return work.ask(
+        session,
+        "media.make_variants",
+        actor=actor,
+        about=("media_file", file_id),
+        dedupe_key=f"media.make_variants:{file_id}",
+        file_id=file_id,
+    )
 
 
 def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile]:
@@ -29,9 +45,10 @@ def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile
     if not missing:
         return []
     _, picture = pixels.opened(storage.get(key_of(source.sha256)))
+    focus = (source.focus_x, source.focus_y) if source.focus_x is not None and source.focus_y is not None else None
     made = []
     for kind in missing:
-        data, width, height = pixels.variant(picture, kind)
+        data, width, height = pixels.variant(picture, kind, crop=source.crop, focus=focus)
         made.append(
             files.put(
                 session,
@@ -47,3 +64,9 @@ def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile
             )
         )
     return made
+
+
+def forget(session: Session, *, file_id: UUID) -> Sequence[str]:
+    """The picture's variants are gone, to be made anew; returns their hashes for `files.drop_unused`."""
+    gone = sa.delete(MediaFile).where(MediaFile.source_id == file_id).returning(MediaFile.sha256)
+    return session.scalars(gone).all()

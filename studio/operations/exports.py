@@ -19,6 +19,7 @@ from studio import work
 from studio.accounts.models import User, UserStatus
 from studio.accounts.permissions import Actor
 from studio.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from studio.media import files
 from studio.operations.models import ListExport
 from studio.operations.queries import list_export_visible_to
 from studio.providers.storage import Storage, key_of
@@ -215,10 +216,5 @@ def sweep(session: Session, *, now: datetime, limit: int = 100) -> tuple[int, li
 
 
 def drop_unused(session: Session, *, storage: Storage, hashes: Iterable[str]) -> int:
-    """Delete the bytes of these hashes where no export has them any more; returns how many. May be repeated."""
-    count = 0
-    for sha256 in set(hashes):
-        if session.scalar(sa.select(ListExport.id).where(ListExport.sha256 == sha256).limit(1)) is None:
-            storage.delete(key_of(sha256))
-            count += 1
-    return count
+    """Delete the bytes of these hashes where no row has them any more; returns how many. May be repeated."""
+    return files.drop_unused(session, storage=storage, hashes=hashes)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from studio.kit.orm import Base, Identified, at_most, refers_to, stored
+from studio.media.models import STORED_OBJECT
 
 
 class ErrorSource(StrEnum):
@@ -255,7 +256,7 @@ class ListExport(Identified, Base):
     arguments: Mapped[str] = mapped_column(default="", server_default="")
     locale: Mapped[str] = mapped_column(default="en", server_default="en")
     rows: Mapped[int] = mapped_column(default=0, server_default="0")
-    sha256: Mapped[str | None]
+    sha256: Mapped[str | None] = mapped_column(info=STORED_OBJECT)
     size_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

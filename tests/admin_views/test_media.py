@@ -1,17 +1,20 @@
 import uuid
+from datetime import timedelta
 
 import pytest
+import time_machine
 
 from studio.accounts.permissions import RoleName
 from studio.authoring import versions
 from studio.authoring.models import CharacterStatus
+from studio.kit.clock import utc_now
 from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, PublicationStatus
-from studio.media import files, variants
+from studio.media import files, uploads, variants
 from studio.media.models import MediaPurpose
 from studio.providers import storage as storages
 from tests.factories.accounts import make_user
 from tests.factories.authoring import card_file, import_character
-from tests.factories.media import make_portrait, picture
+from tests.factories.media import make_portrait, picture, wav
 
 
 @pytest.fixture
@@ -56,14 +59,71 @@ class TestFile:
         card = files.keep(
             session, actor=owner.actor, storage=storage, data=card_file(), purpose=MediaPurpose.CARD, name="独孤.png"
         )
-        answer = browser_of(owner).get(f"/media/{card.id}")
+        answer = browser_of(owner).get(f"/media/{card.id}", follow_redirects=True)
         assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.data == storage.get(storages.key_of(card.sha256))
 
     def test_says_so_where_the_bytes_are_lost(self, browser_of, storage, owner, file):
         storage.delete(storages.key_of(file.sha256))
         answer = browser_of(owner).get(f"/media/{file.id}")
         assert answer.status_code == 503
         assert "missing from the storage" in answer.text
+
+
+class TestRange:
+    @pytest.mark.parametrize(
+        ("asked", "status", "start", "end"),
+        [
+            ("bytes=0-9", 206, 0, 10),
+            ("bytes=10-", 206, 10, None),
+            ("bytes=-7", 206, -7, None),
+            ("bytes=0-1,5-6", 200, 0, None),
+            ("lines=0-1", 200, 0, None),
+        ],
+    )
+    def test_gives_the_part_that_is_asked_for(self, browser_of, storage, owner, file, asked, status, start, end):
+        whole = storage.get(storages.key_of(file.sha256))
+        answer = browser_of(owner).get(f"/media/{file.id}", headers={"Range": asked})
+        assert (answer.status_code, answer.data) == (status, whole[start:end])
+        assert answer.headers["Accept-Ranges"] == "bytes"
+        assert int(answer.headers["Content-Length"]) == len(answer.data)
+
+    def test_says_so_where_there_is_no_such_part(self, browser_of, owner, file):
+        assert browser_of(owner).get(f"/media/{file.id}", headers={"Range": "bytes=9999999-"}).status_code == 416
+
+    def test_gives_the_whole_where_the_file_is_another_one_by_now(self, browser_of, owner, file):
+        headers = {"Range": "bytes=0-9", "If-Range": '"another"'}
+        assert browser_of(owner).get(f"/media/{file.id}", headers=headers).status_code == 200
+
+
+class TestSignedLink:
+    @pytest.fixture
+    def sound(self, session, storage, owner):
+        return uploads.take(session, actor=owner.actor, storage=storage, data=wav(), name="x.wav", quota=0)[0]
+
+    def test_gives_the_file_to_whoever_has_the_link_while_it_is_good(self, browser_of, client, owner, sound):
+        answer = browser_of(owner).get(f"/media/{sound.id}")
+        assert answer.status_code == 302
+        assert answer.location.startswith("/files/")
+        part = client.get(answer.location, headers={"Range": "bytes=0-3"})
+        assert (part.status_code, part.data, part.mimetype) == (206, b"RIFF", "audio/wav")
+        assert "sandbox" in part.headers["Content-Security-Policy"]
+
+    def test_is_worth_nothing_later_or_changed_or_for_other_bytes(self, session, browser_of, client, owner, sound):
+        with time_machine.travel(utc_now() - timedelta(minutes=11), tick=False):
+            old = browser_of(owner).get(f"/media/{sound.id}").location
+        assert client.get(old).status_code == 404
+        link = browser_of(owner).get(f"/media/{sound.id}").location
+        assert client.get(link[:-2] + "xx").status_code == 404
+        assert client.get("/files/rubbish").status_code == 404
+        sound.sha256 = "0" * 64
+        session.flush()
+        assert client.get(link).status_code == 404
+
+    def test_is_given_to_nobody_who_may_not_see_the_file(self, session, browser_of, post, sound):
+        stranger = browser_of(make_user(session, RoleName.CREATOR))
+        assert stranger.get(f"/media/{sound.id}").status_code == 404
+        assert post(stranger, f"/library/{sound.id}/link").status_code == 404
 
 
 class TestVariant:

@@ -56,8 +56,8 @@ from studio.market.models import (
 )
 from studio.market.money_queries import payout_visible_to, purchase_visible_to, statement_visible_to
 from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
-from studio.media.models import MediaFile
-from studio.media.queries import file_visible_to
+from studio.media.models import ImageGeneration, MediaFile, MediaUpload
+from studio.media.queries import file_visible_to, generation_visible_to, upload_visible_to
 from studio.operations.budgets import budget_visible_to
 from studio.operations.models import BulkRun, BulkState, ErrorGroup, ListExport
 from studio.operations.queries import bulk_run_visible_to, error_visible_to, list_export_visible_to
@@ -78,6 +78,7 @@ PUBLIC = {
     "security.verify",
     "sign_in.code",
     "sign_in.new_password",
+    "signed_file",
     "static",
 }
 """The routes that ask for no permission. One more is a decision: write it here too."""
@@ -261,6 +262,12 @@ KINDS = (
             media.make_portrait(world.session, actor=owner, storage=media.make_storage(world.data)).id
         ),
     ),
+    Kind(MediaUpload, upload_visible_to, lambda world, owner, _: media.make_upload(world.session, owner=owner).id),
+    Kind(
+        ImageGeneration,
+        generation_visible_to,
+        lambda world, owner, _: media.make_generation(world.session, owner=owner).id,
+    ),
     Kind(
         JobRun,
         job_visible_to,
@@ -308,6 +315,7 @@ ARGUMENTS = {
     "publication_id": CharacterPublication,
     "purchase_id": Purchase,
     "state_id": LorebookState,
+    "upload_id": MediaUpload,
     "user_id": User,
 }
 """What an id of this name is about; a `row_id` is about its view's model."""

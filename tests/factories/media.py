@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor
 from studio.media import files
-from studio.media.models import MediaFile, MediaPurpose
+from studio.media.models import ImageGeneration, MediaFile, MediaPurpose, MediaUpload
 from studio.providers.storage import LocalStorage, Storage
 
 
@@ -51,3 +51,32 @@ def make_portrait(
         purpose=MediaPurpose.PORTRAIT,
         name=name,
     )
+
+
+def make_upload(session: Session, *, owner: Actor, size: int = 1_000, name: str = "picture.png") -> MediaUpload:
+    """A file of the owner's that is on its way."""
+    upload = MediaUpload(owner_id=owner.user_id, name=name, size_bytes=size)
+    session.add(upload)
+    session.flush()
+    return upload
+
+
+def make_generation(session: Session, *, owner: Actor, prompt: str = "a keeper of the tower") -> ImageGeneration:
+    """A request for pictures that nobody works on."""
+    generation = ImageGeneration(user_id=owner.user_id, provider="local", model="typographic", prompt=prompt)
+    session.add(generation)
+    session.flush()
+    return generation
+
+
+def wav(seconds: float = 0.1) -> bytes:
+    """Silence as a WAV file."""
+    import wave
+
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8_000)
+        file.writeframes(bytes(int(16_000 * seconds) // 2 * 2))
+    return out.getvalue()

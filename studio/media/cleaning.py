@@ -1,0 +1,196 @@
+"""Frees files of what they carry besides their content: metadata, places, and whatever hangs behind or hides inside."""
+
+import io
+import re
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageOps
+
+from studio.cards import portraits
+from studio.cards.pictures import check_pixels, inspect_picture
+
+_FOREIGN = re.compile(rb"PK\x05\x06|%PDF-1|<\?php|<script[\s>]|<html[\s>]|<!doctype html", re.IGNORECASE)
+"""What makes other programs take a picture for an archive, a document or a page."""
+
+# JFIF, ICC profiles and Adobe's colours are needed to show a JPEG; the other application segments are not.
+_JPEG_KEPT = {0xE0: b"JFIF\0", 0xE1: b"Exif\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
+_JPEG_NEXT = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+_JPEG_APPLICATION = range(0xE0, 0xF0)
+_JPEG_COMMENT, _JPEG_SCAN, _JPEG_END = 0xFE, 0xDA, 0xD9
+_GIF_FRAME, _GIF_EXTENSION, _GIF_CONTROL, _GIF_APPLICATION = 0x2C, 0x21, 0xF9, 0xFF
+_GIF_LOOP = b"NETSCAPE2.0"
+_BOX_HEAD = 8
+_LONG_BOX_HEAD = 16
+_CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"moof", b"traf"})
+# User data and item lists hold names, places and the camera; a box called `free` is passed over by every player.
+_TOLD = frozenset({b"udta", b"meta", b"uuid"})
+_MOST_BOXES = 10_000
+
+
+def picture(data: bytes) -> tuple[bytes, bool]:
+    """The picture without metadata and without anything behind its end; and whether its pixels were encoded anew.
+
+    They are where it could still be read as something else (an archive, a page, a script). Raises what
+    `inspect_picture` raises, and OSError or ValueError where a picture must be encoded anew and cannot be decoded.
+    """
+    kind = inspect_picture(data).kind
+    clean = portraits.without_metadata(data)
+    if kind == "jpeg":
+        clean = _bare_jpeg(clean)
+    elif kind == "gif":
+        clean = _bare_gif(clean)
+    if _FOREIGN.search(clean) is None:
+        return clean, False
+    return _again(clean, kind), True
+
+
+def recording(path: Path, media_type: str) -> None:
+    """The audio or video file at `path` tells no place, title or device any more; its sound and pictures are as they were.
+
+    ISO files (MP4, M4A, MOV) keep their length: the boxes that tell are renamed. Of MP3 the tags are cut off.
+    """
+    if media_type in {"video/mp4", "audio/mp4", "video/quicktime"}:
+        with path.open("r+b") as file:
+            _silence_boxes(file, 0, path.stat().st_size)
+    elif media_type == "audio/mpeg":
+        _cut_tags(path)
+
+
+def _again(data: bytes, kind: str) -> bytes:
+    """The first frame, encoded anew: what an animation loses is worth less than what it may hide."""
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as opened:
+        check_pixels(*opened.size)
+        upright = ImageOps.exif_transpose(opened)
+        has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
+        plain = upright.convert("RGBA" if has_alpha else "RGB")
+    plain.info.clear()
+    out = io.BytesIO()
+    if kind == "jpeg":
+        plain.convert("RGB").save(out, "JPEG", quality=92)
+    else:
+        plain.save(out, "PNG")
+    return out.getvalue()
+
+
+def _bare_jpeg(data: bytes) -> bytes:
+    """The JPEG up to its end, with no application segment but those that decoders need."""
+    out, position = [data[:2]], 2
+    while position + 4 <= len(data):
+        found = _JPEG_NEXT.search(data, position)
+        if found is None:
+            break
+        marker = found[1][0]
+        # Between two segments lie the pixels of a scan, or nothing.
+        out.append(data[position : found.start()])
+        if marker == _JPEG_END:
+            return b"".join([*out, b"\xff\xd9"])
+        if found.start() + 4 > len(data):
+            break
+        (length,) = struct.unpack_from(">H", data, found.start() + 2)
+        end = found.start() + 2 + max(length, 2)
+        segment = data[found.start() : end]
+        is_dropped = marker == _JPEG_COMMENT or (
+            marker in _JPEG_APPLICATION and not (marker in _JPEG_KEPT and segment[4:].startswith(_JPEG_KEPT[marker]))
+        )
+        if not is_dropped:
+            out.append(segment)
+        position = end
+    # It breaks off: whoever decodes it will say so.
+    return b"".join([*out, data[position:]])
+
+
+def _bare_gif(data: bytes) -> bytes:
+    """The GIF up to its end, with its frames and their timing, without comments and foreign extensions."""
+    flags = data[10]
+    position = 13 + _color_table(flags)
+    out = [data[:position]]
+    while position < len(data):
+        kind = data[position]
+        if kind == _GIF_FRAME and position + 10 <= len(data):
+            end = _after_blocks(data, position + 11 + _color_table(data[position + 9]))
+            out.append(data[position:end])
+        elif kind == _GIF_EXTENSION and position + 2 <= len(data):
+            end = _after_blocks(data, position + 2)
+            label = data[position + 1]
+            is_loop = label == _GIF_APPLICATION and data[position + 3 : position + 14] == _GIF_LOOP
+            if label == _GIF_CONTROL or is_loop:
+                out.append(data[position:end])
+        else:
+            break
+        position = end
+    return b"".join([*out, b";"])
+
+
+def _color_table(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _after_blocks(data: bytes, position: int) -> int:
+    while position < len(data) and data[position]:
+        position += data[position] + 1
+    return position + 1
+
+
+def _silence_boxes(file: BinaryIO, start: int, end: int, budget: list[int] | None = None) -> None:
+    left = budget if budget is not None else [_MOST_BOXES]
+    position = start
+    while position + _BOX_HEAD <= end and left[0] > 0:
+        left[0] -= 1
+        file.seek(position)
+        head = file.read(_LONG_BOX_HEAD)
+        size, name = struct.unpack_from(">I4s", head)
+        inner = _BOX_HEAD
+        if size == 1 and len(head) == _LONG_BOX_HEAD:
+            (size,) = struct.unpack_from(">Q", head, 8)
+            inner = _LONG_BOX_HEAD
+        elif size == 0:
+            size = end - position
+        if size < inner:
+            return
+        if name in _TOLD:
+            file.seek(position + 4)
+            file.write(b"free")
+            _blank(file, position + inner, min(position + size, end))
+        elif name in _CONTAINERS:
+            _silence_boxes(file, position + inner, min(position + size, end), left)
+        position += size
+
+
+def _blank(file: BinaryIO, start: int, end: int) -> None:
+    """Zeros in place of what was told: a renamed box that still holds it would tell it to whoever looks."""
+    file.seek(start)
+    left = end - start
+    while left > 0:
+        count = min(left, 65_536)
+        file.write(bytes(count))
+        left -= count
+
+
+def _cut_tags(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        head = file.read(10)
+        begin = 0
+        if head[:3] == b"ID3" and len(head) == 10:  # noqa: PLR2004 - The head of a tag.
+            length = 0
+            for part in head[6:10]:
+                # Seven bits of each byte count.
+                length = length << 7 | part & 0x7F
+            begin = min(10 + length + (10 if head[5] & 0x10 else 0), size)
+        end = size
+        if size - begin >= 128:  # noqa: PLR2004 - The old tag's fixed size.
+            file.seek(size - 128)
+            if file.read(3) == b"TAG":
+                end = size - 128
+        if begin:
+            position = 0
+            while begin + position < end:
+                file.seek(begin + position)
+                piece = file.read(min(1 << 20, end - begin - position))
+                file.seek(position)
+                file.write(piece)
+                position += len(piece)
+        if begin or end < size:
+            file.truncate(end - begin)

@@ -1,0 +1,285 @@
+"""Pictures from a prompt: asked for, made by a job, kept with what they were made from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio import work
+from studio.accounts.models import User
+from studio.accounts.permissions import Actor, Permission
+from studio.kit.errors import ForbiddenError, InvalidError, StudioError
+from studio.kit.money import EXPONENTS
+from studio.kit.text import excerpt, storable
+from studio.media import files, variants
+from studio.media.models import (
+    GeneratedPicture,
+    GenerationState,
+    ImageGeneration,
+    MediaFile,
+    MediaPurpose,
+)
+from studio.media.prompting import PROMPT_LENGTH
+from studio.providers.images import OPTIONS, ImageProvider, Made, PictureRequest
+from studio.providers.language.prices import minor_of
+from studio.providers.storage import Storage
+from studio.work.models import FINAL, JobRun, JobState
+
+RESOURCE = "image_generation"
+MOST_OPEN = 10
+MOST_SIDE = 2048
+LEAST_SIDE = 64
+MOST_STEPS = 150
+MOST_GUIDANCE = 30.0
+MOST_SEED = 2**63 - 1
+
+_ROOM = 2_500_000
+"""Bytes that are taken to be needed for one picture."""
+
+Spend: TypeAlias = Callable[[int | None], None]
+"""Told what a request is likely to cost, in millionths of the currency (None: unknown), before it is asked for; what it
+raises keeps it from being asked. This is where a person's budget is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asked for on the form."""
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int = 1024
+    height: int = 1024
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int | None = None
+    count: int = 1
+    # Whom a placeholder names, and one of twelve colours for it.
+    name: str = ""
+    hue: int = 0
+
+
+def ask(
+    session: Session,
+    *,
+    actor: Actor,
+    wanted: Wanted,
+    character_id: UUID | None,
+    provider: ImageProvider,
+    estimate_micro: int | None,
+    currency: str,
+    quota: int,
+    spend: Spend | None = None,
+    now: datetime,
+) -> ImageGeneration:
+    """Pictures are asked for, and a job will make them; that the character may be shown to the actor is the caller's to see to.
+
+    What the provider ignores is not kept. Raises ForbiddenError, InvalidError (with its fields), FullLibraryError, or
+    what `spend` raises.
+    """
+    actor.must(Permission.MEDIA_GENERATE)
+    if actor.user_id is None:
+        raise ForbiddenError
+    _refuse(wanted, provider)
+    waiting = sa.select(sa.func.count()).where(
+        ImageGeneration.user_id == actor.user_id,
+        ImageGeneration.state.in_((GenerationState.PENDING, GenerationState.RUNNING)),
+        sa.exists().where(JobRun.id == ImageGeneration.job_id, JobRun.state.not_in(FINAL)),
+    )
+    if (session.scalar(waiting) or 0) >= MOST_OPEN:
+        raise InvalidError("Ten requests for pictures are under way. Wait for one of them, or stop it.")
+    files.refuse_full(session, owner_id=actor.user_id, more=_ROOM * wanted.count, quota=quota)
+    if spend is not None:
+        spend(estimate_micro)
+    used = {name: None if name in provider.ignores else getattr(wanted, name) for name in OPTIONS}
+    generation = ImageGeneration(
+        user_id=actor.user_id,
+        character_id=character_id,
+        provider=provider.name,
+        model=provider.model,
+        prompt=storable(wanted.prompt).strip(),
+        negative_prompt=storable(used["negative_prompt"] or "").strip(),
+        width=wanted.width,
+        height=wanted.height,
+        steps=used["steps"],
+        guidance_scale=used["guidance"],
+        seed=used["seed"],
+        picture_count=wanted.count,
+        currency=currency,
+        cost_micro=None,
+        created_at=now,
+        details={
+            "is_local": provider.is_local,
+            "label": provider.label,
+            "ignored": sorted(provider.ignores),
+            "estimate_micro": estimate_micro,
+            "name": wanted.name[:200],
+            "hue": wanted.hue,
+        },
+    )
+    session.add(generation)
+    session.flush()
+    job = work.ask(
+        session,
+        "media.generate_pictures",
+        actor=actor,
+        about=(RESOURCE, generation.id),
+        max_attempts=3,
+        now=now,
+        generation_id=generation.id,
+    )
+    session.flush()
+    generation.job_id = job.id
+    session.flush()
+    return generation
+
+
+def begin(session: Session, *, generation_id: UUID, now: datetime) -> PictureRequest | None:
+    """The request is under way; what to ask the provider for, or None where it is done already or gone."""
+    generation = _locked(session, generation_id)
+    if generation is None or generation.state is GenerationState.COMPLETED:
+        return None
+    generation.state, generation.error_message = GenerationState.RUNNING, None
+    generation.started_at = now
+    session.flush()
+    return PictureRequest(
+        prompt=generation.prompt,
+        negative_prompt=generation.negative_prompt,
+        width=generation.width,
+        height=generation.height,
+        steps=generation.steps,
+        guidance=generation.guidance_scale,
+        seed=generation.seed,
+        count=generation.picture_count,
+        name=str(generation.details.get("name") or ""),
+        hue=int(generation.details.get("hue") or 0),
+    )
+
+
+def finish(
+    session: Session,
+    *,
+    generation_id: UUID,
+    made: Made,
+    cost_micro: int | None,
+    storage: Storage,
+    now: datetime,
+) -> Sequence[MediaFile]:
+    """The pictures are in the library of who asked, with the history of how they were made; returns their files.
+
+    `made` holds pictures that were looked at (`files.checked_picture`). Raises InvalidError for one that is none.
+    """
+    generation = _locked(session, generation_id)
+    if generation is None or generation.state is GenerationState.COMPLETED:
+        return []
+    owner = session.get_one(User, generation.user_id).actor
+    kept: list[MediaFile] = []
+    for position, picture in enumerate(made.pictures):
+        file = files.keep(
+            session,
+            actor=owner,
+            storage=storage,
+            data=picture.data,
+            purpose=MediaPurpose.PORTRAIT,
+            name=f"{excerpt(generation.details.get('name') or generation.prompt, 60)}.png",
+            # The room was looked at when they were asked for; what is paid for is not thrown away.
+            quota=0,
+            is_kept=True,
+        )
+        file.alt_text = file.alt_text or excerpt(generation.prompt, 500)
+        session.add(
+            GeneratedPicture(generation_id=generation.id, position=position, file_id=file.id, seed=picture.seed)
+        )
+        variants.ask(session, actor=owner, file_id=file.id)
+        kept.append(file)
+    generation.state, generation.finished_at, generation.error_message = GenerationState.COMPLETED, now, None
+    generation.cost_micro = cost_micro
+    exponent = EXPONENTS.get(generation.currency, 2)
+    generation.cost_minor = 0 if cost_micro is None else minor_of(cost_micro, exponent=exponent)
+    generation.details = {
+        **generation.details,
+        "revised_prompt": made.revised_prompt,
+        "request_id": made.request_id,
+    }
+    session.flush()
+    return kept
+
+
+def fail(session: Session, *, generation_id: UUID, error: StudioError, now: datetime) -> None:
+    """No picture came, and the history says why, in the error's words."""
+    generation = _locked(session, generation_id)
+    if generation is None or generation.state is GenerationState.COMPLETED:
+        return
+    generation.state, generation.finished_at = GenerationState.FAILED, now
+    generation.error_message = error.msgid
+    generation.details = {**generation.details, "error_params": _plain(error.params)}
+    session.flush()
+
+
+def settle(session: Session, *, now: datetime, limit: int = 500) -> int:
+    """Requests whose job ended without them (cancelled, or failed for good) say so too; returns how many."""
+    rows = session.execute(
+        sa.select(ImageGeneration, JobRun.state)
+        .outerjoin(JobRun, JobRun.id == ImageGeneration.job_id)
+        .where(
+            ImageGeneration.state.in_((GenerationState.PENDING, GenerationState.RUNNING)),
+            sa.or_(JobRun.id.is_(None), JobRun.state.in_(FINAL)),
+        )
+        .limit(limit)
+        .with_for_update(of=ImageGeneration, skip_locked=True)
+    ).all()
+    for generation, state in rows:
+        generation.state = GenerationState.CANCELLED if state is JobState.CANCELLED else GenerationState.FAILED
+        generation.finished_at = now
+    session.flush()
+    return len(rows)
+
+
+def state_of(generation: ImageGeneration, job: JobRun | None) -> GenerationState:
+    """Where a request stands, by its job where that knows more: a job that was stopped tells its request later."""
+    if generation.state in {GenerationState.PENDING, GenerationState.RUNNING} and job is not None:
+        if job.state is JobState.CANCELLED:
+            return GenerationState.CANCELLED
+        if job.state is JobState.FAILED:
+            return GenerationState.FAILED
+        if job.state is JobState.QUEUED:
+            return GenerationState.PENDING
+    return generation.state
+
+
+def _locked(session: Session, generation_id: UUID) -> ImageGeneration | None:
+    return session.scalar(
+        sa.select(ImageGeneration)
+        .where(ImageGeneration.id == generation_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def _refuse(wanted: Wanted, provider: ImageProvider) -> None:
+    wrong: dict[str, str] = {}
+    if not wanted.prompt.strip():
+        wrong["prompt"] = "Say what the picture should show."
+    if max(len(wanted.prompt), len(wanted.negative_prompt)) > PROMPT_LENGTH:
+        wrong["prompt"] = "The prompt is longer than 8,000 characters."
+    if not all(LEAST_SIDE <= side <= MOST_SIDE for side in (wanted.width, wanted.height)):
+        wrong["width"] = "Each side has from 64 to 2,048 pixels."
+    if wanted.steps is not None and not 1 <= wanted.steps <= MOST_STEPS:
+        wrong["steps"] = "From 1 to 150 steps."
+    if wanted.guidance is not None and not 0 <= wanted.guidance <= MOST_GUIDANCE:
+        wrong["guidance"] = "From 0 to 30."
+    if wanted.seed is not None and not 0 <= wanted.seed <= MOST_SEED:
+        wrong["seed"] = "A whole number that is not negative."
+    if not 1 <= wanted.count <= provider.most_pictures:
+        wrong["count"] = "This provider does not make as many at once."
+    if provider.sizes and (wanted.width, wanted.height) not in provider.sizes:
+        wrong["width"] = "This provider does not make pictures of this size."
+    if wrong:
+        raise InvalidError("Something about this request needs another look.", fields=wrong)
+
+
+def _plain(params: Mapping[str, object]) -> dict[str, Any]:
+    return {name: value if isinstance(value, (int, float)) else str(value) for name, value in params.items()}

@@ -1,0 +1,95 @@
+"""Pictures from a prompt: OpenAI and its like, Stable Diffusion WebUI, ComfyUI, or placeholders that say what they are."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from studio.providers.errors import ProviderNotConfiguredError
+from studio.providers.images import comfyui, local, openai_images, webui
+from studio.providers.images.protocol import (
+    OPTIONS,
+    ImageClient,
+    ImageProvider,
+    Made,
+    Picture,
+    PictureRequest,
+    Watch,
+)
+from studio.providers.images.wrapper import ReliableImages
+from studio.settings import Settings
+
+__all__ = [
+    "KINDS",
+    "OPTIONS",
+    "ImageProvider",
+    "Made",
+    "Picture",
+    "PictureRequest",
+    "Watch",
+    "cost_estimate",
+    "from_settings",
+]
+
+KINDS: Mapping[str, Callable[[Settings], ImageClient]] = {
+    "local": local.from_settings,
+    "openai": openai_images.from_settings,
+    "webui": webui.from_settings,
+    "comfyui": comfyui.from_settings,
+}
+"""Every kind of picture provider, by its name in `STUDIO_IMAGES_PROVIDER`."""
+
+MICRO = 1_000_000
+
+
+class Unusable:
+    """What stands in where the settings cannot be right: each request is refused with that reason."""
+
+    is_local = False
+    ignores = frozenset(OPTIONS)
+    sizes: Sequence[tuple[int, int]] = ()
+    most_pictures = 1
+    tells_progress = False
+
+    def __init__(self, name: str, model: str, reason: ProviderNotConfiguredError) -> None:
+        self.name, self.model, self.reason = name, model, reason
+        self.label = "not configured"
+
+    def make(self, request: PictureRequest, *, timeout: float, time_limit: float, watch: Watch) -> Made:
+        """Raise ProviderNotConfiguredError; nothing is sent anywhere."""
+        del request, timeout, time_limit, watch
+        # A new one each time: an error that is raised twice drags the first one's way along.
+        raise ProviderNotConfiguredError(self.reason.msgid)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def from_settings(settings: Settings) -> ImageProvider:
+    """Return the provider that the settings name, ready to use; nothing is connected yet, and nothing raised.
+
+    Where a setting cannot be right, what is returned refuses every request with that reason.
+    """
+    client: ImageClient
+    try:
+        client = KINDS[settings.images_provider](settings)
+    except ProviderNotConfiguredError as error:
+        client = Unusable(settings.images_provider, settings.images_model, error)
+    return ReliableImages(
+        client,
+        attempts=settings.images_attempts,
+        timeout=settings.images_timeout,
+        time_limit=settings.images_time_limit,
+    )
+
+
+def cost_estimate(settings: Settings, *, provider: ImageProvider, count: int) -> int | None:
+    """What `count` pictures cost by the settings' prices, in millionths of `images_currency`.
+
+    Zero for placeholders; None where nobody said what the model costs. The longest priced name that begins the
+    model's counts ("gpt-image-1" for "gpt-image-1-2025-04-23").
+    """
+    if provider.is_local:
+        return 0
+    names = [name for name in settings.images_prices if provider.model == name or provider.model.startswith(f"{name}-")]
+    if not names:
+        return None
+    return math.ceil(settings.images_prices[max(names, key=len)] * count * MICRO)

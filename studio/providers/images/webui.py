@@ -1,0 +1,150 @@
+"""Pictures from Stable Diffusion WebUI (AUTOMATIC1111 and what speaks its protocol): txt2img, its progress, interrupt."""
+
+import contextlib
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from studio.providers.errors import ProviderError, ProviderNotConfiguredError
+from studio.providers.images import refusals
+from studio.providers.images.openai_images import decoded, web_address
+from studio.providers.images.protocol import Made, Picture, PictureRequest, Watch
+from studio.providers.images.speaking import Line
+from studio.providers.images.watching import watched
+from studio.settings import Settings
+
+USUAL_URL = "http://127.0.0.1:7860"
+_BETWEEN = 0.6
+_QUICK = 5.0
+_MULTIPLE = 8
+
+
+class WebUIImages:
+    """One WebUI. It draws one request after the other, so its progress is ours while ours is under way."""
+
+    name = "webui"
+    is_local = False
+    ignores: frozenset[str] = frozenset()
+    sizes: Sequence[tuple[int, int]] = ()
+    most_pictures = 8
+    tells_progress = True
+
+    def __init__(self, *, base_url: str, auth: tuple[str, str] | None, model: str) -> None:
+        self.model = model
+        self._base_url = base_url
+        self._line = Line(base_url, auth=auth)
+
+    @property
+    def label(self) -> str:
+        """The checkpoint and the host, for a screen."""
+        return f"{self.model or 'Stable Diffusion WebUI'}, at {urlsplit(self._base_url).hostname}"
+
+    def make(self, request: PictureRequest, *, timeout: float, time_limit: float, watch: Watch) -> Made:
+        """Return the server's pictures; see the Protocol. Where `watch` raises, the server is told to interrupt."""
+        watch("Waiting for the provider", None)
+        # A drawing server says nothing until it is done, so only the limit of the whole ends the wait for its answer.
+        with self._line.open(timeout=time_limit) as drawing, self._line.open(timeout=_QUICK) as asking:
+            looked_at = time.monotonic()
+            shown: float | None = None
+
+            def look() -> None:
+                nonlocal looked_at, shown
+                if time.monotonic() - looked_at >= _BETWEEN:
+                    looked_at = time.monotonic()
+                    shown = self._progress(asking, shown)
+                watch("Drawing" if shown is not None else "Waiting for the provider", shown)
+
+            def stop() -> None:
+                # Before the connection is closed: the server goes on drawing for a client that is gone.
+                with contextlib.suppress(ProviderError):
+                    self._line.ask(asking, "POST", "/sdapi/v1/interrupt", most=100_000)
+                with contextlib.suppress(Exception):
+                    drawing.close()
+
+            answer = watched(
+                lambda: self._line.ask_json(drawing, "POST", "/sdapi/v1/txt2img", json=_body(request, self.model)),
+                look=look,
+                stop=stop,
+                time_limit=time_limit,
+            )
+        del timeout
+        return _read(answer)
+
+    def close(self) -> None:
+        """Nothing is held between two requests."""
+
+    def _progress(self, client: Any, before: float | None) -> float | None:
+        """How many per cent, never less than before; what the server cannot say just now is no error."""
+        try:
+            told = self._line.ask_json(
+                client, "GET", "/sdapi/v1/progress", params={"skip_current_image": "true"}, most=2_000_000
+            )
+        except ProviderError:
+            return before
+        share = told.get("progress") if isinstance(told, dict) else None
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 < share <= 1:
+            return before
+        return max(before or 0.0, min(99.0, 100 * share))
+
+
+def _body(request: PictureRequest, model: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        # It takes multiples of eight.
+        "width": max(64, request.width // _MULTIPLE * _MULTIPLE),
+        "height": max(64, request.height // _MULTIPLE * _MULTIPLE),
+        "seed": request.seed if request.seed is not None else -1,
+        "batch_size": 1,
+        "n_iter": request.count,
+        "send_images": True,
+        "save_images": False,
+        "do_not_save_samples": True,
+        "do_not_save_grid": True,
+    }
+    if request.steps is not None:
+        body["steps"] = request.steps
+    if request.guidance is not None:
+        body["cfg_scale"] = request.guidance
+    if model:
+        body |= {"override_settings": {"sd_model_checkpoint": model}, "override_settings_restore_afterwards": True}
+    return body
+
+
+def _read(answer: Any) -> Made:
+    images = answer.get("images") if isinstance(answer, dict) else None
+    if not isinstance(images, list):
+        raise refusals.strange()
+    try:
+        # A string that holds JSON, as this protocol has it.
+        info = json.loads(answer.get("info") or "{}")
+    except (TypeError, ValueError, RecursionError):
+        info = {}
+    seeds = info.get("all_seeds") if isinstance(info, dict) else None
+    seeds = seeds if isinstance(seeds, list) else []
+    # Where it makes a grid of several pictures in spite of all, the grid stands first and has no seed.
+    if len(seeds) < len(images) and len(seeds) > 1:
+        images = images[-len(seeds) :]
+    pictures = []
+    for place, image in enumerate(images):
+        data = decoded(image) if isinstance(image, str) else b""
+        if not data:
+            raise refusals.no_picture()
+        seed = seeds[place] if place < len(seeds) else None
+        pictures.append(Picture(data, seed if isinstance(seed, int) and not isinstance(seed, bool) else None))
+    return Made(pictures)
+
+
+def from_settings(settings: Settings) -> WebUIImages:
+    """Return the provider that the settings name; nothing is sent yet. Raises ProviderNotConfiguredError."""
+    auth = None
+    if settings.images_key is not None and (key := settings.images_key.get_secret_value().strip()):
+        user, colon, password = key.partition(":")
+        if not colon:
+            raise ProviderNotConfiguredError(
+                "For WebUI, STUDIO_IMAGES_KEY is a name and a password with a colon between them."
+            )
+        auth = (user, password)
+    return WebUIImages(base_url=web_address(settings) or USUAL_URL, auth=auth, model=settings.images_model.strip())

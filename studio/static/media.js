@@ -1,0 +1,229 @@
+// The library: many files at once with progress for each (tus), the crop and the focal point of a picture, links to copy.
+(() => {
+  "use strict";
+  const one = (selector, root = document) => root.querySelector(selector);
+  const make = (tag, className, text) => {
+    const element = document.createElement(tag);
+    element.className = className;
+    if (text) element.textContent = text;
+    return element;
+  };
+
+  const form = one("form[data-upload]");
+  if (form && window.tus) {
+    const { upload: endpoint, waitingWords, failedWords, againWords, stopWords, stoppedWords, sumWords, showWords } = form.dataset;
+    const chunkSize = Number(form.dataset.partBytes);
+    const input = one("input[type=file]", form);
+    const zone = one("[data-upload-zone]", form);
+    const [area, list, sum] = ["[data-uploads]", "[data-upload-list]", "[data-uploads-sum]"].map((selector) => one(selector, form));
+    const atOnce = 3;
+    const waiting = [];
+    let running = 0;
+    let all = 0;
+    let done = 0;
+    let arrived = 0;
+
+    const tell = () => {
+      sum.textContent = sumWords.replace("{done}", done.toLocaleString()).replace("{all}", all.toLocaleString());
+      if (done === all && arrived) {
+        const link = make("a", "", showWords);
+        link.href = window.location.pathname;
+        sum.append(link);
+      }
+    };
+    const next = () => {
+      while (running < atOnce && waiting.length) waiting.shift()();
+    };
+
+    const bring = (file) => {
+      const row = make("li", "upload");
+      const face = make("img", "upload-face");
+      face.alt = "";
+      const told = make("span", "upload-told", waitingWords);
+      const bar = make("progress", "bar");
+      bar.max = 100;
+      bar.value = 0;
+      bar.setAttribute("aria-label", file.name);
+      const button = make("button", "btn btn-ghost btn-sm", stopWords);
+      button.type = "button";
+      row.append(face, make("span", "upload-name", file.name), button, bar, told);
+      if (/^image\/(png|jpeg|webp|gif)$/.test(file.type)) face.src = URL.createObjectURL(file);
+      list.append(row);
+      all += 1;
+      let isCounted = false;
+      let isStarted = false;
+      const count = () => {
+        if (isStarted) running -= 1;
+        isStarted = false;
+        if (!isCounted) done += 1;
+        isCounted = true;
+        tell();
+        next();
+      };
+      const end = (kind, words) => {
+        URL.revokeObjectURL(face.src);
+        row.classList.remove("is-refused");
+        row.classList.add(kind);
+        told.textContent = words;
+        bar.remove();
+        if (kind === "is-done") button.remove();
+        count();
+      };
+      const wordsOf = (response) => {
+        try {
+          return JSON.parse(response?.getBody() || "{}");
+        } catch {
+          return {};
+        }
+      };
+      const upload = new window.tus.Upload(file, {
+        endpoint,
+        chunkSize,
+        retryDelays: [0, 500, 1500, 4000, 8000],
+        metadata: { filename: file.name },
+        headers: { "X-CSRFToken": one("[name=csrf_token]", form).value, Accept: "application/json" },
+        removeFingerprintOnSuccess: true,
+        onProgress: (sent, total) => {
+          bar.value = total ? (100 * sent) / total : 100;
+          told.textContent = `${Math.round(bar.value)} %`;
+        },
+        onSuccess: ({ lastResponse }) => {
+          const outcome = wordsOf(lastResponse);
+          if (outcome.refused) return end("is-refused", outcome.refused);
+          arrived += 1;
+          if (outcome.picture) face.src = outcome.picture;
+          end("is-done", outcome.told || "100 %");
+          if (!outcome.address) return;
+          const link = make("a", "upload-name", file.name);
+          link.href = outcome.address;
+          one(".upload-name", row).replaceWith(link);
+          if (outcome.picture) face.src = outcome.picture;
+        },
+        onError: (error) => {
+          const words = wordsOf(error.originalResponse).error;
+          row.classList.add("is-refused");
+          told.textContent = words || failedWords;
+          button.textContent = againWords;
+          button.onclick = start;
+          count();
+        },
+      });
+      const start = async () => {
+        if (!isStarted) running += 1;
+        isStarted = true;
+        button.textContent = stopWords;
+        row.classList.remove("is-refused");
+        button.onclick = stop;
+        // What an earlier visit began goes on where it stopped.
+        const earlier = await upload.findPreviousUploads();
+        if (earlier.length) upload.resumeFromPreviousUpload(earlier[0]);
+        upload.start();
+      };
+      const stop = async () => {
+        await upload.abort();
+        told.textContent = stoppedWords;
+        button.textContent = againWords;
+        button.onclick = start;
+        count();
+      };
+      button.onclick = () => {
+        const place = waiting.indexOf(start);
+        if (place >= 0) waiting.splice(place, 1);
+        told.textContent = stoppedWords;
+        button.textContent = againWords;
+        button.onclick = start;
+        count();
+      };
+      waiting.push(start);
+    };
+
+    const choose = (files) => {
+      if (!files.length) return;
+      area.hidden = false;
+      [...files].forEach(bring);
+      tell();
+      next();
+    };
+    input.addEventListener("change", () => {
+      choose(input.files);
+      input.value = "";
+    });
+    for (const kind of ["dragenter", "dragover"]) zone.addEventListener(kind, (event) => {
+      event.preventDefault();
+      zone.classList.add("is-over");
+    });
+    for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("is-over"));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      choose(event.dataTransfer.files);
+    });
+    window.addEventListener("beforeunload", (event) => running && event.preventDefault());
+  }
+
+  // Dragging over a picture chooses a part of it, a click its focal point; the numbers beside say the same.
+  const cropper = one("[data-cropper]");
+  if (cropper) {
+    const own = cropper.closest("form");
+    const fields = Object.fromEntries(["crop_left", "crop_top", "crop_right", "crop_bottom", "focus_x", "focus_y"].map((name) => [name, own.elements[name]]));
+    const [part, focus] = ["[data-cropper-part]", "[data-cropper-focus]"].map((selector) => one(selector, cropper));
+    const whole = one("[data-cropper-whole]", own);
+    cropper.classList.add("is-live");
+    one("[data-cropper-help]", own).hidden = false;
+    const number = (name, otherwise) => {
+      const value = Number.parseFloat(fields[name].value.replace(",", "."));
+      return Number.isFinite(value) ? Math.min(100, Math.max(0, value)) : otherwise;
+    };
+    const show = () => {
+      const [left, top, right, bottom] = [number("crop_left", 0), number("crop_top", 0), number("crop_right", 100), number("crop_bottom", 100)];
+      const isPart = left > 0 || top > 0 || right < 100 || bottom < 100;
+      part.hidden = !isPart;
+      whole.hidden = !isPart && !fields.focus_x.value;
+      Object.assign(part.style, { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` });
+      focus.hidden = !fields.focus_x.value || !fields.focus_y.value;
+      Object.assign(focus.style, { left: `${number("focus_x", 50)}%`, top: `${number("focus_y", 20)}%` });
+    };
+    const write = (values) => {
+      for (const [name, value] of Object.entries(values)) fields[name].value = value === "" ? "" : String(Math.round(value * 10) / 10);
+      fields.crop_left.dispatchEvent(new Event("input", { bubbles: true }));
+      show();
+    };
+    const placeOf = (event) => {
+      const box = cropper.getBoundingClientRect();
+      const share = (value, start, size) => Math.min(100, Math.max(0, (100 * (value - start)) / size));
+      return [share(event.clientX, box.left, box.width), share(event.clientY, box.top, box.height)];
+    };
+    let begin = null;
+    cropper.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      begin = placeOf(event);
+      cropper.setPointerCapture(event.pointerId);
+    });
+    const isDrag = ([x, y]) => Math.abs(x - begin[0]) > 3 && Math.abs(y - begin[1]) > 3;
+    const choose = ([x, y]) => write({
+      crop_left: Math.min(x, begin[0]), crop_top: Math.min(y, begin[1]), crop_right: Math.max(x, begin[0]), crop_bottom: Math.max(y, begin[1]),
+    });
+    cropper.addEventListener("pointermove", (event) => begin && isDrag(placeOf(event)) && choose(placeOf(event)));
+    cropper.addEventListener("pointerup", (event) => {
+      if (!begin) return;
+      const place = placeOf(event);
+      if (isDrag(place)) choose(place);
+      else write({ focus_x: place[0], focus_y: place[1] });
+      begin = null;
+    });
+    cropper.addEventListener("pointercancel", () => { begin = null; });
+    whole.addEventListener("click", () => write({ crop_left: 0, crop_top: 0, crop_right: 100, crop_bottom: 100, focus_x: "", focus_y: "" }));
+    for (const field of Object.values(fields)) field.addEventListener("change", show);
+    show();
+  }
+
+  for (const button of document.querySelectorAll("[data-copy-link]")) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const answer = await fetch(button.dataset.copyLink, { method: "POST", headers: { "X-CSRFToken": button.dataset.token, Accept: "application/json" } });
+      const told = await answer.json().catch(() => ({}));
+      if (told.link) await navigator.clipboard.writeText(told.link);
+      one("[data-copy-told]").textContent = told.link ? button.dataset.copiedWords : told.error || "";
+    });
+  }
+})();

@@ -1,0 +1,305 @@
+"""Bringing files into the library: in parts, by content, within limits, freed of what they carry besides."""
+
+import io
+import struct
+import zipfile
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from studio.cards.pictures import inspect_picture
+from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError
+from studio.media import cleaning, files, pixels, queries, rules, uploads
+from studio.media.errors import (
+    FullLibraryError,
+    TooLargeFileError,
+    TooManyUploadsError,
+    UnusableFileError,
+    UploadOffsetError,
+)
+from studio.media.models import MediaFile, MediaPurpose, MediaUpload, MediaUploadPart
+from studio.providers.storage import key_of
+from studio.work.models import JobRun
+from tests.factories.media import picture, wav
+
+
+def count(session, table) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(table))
+
+
+def take(session, actor, storage, data, name="a"):
+    return uploads.take(session, actor=actor, storage=storage, data=data, name=name, quota=0)[0]
+
+
+def send(session, actor, storage, data, *, part, now, name="a.png", quota=0):
+    upload = uploads.begin(session, actor=actor, name=name, size=len(data), quota=quota)
+    for start in range(0, len(data), part):
+        upload = uploads.receive(
+            session,
+            actor=actor,
+            storage=storage,
+            upload_id=upload.id,
+            offset=start,
+            data=data[start : start + part],
+            quota=quota,
+            now=now,
+        )
+    return upload
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body) + 8) + name + body
+
+
+def movie(*, told: bytes = b"", content: bytes = b"\x01" * 64) -> bytes:
+    head = box(b"ftyp", b"isom\0\0\x02\0isomiso2mp41")
+    told_box = box(b"udta", box(b"\xa9xyz", told)) if told else b""
+    return head + box(b"moov", box(b"mvhd", b"\0" * 100) + told_box) + box(b"mdat", content)
+
+
+class TestReceive:
+    @pytest.mark.parametrize("part", [10_000_000, 700])
+    def test_puts_the_parts_together(self, session, storage, creator, now, part):
+        data = picture(300, 400)
+        upload = send(session, creator, storage, data, part=part, now=now)
+        file = session.get_one(MediaFile, upload.file_id)
+        assert (file.purpose, file.is_kept, file.width, file.height) == (MediaPurpose.PORTRAIT, True, 300, 400)
+        assert Image.open(io.BytesIO(storage.get(key_of(file.sha256)))).size == (300, 400)
+        jobs = session.scalars(sa.select(JobRun.name)).all()
+        assert "media.make_variants" in jobs
+        hashes = uploads.clear(session, upload_id=upload.id)
+        assert count(session, MediaUploadPart) == 0
+        files.drop_unused(session, storage=storage, hashes=hashes)
+        assert [found.sha256 for part in range(256) for found in storage.walk(part)] == [file.sha256]
+
+    def test_goes_on_where_it_stopped_and_takes_no_byte_twice(self, session, storage, creator, now):
+        data = picture()
+        upload = uploads.begin(session, actor=creator, name="x", size=len(data), quota=0)
+        give = {"actor": creator, "storage": storage, "upload_id": upload.id, "quota": 0, "now": now}
+        uploads.receive(session, offset=0, data=data[:100], **give)
+        for offset in (0, 99, 101, len(data)):
+            with pytest.raises(UploadOffsetError) as refusal:
+                uploads.receive(session, offset=offset, data=data[100:], **give)
+            assert refusal.value.arrived == 100
+        with pytest.raises(InvalidError, match="More bytes"):
+            uploads.receive(session, offset=100, data=data[100:] + b"!", **give)
+        assert uploads.receive(session, offset=100, data=data[100:], **give).file_id is not None
+
+    def test_keeps_the_sentence_where_the_file_is_refused(self, session, storage, creator, now):
+        upload = send(session, creator, storage, b"\x89PNG\r\n\x1a\nbroken" * 20, part=100, now=now)
+        assert upload.file_id is None
+        assert upload.refusal["sentence"].endswith(".")
+        assert count(session, MediaFile) == 0
+
+    def test_tells_a_file_that_is_there_already(self, session, storage, creator, now):
+        first = send(session, creator, storage, picture(), part=500, now=now)
+        again = send(session, creator, storage, picture(), part=10_000, now=now)
+        assert (first.was_there, again.was_there) == (False, True)
+        assert first.file_id == again.file_id
+
+    def test_is_nobody_elses(self, session, storage, creator, outsider, moderator, now):
+        upload = uploads.begin(session, actor=creator, name="x", size=10, quota=0)
+        with pytest.raises(NotFoundError):
+            uploads.receive(
+                session,
+                actor=outsider,
+                storage=storage,
+                upload_id=upload.id,
+                offset=0,
+                data=b"x",
+                quota=0,
+                now=now,
+            )
+        with pytest.raises(ForbiddenError):
+            uploads.begin(session, actor=moderator, name="x", size=10, quota=0)
+
+    def test_refuses_what_is_empty_too_large_or_too_many(self, session, creator, monkeypatch):
+        begin = {"actor": creator, "name": "x", "quota": 0}
+        with pytest.raises(UnusableFileError):
+            uploads.begin(session, size=0, **begin)
+        with pytest.raises(TooLargeFileError):
+            uploads.begin(session, size=rules.MOST_UPLOADED + 1, **begin)
+        monkeypatch.setattr(uploads, "MOST_OPEN", 2)
+        uploads.begin(session, size=1, **begin)
+        uploads.begin(session, size=1, **begin)
+        with pytest.raises(TooManyUploadsError):
+            uploads.begin(session, size=1, **begin)
+
+    def test_a_name_is_never_a_path(self, session, creator):
+        upload = uploads.begin(session, actor=creator, name="../../etc/\\passwd\0\n" + "x" * 500, size=1, quota=0)
+        assert "/" not in upload.name
+        assert "\\" not in upload.name
+        assert len(upload.name) <= 200
+
+
+class TestQuota:
+    def test_counts_what_is_kept_and_what_is_on_its_way(self, session, storage, creator, now):
+        data = picture()
+        send(session, creator, storage, data, part=500, now=now)
+        kept = queries.bytes_of(session, owner_id=creator.user_id)
+        assert 0 < kept <= len(data)
+        uploads.begin(session, actor=creator, name="x", size=1_000, quota=kept + 1_500)
+        with pytest.raises(FullLibraryError, match="Delete files"):
+            uploads.begin(session, actor=creator, name="x", size=1_000, quota=kept + 1_500)
+
+    def test_holds_for_pictures_that_come_another_way(self, session, storage, creator):
+        with pytest.raises(FullLibraryError):
+            files.keep(session, actor=creator, storage=storage, data=picture(), purpose=MediaPurpose.PORTRAIT, quota=10)
+
+
+class TestSweep:
+    def test_forgets_what_nothing_arrived_for_since_a_day(self, session, storage, creator, now):
+        data = picture()
+        upload = uploads.begin(session, actor=creator, name="x", size=len(data), quota=0)
+        uploads.receive(
+            session,
+            actor=creator,
+            storage=storage,
+            upload_id=upload.id,
+            offset=0,
+            data=data[:500],
+            quota=0,
+            now=now,
+        )
+        assert uploads.sweep(session, now=now + timedelta(hours=23)) == (0, [])
+        gone, hashes = uploads.sweep(session, now=now + timedelta(hours=25))
+        assert (gone, len(hashes)) == (1, 1)
+        assert files.drop_unused(session, storage=storage, hashes=hashes) == 1
+        assert count(session, MediaUpload) == 0
+
+
+class TestContent:
+    @pytest.mark.parametrize(
+        ("data", "media_type"),
+        [
+            (picture(), "image/png"),
+            (picture(kind="WEBP"), "image/webp"),
+            (wav(), "audio/wav"),
+            (b"ID3\x04\0\0\0\0\0\0\xff\xfb\x90\0" + b"\0" * 400, "audio/mpeg"),
+            (b"\xff\xfb\x90\0" + b"\0" * 400, "audio/mpeg"),
+            (b"OggS" + b"\0" * 100, "audio/ogg"),
+            (b"fLaC" + b"\0" * 100, "audio/flac"),
+            (movie(), "video/mp4"),
+            (b"\x1aE\xdf\xa3" + b"\0" * 100, "video/webm"),
+            (b"%PDF-1.7\n" + b"\0" * 100, "application/pdf"),
+            ("独孤求败的笔记。".encode() * 400, "text/plain"),
+            (b'{"spec": "x"}', "application/json"),
+        ],
+    )
+    def test_decides_what_a_file_is_whatever_its_name(self, session, storage, creator, data, media_type):
+        file = take(session, creator, storage, data, name="evil.exe")
+        assert file.media_type == media_type
+        assert file.purpose is rules.PURPOSES[media_type]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+            b"<html><script>alert(1)</script></html>",
+            b"MZ\x90\0" + b"\0" * 100,
+            b"PK\x03\x04" + b"\0" * 100,
+            b"\x00\x00\x00\x18ftypheic" + b"\0" * 100,
+            b"\x7fELF" + b"\0" * 100,
+        ],
+        ids=["svg", "page", "program", "zip", "heic", "elf"],
+    )
+    def test_refuses_other_kinds(self, session, storage, creator, data):
+        with pytest.raises(InvalidError):
+            take(session, creator, storage, data, name="nice.png")
+        assert count(session, MediaFile) == 0
+
+    def test_keeps_to_the_limit_of_each_kind(self, session, storage, creator):
+        with pytest.raises(TooLargeFileError, match="20 MB"):
+            take(session, creator, storage, b"%PDF-1.7" + bytes(20_000_001))
+
+
+class TestCleaning:
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+    def test_takes_away_what_hangs_behind_and_hides_inside(self, kind):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as opened:
+            opened.writestr("evil.html", "<script>alert(1)</script>")
+        data = picture(kind=kind) + archive.getvalue() + b"<?php evil(); ?>"
+        clean, _ = cleaning.picture(data)
+        assert not zipfile.is_zipfile(io.BytesIO(clean))
+        assert b"<?php" not in clean
+        assert Image.open(io.BytesIO(clean)).convert("RGB").size == (240, 360)
+
+    def test_takes_away_segments_that_nothing_needs(self):
+        data = picture(kind="JPEG")
+        payload = b"<?php evil(); ?>"
+        hidden = data[:2] + b"\xff\xe5" + struct.pack(">H", len(payload) + 2) + payload + data[2:]
+        clean, was_again = cleaning.picture(hidden)
+        assert payload not in clean
+        assert not was_again
+        assert Image.open(io.BytesIO(clean)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+    def test_encodes_anew_what_could_be_read_as_something_else(self):
+        # A comment would be cut out; a palette of a GIF is part of the picture.
+        image = Image.new("P", (16, 16))
+        image.putpalette((b"<script>alert(1)</script>" * 40)[:768])
+        image.putdata(list(range(256)))
+        out = io.BytesIO()
+        image.save(out, "GIF")
+        assert b"<script>" in out.getvalue()
+        clean, was_again = cleaning.picture(out.getvalue())
+        assert was_again
+        assert b"<script>" not in clean
+        assert Image.open(io.BytesIO(clean)).convert("RGB").tobytes() == image.convert("RGB").tobytes()
+
+    def test_leaves_an_animation_its_frames_and_loop(self):
+        frames = [Image.new("RGB", (20, 20), color) for color in ("red", "green", "blue")]
+        out = io.BytesIO()
+        frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], loop=0, comment=b"taken at home")
+        clean, _ = cleaning.picture(out.getvalue())
+        assert b"taken at home" not in clean
+        with Image.open(io.BytesIO(clean)) as opened:
+            assert (opened.n_frames, opened.info["loop"]) == (3, 0)
+
+    def test_frees_a_jpeg_of_places_and_keeps_it_upright(self, session, storage, creator):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        exif.get_ifd(0x8825)[1] = "N"
+        exif[0x010E] = "taken at home"
+        file = take(session, creator, storage, picture(kind="JPEG", exif=exif.tobytes()))
+        kept = storage.get(key_of(file.sha256))
+        opened = Image.open(io.BytesIO(kept))
+        assert dict(opened.getexif()) == {0x0112: 6}
+        assert not opened.getexif().get_ifd(0x8825)
+        assert pixels.opened(kept)[1].size == (360, 240)
+        assert inspect_picture(kept).kind == "jpeg"
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(tail=st.binary(max_size=60), cut=st.integers(min_value=0, max_value=400))
+    def test_never_fails_otherwise_than_by_a_refusal(self, tail, cut):
+        data = picture(30, 40, kind="JPEG")
+        try:
+            clean, _ = cleaning.picture(data[: len(data) - cut] + tail)
+        except (InvalidError, OSError, ValueError):
+            return
+        assert cleaning.picture(clean)[0] == clean
+
+    def test_silences_a_film_in_place(self, session, storage, creator):
+        data = movie(told=b"+52.5200+013.4050/")
+        file = take(session, creator, storage, data)
+        kept = storage.get(key_of(file.sha256))
+        assert len(kept) == len(data)
+        assert b"+52.52" not in kept
+        assert kept.endswith(b"\x01" * 64)
+        assert b"mvhd" in kept
+
+    @pytest.mark.parametrize("size", [0, 1, 7, 2**31])
+    def test_reads_no_film_for_ever(self, tmp_path, size):
+        place = tmp_path / "film"
+        place.write_bytes(box(b"ftyp", b"isom") + struct.pack(">I", size) + b"moov" + b"\0" * 20)
+        cleaning.recording(place, "video/mp4")
+
+    def test_cuts_the_tags_off_a_song(self, session, storage, creator):
+        sound = b"\xff\xfb\x90\0" + bytes(range(256)) * 9
+        tag = b"ID3\x04\0\0\0\0\x01\x00" + b"my home address".ljust(128, b"\0")
+        file = take(session, creator, storage, tag + sound + b"TAG" + b"me".ljust(125, b"\0"))
+        assert storage.get(key_of(file.sha256)) == sound
