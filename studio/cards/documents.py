@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from studio.cards import limits
 from studio.cards.errors import DamagedError, EncryptedError, NotACardError, TooLargeError
 from studio.cards.notes import Notebook
@@ -112,9 +114,13 @@ def _storable(value: Any, notes: Notebook | None, path: str, depth: int) -> Any:
 
 
 def dump_document(document: Mapping[str, Any], *, indent: int | None = None) -> bytes:
-    """The document as UTF-8 JSON in its own key order, readable Chinese included."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators).encode()
+    """The document as UTF-8 JSON in its own key order, readable Chinese included; `indent` is None or 2."""
+    try:
+        return orjson.dumps(document, option=None if indent is None else orjson.OPT_INDENT_2)
+    except orjson.JSONEncodeError:
+        # Whole numbers beyond 64 bits, which cards may hold, and what is refused below with its name.
+        separators = (",", ":") if indent is None else (",", ": ")
+        return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators).encode()
 
 
 def canonical(value: Any) -> bytes:

@@ -54,6 +54,11 @@ def rich_document():
 
 
 class TestWriteCard:
+    @pytest.mark.parametrize("number", [2**53 + 1, 2**64, -(10**40), 1e22, 1.5e-9, -0.0])
+    def test_keeps_numbers_of_any_size(self, number):
+        made = write_card(make.v3_document(far={"number": number}), to="v3", as_="json", now=None)
+        assert repr(read_card(made.data).card["data"]["far"]["number"]) == repr(number)
+
     @pytest.mark.parametrize("as_", CONTAINERS)
     @pytest.mark.parametrize("to", VERSIONS)
     @pytest.mark.parametrize(
