@@ -8,6 +8,7 @@ from flask import Flask, Response, after_this_request, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_login import user_logged_out
 from flask_security import LoginForm, Security, SQLAlchemyUserDatastore, VerifyForm, user_authenticated
 from flask_security.tf_plugin import TfPlugin
 from flask_security.utils import check_and_update_authn_fresh
@@ -20,13 +21,12 @@ from admin_views.preferences import local_target
 from admin_views.resources import Resources, resources
 from admin_views.role_labels import role_label
 from admin_views.session import current_person, remember_actor
-from studio.accounts import demo_accounts, passwords, queries, rules, second_factor
+from studio.accounts import demo_accounts, passwords, queries, rules, second_factor, sessions
 from studio.accounts.models import Role, User, user_roles
 from studio.accounts.permissions import Actor, RoleName
 from studio.kit.clock import utc_now
 
-SESSION_LASTS = timedelta(hours=12)
-"""A session that is not used for so long is over."""
+_TOKEN = "token"  # noqa: S105 - The name under which a session's cookie keeps its own.
 FRESH_FOR = timedelta(minutes=30)
 """So long after giving the password, sensitive pages do not ask for it again."""
 
@@ -80,13 +80,13 @@ _OF_SESSION = (
         .scalar_subquery(),
     )
     .options(lazyload(User.roles), *map(defer, _SELDOM_READ))
-    .where(User.fs_uniquifier == sa.bindparam("token"))
+    .where(User.fs_uniquifier == sa.bindparam("person"), ~sessions.is_ended(sa.bindparam("session", type_=sa.Text())))
 )
 """The person whose session it is, and their roles' names: asked on every page, so as little as serves."""
 
 
-def _person_of_session(session: Session, token: str) -> User | None:
-    row = session.execute(_OF_SESSION, {"token": token}).one_or_none()
+def _person_of_session(db: Session, person: str) -> User | None:
+    row = db.execute(_OF_SESSION, {"person": person, "session": session.get(_TOKEN)}).one_or_none()
     if row is None:
         return None
     user: User = row[0]
@@ -167,7 +167,7 @@ def init_sign_in(app: Flask, shared: Resources) -> Security:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=is_https,
-        PERMANENT_SESSION_LIFETIME=SESSION_LASTS,
+        PERMANENT_SESSION_LIFETIME=sessions.LASTS,
         SECURITY_LOGIN_URL="/sign-in",
         SECURITY_LOGOUT_URL="/sign-out",
         SECURITY_VERIFY_URL="/prove",
@@ -205,6 +205,7 @@ def init_sign_in(app: Flask, shared: Resources) -> Security:
     security.unauthn_handler(_to_sign_in)
     security.login_context_processor(_login_context)
     user_authenticated.connect(_signed_in, app)
+    user_logged_out.connect(_signed_out, app)
 
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     throttle.install(app, redis_url=redis_url)
@@ -252,8 +253,16 @@ def _proves(user: User | None, password: str) -> bool:
 
 def _signed_in(_app: Flask, user: User, **_extra: Any) -> None:
     session.permanent = True
+    session[_TOKEN] = sessions.fresh_token()
     account = throttle.account_key(user.email)
     after_this_request(lambda response: throttle.remember_device(response, account))
+
+
+def _signed_out(_app: Flask, **_extra: Any) -> None:
+    # Cookies cannot be called back: one that somebody copied is still signed.
+    token = session.pop(_TOKEN, None)
+    if token is not None:
+        sessions.end(resources().db.session(), token=token, now=utc_now())
 
 
 def _to_sign_in(*_args: Any, **_kwargs: Any) -> Any:

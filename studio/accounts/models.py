@@ -125,6 +125,15 @@ class User(Identified, Timestamped, Base, UserMixin):
         return Actor(user_id=self.id, roles=frozenset(role.name for role in self.roles), name=self.name)
 
 
+class EndedSession(Base):
+    """A session that was signed out of: a copy of its cookie opens nothing any more."""
+
+    __tablename__ = "ended_sessions"
+
+    token: Mapped[str] = mapped_column(primary_key=True)
+    ended_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class UserPreference(Identified, Timestamped, Base):
     """One remembered choice of one person: a column set, a density, the last used filter."""
 

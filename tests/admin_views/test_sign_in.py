@@ -1,12 +1,14 @@
 """Signing in and out: passwords, suspension, sessions, demo accounts, and what an outsider can learn."""
 
 import re
+from datetime import timedelta
 
 import bcrypt
 import pytest
+import sqlalchemy as sa
 
-from studio.accounts import demo_accounts, passwords, people
-from studio.accounts.models import UserStatus
+from studio.accounts import demo_accounts, passwords, people, sessions
+from studio.accounts.models import EndedSession, UserStatus
 from studio.accounts.permissions import SYSTEM, RoleName
 from tests.factories.accounts import PASSWORD, make_user
 
@@ -113,6 +115,27 @@ class TestSignOut:
         enter(client, person.email)
         assert post(client, "/sign-out").status_code == 302
         assert not is_signed_in(client)
+
+    def test_ends_what_somebody_copied_before(self, client, person, enter, post):
+        enter(client, person.email)
+        copied = client.application.test_client()
+        copied.set_cookie("greenroom", client.get_cookie("greenroom").value)
+        assert is_signed_in(copied)
+        post(client, "/sign-out")
+        assert not is_signed_in(copied)
+
+    def test_leaves_the_same_persons_other_browsers_alone(self, client, person, enter, post):
+        other = client.application.test_client()
+        enter(client, person.email)
+        enter(other, person.email)
+        post(client, "/sign-out")
+        assert is_signed_in(other)
+
+    def test_forgets_sessions_whose_cookies_are_over(self, session, now):
+        for token, age in (("old", 2 * sessions.LASTS), ("young", timedelta(0)), ("new", timedelta(seconds=-1))):
+            sessions.end(session, token=token, now=now - age)
+        sessions.end(session, token="new", now=now + timedelta(seconds=1))
+        assert set(session.scalars(sa.select(EndedSession.token))) == {"young", "new"}
 
     def test_wants_a_post(self, client, person, enter):
         enter(client, person.email)
