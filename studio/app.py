@@ -21,7 +21,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 
 import admin_views
-from admin_views import errors, headers, i18n, payment_events, preferences, probes, rendering
+from admin_views import errors, headers, i18n, payment_events, preferences, probes, rendering, row_net
 from admin_views.access import declare_public, only_reads
 from admin_views.bounded_request import BoundedRequest
 from admin_views.resources import Resources
@@ -57,6 +57,9 @@ class RequestSession(FlaskSession):
     def get_bind(self, *args: Any, **kwargs: Any) -> Any:
         """The engine or connection for a statement."""
         return self.bind if self.bind is not None else super().get_bind(*args, **kwargs)
+
+
+row_net.hang(RequestSession)
 
 
 class _RefusedError(Exception):
