@@ -44,24 +44,27 @@ def _cut(state: ORMExecuteState) -> None:
     finally:
         g.is_finding_person = False
     statement: Any = state.statement
-    for entity in owned:
-        statement = statement.where(_criterion(entity, actor.user_id, actor.roles))
+    for entity, may_be_absent in owned:
+        criterion = _criterion(entity, actor.user_id, actor.roles)
+        statement = statement.where(sa.or_(entity.id.is_(None), criterion) if may_be_absent else criterion)
     state.statement = statement
 
 
-def _owned(state: ORMExecuteState) -> list[Any]:
+def _owned(state: ORMExecuteState) -> list[tuple[Any, bool]]:
     """The owned models, and aliases of them, whose rows or columns the statement returns or changes.
 
-    What only stands in its conditions is left alone: "does nobody use it any more?" asks about everybody's rows.
+    With each, whether a row may be without one: what is joined on may be joined by an outer join. What only stands in its conditions is left alone: "does nobody use it any more?" asks about everybody's rows.
     """
     statement: Any = state.statement
     if isinstance(statement, sa.Select):
         entities = {
             id(found): found for one in statement.column_descriptions if (found := one.get("entity")) is not None
         }
-        return [one for one in entities.values() if sa.inspect(one).mapper.class_ in OWNED]
+        return [
+            (one, place > 0) for place, one in enumerate(entities.values()) if sa.inspect(one).mapper.class_ in OWNED
+        ]
     if isinstance(statement, (sa.Update, sa.Delete)) and state.bind_mapper is not None:
-        return [state.bind_mapper.class_] if state.bind_mapper.class_ in OWNED else []
+        return [(state.bind_mapper.class_, False)] if state.bind_mapper.class_ in OWNED else []
     return []
 
 

@@ -64,6 +64,14 @@ class TestNet:
         assert read_as(stranger, sa.select(other.name)) == [("Met by all",)]
         assert read_as(stranger, joined) == []
 
+    def test_keeps_rows_that_have_none_of_what_is_joined_on(self, session, world, owner, read_as):
+        joined = (
+            sa.select(Character.name, CardDocument.id)
+            .outerjoin(CardDocument, CardDocument.character_id == Character.id)
+            .where(Character.name == "Secret draft")
+        )
+        assert read_as(owner.actor, joined) == [("Secret draft", None)]
+
     def test_gives_nobody_nothing(self, world, read_as):
         for model in (Character, CardDocument):
             assert read_as(NOBODY, sa.select(model)) == []
