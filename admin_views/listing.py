@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
+from admin_views.row_net import SCOPED
 from studio.accounts.permissions import Actor
 from studio.kit.errors import InvalidError
 from studio.kit.paging import COUNT_CAP, Key, after, capped_count, decode_cursor, encode_cursor
@@ -233,6 +234,7 @@ def fetch_page(
     if cursor is not None:
         paged = paged.where(after(keys, decode_cursor(cursor, keys), backwards=backwards))
     paged = paged.order_by(*(_order(key, backwards=backwards) for key in keys)).limit(size + 1)
+    paged = paged.execution_options(**SCOPED)
     rows: list[Any] = list(session.execute(paged)) if columns else list(session.scalars(paged).unique())
     has_more = len(rows) > size
     rows = rows[:size]

@@ -23,6 +23,8 @@ from studio.editing.models import Autosave
 from studio.editing.queries import autosave_visible_to
 from studio.media.models import MediaFile, MediaPurpose
 
+SCOPED = {"is_scoped": True}
+"""The execution options of a statement that one place in the base view puts the scope on, and that is asked on every look."""
 _MOST_KEPT = 4_000
 
 
@@ -34,6 +36,8 @@ def hang(session_class: type[Session]) -> None:
 def _cut(state: ORMExecuteState) -> None:
     # What is loaded belongs to a row that the person was shown already.
     if state.is_column_load or state.is_relationship_load or not has_request_context() or g.get("is_finding_person"):
+        return
+    if state.execution_options.get("is_scoped"):
         return
     owned = _owned(state)
     if not owned:
@@ -53,7 +57,8 @@ def _cut(state: ORMExecuteState) -> None:
 def _owned(state: ORMExecuteState) -> list[tuple[Any, bool]]:
     """The owned models, and aliases of them, whose rows or columns the statement returns or changes.
 
-    With each, whether a row may be without one: what is joined on may be joined by an outer join. What only stands in its conditions is left alone: "does nobody use it any more?" asks about everybody's rows.
+    With each, whether a row may be without one: what is joined on may be joined by an outer join. What only stands in
+    its conditions is left alone: "does nobody use it any more?" asks about everybody's rows.
     """
     statement: Any = state.statement
     if isinstance(statement, sa.Select):
