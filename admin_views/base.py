@@ -29,7 +29,7 @@ from admin_views.formats import reader
 from admin_views.forms import StudioForm, current_version, sent_version
 from admin_views.frames import Frames, hole
 from admin_views.guarded import StudioView
-from admin_views.listing import Column, Filter, ListState, LongLists, Orders, RowPage
+from admin_views.listing import Column, Filter, ListState, Orders, RowPage
 from admin_views.many import Many
 from admin_views.model_forms import FormRoutes
 from admin_views.pickers import MOST_SUGGESTIONS, Picker
@@ -128,7 +128,7 @@ class StudioModelView(Many, Exporting, FormRoutes, ModelView):  # type: ignore[m
         self, resources: Resources, model: type[Any], *, name: Any, endpoint: str, url: str | None = None
     ) -> None:
         self.resources = resources
-        self.long_lists = LongLists()
+        self.asked = listing.Asked()
         self.frames = Frames()
         self.has_search = bool(self.search_columns) or type(self).search is not StudioModelView.search
         super().__init__(model, resources.db, name=name, endpoint=endpoint, url=url or f"/{endpoint}")
@@ -284,13 +284,13 @@ class StudioModelView(Many, Exporting, FormRoutes, ModelView):  # type: ignore[m
         state = self.list_state()
         page = listing.fetch_page(
             self.request_session,
-            self.filtered(state),
+            lambda: self.filtered(state),
             keys=self.order_keys(state),
             state=state,
             size=self.page_size,
             options=self.load,
             columns=self.row_columns,
-            long_lists=self.long_lists,
+            asked=self.asked,
             key=_what_is_listed(),
         )
         return self._list_page(state, page)

@@ -7,31 +7,32 @@ from markupsafe import Markup, escape
 
 from admin_views import ui
 from admin_views.formats import hue
-from admin_views.media import portrait_url
+from admin_views.media import portrait_urls
 from admin_views.rows import Pick
 
 
 def character_cards(rows: Sequence[Any], *, url_of: Callable[[Any], str | None], pick: Pick | None) -> Markup:
     """The items of the list of cards; made here and not in a template, since a page has many of them."""
-    moment = ui.moments()
+    moment, badge, portrait = ui.moments(), ui.badges(), portrait_urls("card")
     parts: list[str] = []
     for row in rows:
+        name = escape(row.name)
         box = "" if pick is None else pick(row)
         tagline = f'<span class="character-card-tagline">{escape(row.tagline)}</span>' if row.tagline else ""
+        if row.portrait_id is None:
+            face = (
+                f'<span class="character-picture character-picture-none hue-{hue(row.name)}" aria-hidden="true">'
+                f"{escape(row.name[:1].upper())}</span>"
+            )
+        else:
+            face = (
+                f'<img class="character-picture" src="{portrait(row.portrait_id)}" alt=""'
+                ' loading="lazy" decoding="async" width="400" height="600">'
+            )
         parts.append(
-            f'<li class="character-card">{box}<a href="{escape(url_of(row) or "")}">{_face(row)}'
-            f'<span class="character-card-text"><span class="character-card-name">{escape(row.name)}</span>{tagline}'
-            f'<span class="character-card-facts">{ui.badge(row.status)}'
+            f'<li class="character-card">{box}<a href="{escape(url_of(row) or "")}">{face}'
+            f'<span class="character-card-text"><span class="character-card-name">{name}</span>{tagline}'
+            f'<span class="character-card-facts">{badge(row.status)}'
             f'<span class="text-secondary">{moment(row.updated_at)}</span></span></span></a></li>\n'
         )
     return Markup("".join(parts))  # noqa: S704 - Everything that people wrote is escaped above.
-
-
-def _face(row: Any) -> str:
-    if row.portrait_id is None:
-        letter = escape(row.name[:1].upper())
-        return f'<span class="character-picture character-picture-none hue-{hue(row.name)}" aria-hidden="true">{letter}</span>'
-    return (
-        f'<img class="character-picture" src="{escape(portrait_url(row.portrait_id, "card"))}" alt=""'
-        ' loading="lazy" decoding="async" width="400" height="600">'
-    )

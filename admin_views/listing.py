@@ -22,8 +22,8 @@ LONGEST_SEARCH = 200
 _PLAN_FOR_THIS_TEXT = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
 SHORTEST_TRIGRAM = 3
 _MOST_TERMS = 8
-_LONG_FOR = 60.0
-_MOST_LONG_LISTS = 1_000
+_LASTS = 60.0
+_MOST_ASKED = 1_000
 
 
 @dataclass(frozen=True)
@@ -187,42 +187,59 @@ class RowPage:
     is_capped: bool
 
 
-class LongLists:
-    """Which lists have more rows than are counted: believed for a minute, so that paging does not count again.
+class Asked:
+    """What a view knows of lists that were asked for within a minute: which are long, and the statements of their pages.
 
-    A key names who asks and everything that the rows depend on.
+    A key names who asks and everything that the rows depend on. That a list has more rows than are counted is believed
+    for that long, so that paging does not count again; putting a statement together costs as much as all its rows, and a
+    filter may speak of the present day.
     """
 
     def __init__(self) -> None:
-        self._until: dict[Hashable, float] = {}
+        self._kept: dict[Hashable, tuple[float, Any]] = {}
 
-    def has(self, key: Hashable) -> bool:
+    def is_long(self, key: Hashable) -> bool:
         """Whether the list was long less than a minute ago."""
-        return time.monotonic() < self._until.get(key, 0.0)
+        return self._find(("long", key)) is not None
 
-    def add(self, key: Hashable) -> None:
+    def add_long(self, key: Hashable) -> None:
         """Remember that the list is long."""
-        if len(self._until) >= _MOST_LONG_LISTS:
-            self._until.clear()
-        self._until[key] = time.monotonic() + _LONG_FOR
+        self._keep(("long", key), True)
+
+    def statement(self, key: Hashable, make: Callable[[], sa.Select[Any]]) -> sa.Select[Any]:
+        """The statement of `key`; `make` is asked for it where it was not there within the last minute."""
+        found: sa.Select[Any] | None = self._find(("statement", key))
+        if found is None:
+            found = make()
+            self._keep(("statement", key), found)
+        return found
+
+    def _find(self, key: Hashable) -> Any:
+        until, found = self._kept.get(key, (0.0, None))
+        return found if time.monotonic() < until else None
+
+    def _keep(self, key: Hashable, value: object) -> None:
+        if len(self._kept) >= _MOST_ASKED:
+            self._kept.clear()
+        self._kept[key] = time.monotonic() + _LASTS, value
 
 
 def fetch_page(
     session: Session,
-    query: sa.Select[Any],
+    query: Callable[[], sa.Select[Any]],
     *,
     keys: Sequence[Key],
     state: ListState,
     size: int,
     options: Sequence[Any] = (),
     columns: Sequence[Any] = (),
-    long_lists: LongLists | None = None,
-    key: Hashable = None,
+    asked: Asked,
+    key: Hashable,
 ) -> RowPage:
     """One page of `query` (scoped and filtered, without an order) by keyset, with a count that is capped unless asked exact.
 
     With `columns` the page's rows hold these and nothing else, and `options` are not needed.
-    Two statements (three for a search) and those of the eager loads, whatever the page; one less where `long_lists`
+    Two statements (three for a search) and those of the eager loads, whatever the page; one less where `asked`
     knows that the list of this `key` passes the cap. Raises BadCursorError.
     """
     if state.search:
@@ -230,24 +247,38 @@ def fetch_page(
         session.execute(_PLAN_FOR_THIS_TEXT)
     backwards = state.before is not None
     cursor = state.before if backwards else state.after
-    paged = query.with_only_columns(*columns) if columns else query.options(*options)
-    if cursor is not None:
-        paged = paged.where(after(keys, decode_cursor(cursor, keys), backwards=backwards))
-    paged = paged.order_by(*(_order(key, backwards=backwards) for key in keys)).limit(size + 1)
-    paged = paged.execution_options(**SCOPED)
-    rows: list[Any] = list(session.execute(paged)) if columns else list(session.scalars(paged).unique())
+    place = [] if cursor is None else decode_cursor(cursor, keys)
+    shape = (state.sort, state.descending, backwards, size, tuple(value is None for value in place))
+
+    def paged() -> sa.Select[Any]:
+        made = query()
+        made = made.with_only_columns(*columns) if columns else made.options(*options)
+        if cursor is not None:
+            bound = [
+                None if value is None else sa.bindparam(f"place_{number}", type_=one.column.type)
+                for number, (value, one) in enumerate(zip(place, keys, strict=True))
+            ]
+            made = made.where(after(keys, bound, backwards=backwards))
+        made = made.order_by(*(_order(one, backwards=backwards) for one in keys)).limit(size + 1)
+        return made.execution_options(**SCOPED)
+
+    statement = asked.statement((key, shape), paged)
+    values = {f"place_{number}": value for number, value in enumerate(place) if value is not None}
+    rows: list[Any] = (
+        list(session.execute(statement, values)) if columns else list(session.scalars(statement, values).unique())
+    )
     has_more = len(rows) > size
     rows = rows[:size]
     if backwards:
         rows.reverse()
     has_next = bool(rows) and (has_more or backwards)
     has_previous = bool(rows) and (has_more if backwards else cursor is not None)
-    if long_lists is not None and not state.exact_count and long_lists.has(key):
+    if not state.exact_count and asked.is_long(key):
         count, is_capped = COUNT_CAP, True
     else:
-        count, is_capped = counted(session, query, exact=state.exact_count)
-        if is_capped and long_lists is not None:
-            long_lists.add(key)
+        count, is_capped = counted(session, query(), exact=state.exact_count)
+        if is_capped:
+            asked.add_long(key)
     return RowPage(
         rows=rows,
         after=_cursor(rows[-1], keys) if has_next and (has_more or backwards) else None,

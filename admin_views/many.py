@@ -58,9 +58,10 @@ class Many(Guarded):
         if not self.bulk_offers():
             return None
 
+        name = sa.inspect(self.model).primary_key[0].key
+
         def value_of(row: Any) -> str:
-            version = current_version(row)
-            key = getattr(row, sa.inspect(self.model).primary_key[0].key)
+            version, key = current_version(row), getattr(row, name)
             return f"{key}{_BETWEEN}{version}" if version is not None else str(key)
 
         return picker(value_of=value_of, title_of=self.row_title)

@@ -1,6 +1,6 @@
 """The bytes of files, for whoever may see them: pictures by their id, everything else by short signed links."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
@@ -66,6 +66,12 @@ def portrait_url(portrait_id: UUID | None, kind: str = "avatar") -> str | None:
         return None
     before, after = _variant_address(request.root_path if has_request_context() else "", str(kind))
     return f"{before}{portrait_id}{after}"
+
+
+def portrait_urls(kind: str = "avatar") -> Callable[[UUID], str]:
+    """`portrait_url` for many portraits of one page."""
+    before, after = _variant_address(request.root_path if has_request_context() else "", kind)
+    return lambda portrait_id: f"{before}{portrait_id}{after}"
 
 
 @lru_cache(maxsize=100)

@@ -36,13 +36,13 @@ def table_rows(
 
 def picker(*, value_of: Callable[[Any], str], title_of: Callable[[Any], str]) -> Pick:
     """Makes the check box by which a row is chosen for what is done to many; it belongs to the form `bulk`."""
-    label = _("Select %(name)s", name="\x00")
+    before, _nul, after = str(escape(_("Select %(name)s", name="\x00"))).partition("\x00")
+    opening = '<label class="pick-box"><input type="checkbox" class="form-check-input" form="bulk" name="row" value="'
+    middle, ending = f'" aria-label="{before}', f'{after}" data-pick></label>'
 
     def pick(row: Any) -> Markup:
-        named = label.replace("\x00", title_of(row))
         return Markup(  # noqa: S704 - Escaped.
-            '<label class="pick-box"><input type="checkbox" class="form-check-input" form="bulk" name="row"'
-            f' value="{escape(value_of(row))}" aria-label="{escape(named)}" data-pick></label>'
+            f"{opening}{escape(value_of(row))}{middle}{escape(title_of(row))}{ending}"
         )
 
     return pick

@@ -23,6 +23,19 @@ def badge(status: object, label: object | None = None) -> Markup:
     return _mark(value, status_label(value) if label is None else str(label))
 
 
+def badges() -> Callable[[object], str]:
+    """`badge` for many rows of one page: each status is put into the reader's words once."""
+    known: dict[object, str] = {}
+
+    def told(status: object) -> str:
+        found = known.get(status)
+        if found is None:
+            found = known[status] = str(badge(status))
+        return found
+
+    return told
+
+
 @lru_cache(maxsize=1_000)
 def _mark(value: str, label: str) -> Markup:
     return Markup(  # noqa: S704 - Escaped.
@@ -53,6 +66,7 @@ def moments() -> Callable[[datetime], str]:
     return lambda value: _told(value, told_at(value))
 
 
+@lru_cache(maxsize=4_096)
 def _told(value: datetime, told: tuple[str, str]) -> str:
     return f'<time datetime="{value.isoformat()}" title="{escape(told[1])}">{escape(told[0])}</time>'
 

@@ -66,12 +66,15 @@ def decode_cursor(cursor: str, keys: Sequence[Key]) -> list[Any]:
 
 
 def after(keys: Sequence[Key], values: Sequence[Any], *, backwards: bool = False) -> sa.ColumnElement[bool]:
-    """The criterion for rows that come after (or, backwards, before) the row with `values` in the order of `keys`."""
+    """The criterion for rows that come after (or, backwards, before) the row with `values` in the order of `keys`.
+
+    A value may be a bound parameter instead, for a statement that is asked again with other values; None may not.
+    """
     same_way = len({key.descending for key in keys}) == 1 and not any(key.nullable for key in keys)
     if same_way:
         # A row comparison is one index range; an OR of ANDs is not.
         left = sa.tuple_(*(key.column for key in keys))
-        right = sa.tuple_(*(sa.literal(v, key.column.type) for v, key in zip(values, keys, strict=True)))
+        right = sa.tuple_(*(_bound(v, key) for v, key in zip(values, keys, strict=True)))
         return left < right if keys[0].descending != backwards else left > right
     branches: list[sa.ColumnElement[bool]] = []
     for index, key in enumerate(keys):
@@ -81,6 +84,10 @@ def after(keys: Sequence[Key], values: Sequence[Any], *, backwards: bool = False
         ]
         branches.append(sa.and_(sa.true(), *equal, _beyond(key, values[index], backwards=backwards)))
     return sa.or_(*branches)
+
+
+def _bound(value: Any, key: Key) -> sa.ColumnElement[Any]:
+    return value if isinstance(value, sa.BindParameter) else sa.literal(value, key.column.type)
 
 
 def _beyond(key: Key, value: Any, *, backwards: bool) -> sa.ColumnElement[bool]:

@@ -1,7 +1,10 @@
+import html
+import re
+
 import pytest
 import sqlalchemy as sa
 
-from admin_views.listing import LongLists, contains_folded
+from admin_views.listing import Asked, contains_folded
 from studio.accounts.permissions import RoleName
 from studio.authoring.models import Character
 from tests.factories.accounts import make_actor, make_user
@@ -104,7 +107,33 @@ class TestLongLists:
     def test_are_believed_for_a_minute(self, monkeypatch):
         clock = iter([1_000.0, 1_059.0, 1_061.0])
         monkeypatch.setattr("admin_views.listing.time.monotonic", lambda: next(clock))
-        lists = LongLists()
-        lists.add("key")
-        assert lists.has("key")
-        assert not lists.has("key")
+        asked = Asked()
+        asked.add_long("key")
+        assert asked.is_long("key")
+        assert not asked.is_long("key")
+
+
+class TestStatements:
+    def test_are_put_together_once_for_a_person_and_a_question(self, monkeypatch):
+        clock = iter([1_000.0, 1_000.0, 1_059.0, 1_061.0, 1_061.0])
+        monkeypatch.setattr("admin_views.listing.time.monotonic", lambda: next(clock))
+        made, asked = [], Asked()
+        for _ in range(3):
+            asked.statement("key", lambda: made.append("a statement") or sa.select(1))
+        assert len(made) == 2
+
+    def test_give_each_person_their_own_rows_and_each_page_its_own(self, session, browser_of):
+        own, other = (make_user(session, RoleName.CREATOR) for _ in range(2))
+        for person, name in ((own, "mine"), (other, "theirs")):
+            for number in range(30):
+                make_character(session, owner=person.actor, name=f"{name}-{number:02}")
+        for person, name, foreign in ((own, "mine", "theirs"), (other, "theirs", "mine"), (own, "mine", "theirs")):
+            browser = browser_of(person)
+            seen, address = [], "/characters/?sort=name&desc=0"
+            while address:
+                page = browser.get(address).text
+                assert foreign not in page
+                seen += re.findall(rf'character-card-name">({name}-\d\d)<', page)
+                found = re.search(r'href="(/characters/\?[^"]*after=[^"]*)"', page)
+                address = html.unescape(found[1]) if found else None
+            assert seen == [f"{name}-{number:02}" for number in range(30)]
