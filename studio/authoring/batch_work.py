@@ -38,6 +38,7 @@ from studio.cards.reader import read_card
 from studio.cards.reading import CardReading
 from studio.kit import db
 from studio.kit.errors import ForbiddenError, InvalidError, StudioError
+from studio.kit.orm import insert_new
 from studio.media import files
 from studio.media.models import MediaFile, MediaPurpose
 from studio.providers.storage import MissingObjectError, Storage, key_of
@@ -352,9 +353,9 @@ def _made(
         character.bigrams = rules.bigrams(character.search_text)
         document.character_id = character.id
         pairs.append((one, document, character))
-    session.add_all(character for _, _, character in pairs)
     session.flush()
-    session.add_all(document for _, document, _ in pairs)
+    insert_new(session, (character for _, _, character in pairs))
+    insert_new(session, (document for _, document, _ in pairs))
     card_imports.write_parts(session, [(character, one.reading.card) for one, _, character in pairs])
     for _, document, character in pairs:
         audit.record(

@@ -111,8 +111,8 @@ def search_text(values: Mapping[str, Any], *, more: Iterable[str] = ()) -> str:
 
 
 def bigrams(search: str) -> list[str]:
-    """The pairs of neighbouring Chinese characters in a search text, so that a search for two characters finds them."""
-    return texts.bigrams([search])
+    """The short pieces of a `search_text`, so that a search for one or two characters finds them."""
+    return sorted(texts.short_pieces(search))
 
 
 def cleaned(changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

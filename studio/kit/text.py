@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af\U00020000-\U0003ffff"
@@ -9,6 +10,7 @@ _RUN_OF_CJK = re.compile(f"[{_CJK}]+")
 # A word: letters and digits, none of them Chinese, Japanese or Korean.
 _WORD = re.compile(rf"[^\W{_CJK}]+")
 _SHORT = 2
+_SHORT_BETWEEN_CJK = re.compile(rf"(?<=[{_CJK}])[^\W{_CJK}]{{1,{_SHORT}}}(?=[{_CJK}])")
 _WHITE = re.compile(r"\s+")
 # Control characters other than tab and line breaks, and lone surrogates: PostgreSQL or screens refuse them.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -37,26 +39,27 @@ def excerpt(text: str, length: int) -> str:
 
 
 def bigrams(parts: Iterable[str]) -> list[str]:
-    """The sorted, distinct short pieces of `parts` that a trigram index cannot find.
+    """The sorted, distinct `short_pieces` of all `parts`."""
+    return sorted({piece for part in parts for piece in short_pieces(folded(part))})
+
+
+def short_pieces(text: str) -> set[str]:
+    """The short pieces of a folded text that a trigram index cannot find.
 
     That is every Chinese, Japanese or Korean character, every pair of neighbouring ones, and every
     other word of one or two signs. Kept in an array with a GIN index, they answer a search for two
     characters as fast as trigrams answer one for three.
     """
     found: set[str] = set()
-    for part in parts:
-        text = folded(part)
-        for run in _RUN_OF_CJK.findall(text):
-            found.update(run)
-            found.update(run[i : i + 2] for i in range(len(run) - 1))
-        for word in _WORD.finditer(text):
-            start, end = word.span()
-            # What stands between two Chinese characters is found with their neighbours.
-            if end - start <= _SHORT and not (
-                start > 0 and end < len(text) and _RUN_OF_CJK.match(text, start - 1) and _RUN_OF_CJK.match(text, end)
-            ):
-                found.add(word[0])
-    return sorted(found)
+    for run in _RUN_OF_CJK.findall(text):
+        found.update(run)
+        found.update(map(str.__add__, run, run[1:]))
+    short = Counter(word for word in _WORD.findall(text) if len(word) <= _SHORT)
+    if found:
+        # What stands between two Chinese characters is found with their neighbours.
+        short.subtract(_SHORT_BETWEEN_CJK.findall(text))
+    found.update(word for word, count in short.items() if count > 0)
+    return found
 
 
 def escape_like(text: str) -> str:
