@@ -1,5 +1,7 @@
 """How far an index has to look: measured on the vectors that are there, since tight clusters need less than a crowd."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
@@ -8,32 +10,47 @@ from sqlalchemy.orm import Session
 from studio.memory.models import CharacterEmbedding, EmbeddingModel
 from studio.memory.nearest import by_index, exactly
 
-CHOICES = (40, 80, 120, 160, 240, 320, 480, 640)
+CHOICES = (40, 60, 80, 120, 160, 240, 320, 480, 640)
 """Values of `hnsw.ef_search` to choose from; what a search costs grows with it."""
 
 RECALL = 0.985
 """A little over the 0.98 that searches are to have: a sample may be lucky."""
 
-SAMPLE = 40
+SAMPLE = 100
+"""With fewer, one question whose corner of the graph is badly connected would speak for all of them."""
+
+NO_BETTER = 0.005
+"""Where none of CHOICES reaches RECALL, looking so much further as gains less than this is not worth its price."""
+
 _NEAREST = 10
 
 
 def needed_ef_search(session: Session, *, model: EmbeddingModel) -> int:
-    """The least of CHOICES with which the model's index finds RECALL of what comparing all finds; else the largest.
+    """The least of CHOICES with which the model's index finds RECALL of what comparing all finds.
 
-    Asks SAMPLE questions both ways; with a hundred thousand vectors that takes some twenty seconds. The model's index has
+    Where none does, the least that finds nearly as much as the largest: what a graph does not lead to, no patience finds.
+    Asks SAMPLE questions both ways; with a hundred thousand vectors that takes about a minute. The model's index has
     to be there, and more than ten vectors.
     """
     questions = _questions(session, model=model)
     wanted = [exactly(session, vector=question, model=model, limit=_NEAREST) for question in questions]
+    every = sum(len(best) for best in wanted)
+    recalls: dict[int, float] = {}
     for ef_search in CHOICES:
         found = 0
         for question, best in zip(questions, wanted, strict=True):
             near = by_index(session, vector=question, model=model, limit=_NEAREST, ef_search=ef_search)
             found += len({one.character_id for one in best} & {one.character_id for one in near})
-        if found >= RECALL * sum(len(best) for best in wanted):
-            return ef_search
-    return CHOICES[-1]
+        recalls[ef_search] = found / every
+        if recalls[ef_search] >= RECALL:
+            break
+    return chosen(recalls)
+
+
+def chosen(recalls: Mapping[int, float]) -> int:
+    """Of the values that were tried, by rising cost, with the recall of each: the one to search with."""
+    enough = min(RECALL, max(recalls.values()) - NO_BETTER)
+    return next(ef_search for ef_search, recall in recalls.items() if recall >= enough)
 
 
 def _questions(session: Session, *, model: EmbeddingModel) -> list[npt.NDArray[np.float32]]:

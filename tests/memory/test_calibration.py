@@ -27,9 +27,21 @@ class TestNeededEfSearch:
         misses(least)
         assert calibration.needed_ef_search(session, model=model) == least
 
-    def test_is_the_largest_where_none_finds_enough(self, session, model, misses):
+    def test_is_no_larger_than_what_is_gained_by_it(self, session, model, misses):
         misses(10_000)
-        assert calibration.needed_ef_search(session, model=model) == calibration.CHOICES[-1]
+        assert calibration.needed_ef_search(session, model=model) == calibration.CHOICES[0]
+
+    @pytest.mark.parametrize(
+        ("recalls", "expected"),
+        [
+            ({40: 0.9, 60: 0.99}, 60),
+            ({40: 0.7, 160: 0.96, 320: 0.979, 640: 0.983}, 320),
+            ({40: 0.97, 160: 0.974, 640: 0.9749}, 40),
+            ({40: 0.4, 160: 0.6, 640: 0.8}, 640),
+        ],
+    )
+    def test_is_the_least_that_finds_nearly_as_much_as_any(self, recalls, expected):
+        assert calibration.chosen(recalls) == expected
 
     def test_is_small_for_an_index_that_misses_nothing(self, session, model):
         assert calibration.needed_ef_search(session, model=model) in calibration.CHOICES[:3]
