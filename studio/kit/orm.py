@@ -71,7 +71,7 @@ def insert_new(session: Session, rows: Iterable[Base]) -> None:
         values = {column.columns[0].key: row.__dict__[column.key] for column in columns if column.key in row.__dict__}
         kinds.setdefault((type(row), tuple(values)), []).append(values)
     for (model, _), values_of in kinds.items():
-        session.connection().execute(sa.insert(model.__table__), values_of)
+        session.connection().execute(sa.insert(model), values_of)
 
 
 def stored(kind: type[StrEnum], name: str) -> sa.Enum:
