@@ -23,9 +23,9 @@ check: ## Lint, format, types, import contracts, dependencies
 	$(SETUP) dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/deptry .
 
-nightly: ## Play 2,000 lives of 50 steps against the ledger, with threads (an hour or more)
+nightly: ## Play 2,000 lives of 50 steps against the ledger, and against review, with threads (hours)
 	$(SETUP) dev
-	@STUDIO_NIGHTLY_RUNS=2000 $(BIN)/python -m pytest -n 0 tests/market/test_money_machine.py $(ARGS)
+	@STUDIO_NIGHTLY_RUNS=2000 $(BIN)/python -m pytest -n auto --dist loadfile tests/market/test_money_machine.py tests/market/test_machine.py $(ARGS)
 
 drill: ## Play 10,000 jobs while workers, queue, database and disk fail, beside plain RQ (some minutes)
 	$(SETUP) dev

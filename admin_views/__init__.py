@@ -24,6 +24,8 @@ MODULES = (
     "market",
     "review",
     "review_figures",
+    "reports",
+    "appeals",
     "money",
     "work",
     "work_queues",

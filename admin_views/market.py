@@ -1,11 +1,12 @@
 """Listings: submitting a character, following the submission, taking it back."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import flash, g, redirect, request, url_for
+from flask import g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -15,23 +16,25 @@ from wtforms import SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from admin_views import ui
-from admin_views.base import Permission, StudioModelView, expose
+from admin_views.base import Permission, expose
 from admin_views.categories import CategoriesView
-from admin_views.forms import StudioForm, sentence
+from admin_views.forms import StudioForm
 from admin_views.listing import Column, Filter, as_uuid, contains
+from admin_views.listing_steps import ListingSteps
 from admin_views.market_labels import LICENSE_LABELS, category_choice, labels
 from admin_views.media import portrait_url
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.times import as_typed, typed_time, zone_name
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import get_draft, not_in_trash
 from studio.kit.clock import utc_now
-from studio.kit.errors import InvalidError, StudioError
+from studio.kit.errors import InvalidError
 from studio.kit.money import EXPONENTS, Money, parse_price
 from studio.kit.paging import Key
-from studio.market import listings, queries, rules
+from studio.market import appeals, listings, queries, rules
 from studio.market.models import (
     DESCRIPTION_LENGTH,
     TITLE_LENGTH,
@@ -49,9 +52,13 @@ _MOST_CHARACTERS = 200
 _STATUSES = (
     (PublicationStatus.PENDING.value, _l("waiting for review")),
     (PublicationStatus.APPROVED.value, _l("live")),
-    (PublicationStatus.REJECTED.value, _l("sent back")),
+    (PublicationStatus.SCHEDULED.value, _l("scheduled")),
+    (PublicationStatus.CHANGES_REQUESTED.value, _l("sent back")),
+    (PublicationStatus.REJECTED.value, _l("rejected")),
     (PublicationStatus.UNLISTED.value, _l("unlisted")),
     (PublicationStatus.WITHDRAWN.value, _l("withdrawn")),
+    (PublicationStatus.QUARANTINED.value, _l("hidden for review")),
+    (PublicationStatus.TAKEN_DOWN.value, _l("taken down")),
 )
 
 
@@ -86,13 +93,18 @@ class ListingForm(StudioForm):
     currency = SelectField(
         _l("Currency"), choices=[SelectChoice(code) for code in sorted(EXPONENTS)], validate_choice=False
     )
+    publish_at = StringField(
+        _l("Goes live"),
+        description=_l("At this time, in your time zone, if it is approved by then. Empty: as soon as it is approved."),
+        render_kw={"type": "datetime-local", "autocomplete": "off"},
+    )
 
 
 def _price(row: CharacterPublication) -> Markup:
     return ui.money(row.price_minor, row.currency.strip())
 
 
-class ListingsView(StudioModelView):
+class ListingsView(ListingSteps):
     """A creator's own listings, everybody's for moderators and staff: submitting, following, withdrawing."""
 
     permissions: ClassVar[dict[str, Any]] = {
@@ -100,9 +112,7 @@ class ListingsView(StudioModelView):
         "details_view": (_P.LISTING_READ_OWN, _P.LISTING_READ_ANY),
         "state": (_P.LISTING_READ_OWN, _P.LISTING_READ_ANY),
         "create_view": _P.LISTING_SUBMIT,
-        "withdraw": _P.LISTING_SUBMIT,
-        "unlist": _P.LISTING_SUBMIT,
-        "relist": _P.LISTING_SUBMIT,
+        **ListingSteps.step_permissions,
     }
     menu_section = "market"
     menu_icon = "building-store"
@@ -193,6 +203,11 @@ class ListingsView(StudioModelView):
             price = parse_price(form.price.data or "", form.currency.data or "")
         except InvalidError as error:
             wrong.update(error.fields)
+        publish_at: datetime | None = None
+        try:
+            publish_at = typed_time(form.publish_at.data, field="publish_at")
+        except InvalidError as error:
+            wrong.update(error.fields)
         license_type = _license(form.license_type.data)
         if license_type is None:
             wrong["license_type"] = "Choose a licence."
@@ -211,6 +226,7 @@ class ListingsView(StudioModelView):
             category_id=category_id or UUID(int=0),
             price=price,
             license_type=license_type or LicenseType.FREE,
+            publish_at=publish_at,
             now=utc_now(),
             **texts,
         )
@@ -224,65 +240,40 @@ class ListingsView(StudioModelView):
         session, actor = self.request_session, current_actor()
         character = session.get_one(Character, row.character_id)
         newest = queries.find_newest_listing(session, actor=actor, character_id=row.character_id)
+        decided = queries.find_decision(session, actor=actor, publication_id=row.id)
+        may_appeal = decided is not None and decided.appeal is None and row.status in queries.SENT_BACK
         return {
+            "can_appeal": may_appeal and decided is not None and appeals.can_appeal(decided.decision, now=utc_now()),
+            "earlier": self._earlier(row, decided),
+            "now": utc_now(),
+            "as_typed": as_typed,
+            "zone": zone_name(),
             "character": character,
             "newer": newest if newest is not None and newest.id != row.id else None,
             "portrait": portrait_url(queries.portrait_of(session, row), "card"),
             "category": session.get_one(CharacterCategory, row.category_id),
             "publisher": session.scalar(sa.select(User.name).where(User.id == row.publisher_id)),
-            "decided": queries.find_decision(session, actor=actor, publication_id=row.id),
+            "decided": decided,
             "is_own": row.publisher_id == actor.user_id,
             **self._way(row),
             **labels(),
         }
 
+    def _earlier(self, row: CharacterPublication, newest: queries.Decided | None) -> Sequence[queries.Decided]:
+        """The decisions on the listing before its newest one, newest first; read only where there is a newest one."""
+        if newest is None:
+            return []
+        found = queries.list_decisions_on(self.request_session, actor=current_actor(), publication_id=row.id)
+        return [one for one in found if one.decision.id != newest.decision.id]
+
     @expose("/<uuid:row_id>/state")
     def state(self, row_id: UUID) -> ResponseReturnValue:
-        """Where the listing stands, as a part of its page that asks again until something is decided."""
+        """Where the listing stands, as a part of its page that asks again while something is about to change."""
         row = self.get_one(row_id)
+        if request.args.get("was") == "deciding" and not self._way(row)["is_decided_soon"]:
+            # The decision is in effect, or undone: the page is another one now.
+            return "", 200, {"HX-Refresh": "true"}
         return self.render("market/_state.html", row=row, **self._way(row), **labels())
-
-    @expose("/<uuid:row_id>/withdraw", methods=("POST",))
-    def withdraw(self, row_id: UUID) -> ResponseReturnValue:
-        """Take the submission back."""
-        return self._do(
-            row_id,
-            _("The listing is withdrawn."),
-            lambda: listings.withdraw(
-                self.request_session, actor=current_actor(), publication_id=row_id, now=utc_now()
-            ),
-        )
-
-    @expose("/<uuid:row_id>/unlist", methods=("POST",))
-    def unlist(self, row_id: UUID) -> ResponseReturnValue:
-        """Take the listing off the market."""
-        return self._do(
-            row_id,
-            _("The listing is off the market."),
-            lambda: listings.unlist(self.request_session, actor=current_actor(), publication_id=row_id),
-        )
-
-    @expose("/<uuid:row_id>/relist", methods=("POST",))
-    def relist(self, row_id: UUID) -> ResponseReturnValue:
-        """Put the listing on the market again."""
-        return self._do(
-            row_id,
-            _("The listing is live again."),
-            lambda: listings.relist(self.request_session, actor=current_actor(), publication_id=row_id),
-        )
-
-    def _do(self, row_id: UUID, done: str, act: Any) -> ResponseReturnValue:
-        self.get_one(row_id)
-        try:
-            act()
-        except StudioError as error:
-            if error.status == 404:  # noqa: PLR2004 - Not found stays not found.
-                raise
-            self.request_session.rollback()
-            flash(sentence(error), "danger")
-        else:
-            flash(done, "success")
-        return redirect(url_for("listings.details_view", row_id=row_id), 303)
 
     def _way(self, row: CharacterPublication) -> dict[str, Any]:
         session, actor = self.request_session, current_actor()
@@ -297,6 +288,7 @@ class ListingsView(StudioModelView):
             "case": case,
             "screening": screening,
             "is_moving": case is not None and case.state is CaseState.SCREENING,
+            "is_decided_soon": case is not None and case.state is CaseState.DECIDING,
         }
 
     def _characters(self, session: Session, actor: Actor, character: Character | None) -> Sequence[SelectChoice]:

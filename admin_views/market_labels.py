@@ -7,6 +7,7 @@ from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _l
 
 from admin_views.character_form import warning_words
+from admin_views.oversight_labels import oversight_labels
 from studio.market.models import CharacterCategory, LicenseType, ReviewReason
 from studio.market.queries import Shelf
 
@@ -133,4 +134,5 @@ def labels() -> dict[str, Any]:
         "reason_title": reason_title,
         "reason_message": reason_message,
         "translate": gettext,
+        **oversight_labels(),
     }

@@ -54,7 +54,12 @@ TEST_ANSWERS = {
 
 def _with_face(row: CharacterPublication) -> Markup:
     face = ui.avatar(portrait_url(g.portraits.get(row.id)), row.title)
-    return Markup('<span class="with-face">{}<span>{}</span></span>').format(face, row.title)
+    featured = ui.badge("featured") if _is_featured(row) else ""
+    return Markup('<span class="with-face">{}<span>{} {}</span></span>').format(face, row.title, featured)
+
+
+def _is_featured(row: CharacterPublication) -> bool:
+    return row.featured_until is not None and row.featured_until > utc_now()
 
 
 class ShopView(StudioModelView):
@@ -81,6 +86,13 @@ class ShopView(StudioModelView):
     }
     default_sort = ("published", True)
     filters = (
+        Filter(
+            "featured",
+            _l("Featured"),
+            lambda _value: CharacterPublication.featured_until > utc_now(),
+            choices=(("yes", _l("featured")),),
+            quick=True,
+        ),
         Filter(
             "licence",
             _l("Licence"),
@@ -130,6 +142,7 @@ class ShopView(StudioModelView):
             "publisher": session.scalar(sa.select(User.name).where(User.id == row.publisher_id)),
             "held": money_queries.find_held(session, actor=actor, character_id=row.character_id),
             "is_own": row.publisher_id == actor.user_id,
+            "is_featured": _is_featured(row),
             "key": uuid4().hex,
             "provider": self.resources.payments,
             **market_labels.labels(),

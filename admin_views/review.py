@@ -14,7 +14,8 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from admin_views import desk, desk_labels, i18n, market_labels
-from admin_views.base import Permission, StudioView, expose
+from admin_views.base import Permission, expose
+from admin_views.decisions import Decisions
 from admin_views.forms import sentence
 from admin_views.media import portrait_url
 from admin_views.prepared import Prepared
@@ -25,18 +26,16 @@ from studio.authoring import documents
 from studio.authoring.queries import get_draft
 from studio.kit.clock import utc_now
 from studio.kit.differences import shortened
-from studio.kit.errors import InvalidError, StudioError
-from studio.market import differences, dossier, queries, queue, review, risk, rules, screening
+from studio.kit.errors import StudioError
+from studio.market import differences, dossier, held_queries, queries, queue, review, risk, rules, screening
 from studio.market.dossier import Alike, Dossier
-from studio.market.models import CaseState, CharacterPublication, MatchKind, ReviewCase
+from studio.market.models import CaseState, MatchKind, ReviewCase
 from studio.market.queue import Show
-from studio.market.rules import Reason
 from studio.memory import search
 from studio.memory.errors import NotEmbeddedError
 
 _P = Permission
 _NEIGHBOURS = 6
-_ROWS = 4
 _HISTORY = 5
 _NOT_FOUND = 404
 _MOST_PREPARED = 64
@@ -56,7 +55,7 @@ class _Card:
     checks: Sequence[desk.CheckShown]
 
 
-class ReviewView(StudioView):
+class ReviewView(Decisions):
     """The queue by due time, and the page on which a moderator reads, compares and decides."""
 
     permissions: ClassVar[dict[str, Any]] = {
@@ -68,9 +67,8 @@ class ReviewView(StudioView):
         "claim": _P.REVIEW_DECIDE,
         "renew": _P.REVIEW_DECIDE,
         "release": _P.REVIEW_DECIDE,
-        "approve": _P.REVIEW_DECIDE,
-        "reject": _P.REVIEW_DECIDE,
         "next_case": _P.REVIEW_DECIDE,
+        **Decisions.decision_permissions,
     }
     menu_section = "market"
     menu_icon = "gavel"
@@ -90,7 +88,14 @@ class ReviewView(StudioView):
             self.session, actor=current_actor(), now=now, show=show, after=request.args.get("after") or None
         )
         return self.render(
-            "review/queue.html", page=page, now=now, show=show, shows=list(Show), high=risk.HIGH, **_labels()
+            "review/queue.html",
+            seconds=held_queries.list_proposals(self.session, actor=current_actor()),
+            page=page,
+            now=now,
+            show=show,
+            shows=list(Show),
+            high=risk.HIGH,
+            **_labels(),
         )
 
     @expose("/next", methods=("POST",))
@@ -121,7 +126,7 @@ class ReviewView(StudioView):
     def compare(self, case_id: UUID, character_id: UUID) -> ResponseReturnValue:
         """The card under review and another character, text beside text, what both say marked."""
         actor = current_actor()
-        case, publication = self._case(case_id)
+        case, publication = self._found(case_id)
         other = get_draft(self.session, actor=actor, character_id=character_id)
         version = queries.version_of(self.session, publication)
         card = documents.card_of(self.session, other)
@@ -142,7 +147,7 @@ class ReviewView(StudioView):
     @expose("/<uuid:case_id>/card.json")
     def card(self, case_id: UUID) -> ResponseReturnValue:
         """The whole card as a file, for what is too long for a page."""
-        _case, publication = self._case(case_id)
+        _case, publication = self._found(case_id)
         version = queries.version_of(self.session, publication)
         body = json.dumps(version.card, ensure_ascii=False, indent=2)
         response = Response(body, mimetype="application/json")
@@ -160,7 +165,7 @@ class ReviewView(StudioView):
     def renew(self, case_id: UUID) -> ResponseReturnValue:
         """Lengthen the claim while somebody works; answers with how long it lasts, as a part of the page."""
         review.renew(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
-        case, _publication = self._case(case_id)
+        case, _publication = self._found(case_id)
         holder = None
         if rules.is_held(case, now=utc_now()):
             holder = self.session.scalar(sa.select(User.name).where(User.id == case.claimed_by_id))
@@ -171,62 +176,6 @@ class ReviewView(StudioView):
         """Give the case back."""
         return self._do(case_id, lambda: review.release(self.session, actor=current_actor(), case_id=case_id))
 
-    @expose("/<uuid:case_id>/approve", methods=("POST",))
-    def approve(self, case_id: UUID) -> ResponseReturnValue:
-        """Make the listing live as it was seen."""
-        return self._decide(
-            case_id,
-            _("The listing is live."),
-            lambda: review.approve(
-                self.session,
-                actor=current_actor(),
-                case_id=case_id,
-                content_hash=request.form.get("content_hash", ""),
-                note=request.form.get("note", ""),
-                now=utc_now(),
-            ),
-        )
-
-    @expose("/<uuid:case_id>/reject", methods=("POST",))
-    def reject(self, case_id: UUID) -> ResponseReturnValue:
-        """Send the listing back with reasons."""
-        return self._decide(
-            case_id,
-            _("The listing is sent back; its creator sees the reasons."),
-            lambda: review.reject(
-                self.session,
-                actor=current_actor(),
-                case_id=case_id,
-                content_hash=request.form.get("content_hash", ""),
-                reasons=[Reason(*row) for row in _sent_rows()],
-                note=request.form.get("note", ""),
-                now=utc_now(),
-            ),
-        )
-
-    def _decide(self, case_id: UUID, done: str, act: Callable[[], Any]) -> ResponseReturnValue:
-        try:
-            act()
-        except StudioError as error:
-            if error.status == _NOT_FOUND:
-                raise
-            self.session.rollback()
-            # All that was chosen and written stands in the form again.
-            return self._desk(case_id, refusal=error), error.status
-        flash(done, "success")
-        following = self._take_next() if request.form.get("then") == "next" else None
-        if following is not None:
-            return redirect(url_for("review.desk", case_id=following), 303)
-        return redirect(url_for("review.index"), 303)
-
-    def _take_next(self) -> UUID | None:
-        """The case that is due first and free, in the person's hands now; None where nothing waits for them."""
-        actor, now = current_actor(), utc_now()
-        case_id = queue.next_case(self.session, actor=actor, now=now)
-        if case_id is not None:
-            review.claim(self.session, actor=actor, case_id=case_id, now=now)
-        return case_id
-
     def _do(self, case_id: UUID, act: Callable[[], Any]) -> ResponseReturnValue:
         try:
             act()
@@ -236,11 +185,6 @@ class ReviewView(StudioView):
             self.session.rollback()
             flash(sentence(error), "warning")
         return redirect(url_for("review.desk", case_id=case_id), 303)
-
-    def _case(self, case_id: UUID) -> tuple[ReviewCase, CharacterPublication]:
-        actor = current_actor()
-        case = queries.get_case(self.session, actor=actor, case_id=case_id)
-        return case, queries.get_listing(self.session, actor=actor, publication_id=case.publication_id)
 
     def _desk(self, case_id: UUID, refusal: StudioError | None = None) -> str:
         actor = current_actor()
@@ -272,13 +216,7 @@ class ReviewView(StudioView):
             is_compared=is_compared,
             next_id=read.next_id,
             is_own=publication.publisher_id == actor.user_id,
-            # Only who may decide now is shown what they could choose.
-            reasons=queries.list_reasons(self.session) if holder["is_mine"] else [],
-            fields=rules.REVIEW_FIELDS,
-            rows=_rows(),
-            note=request.form.get("note", ""),
-            refusal=None if refusal is None else sentence(refusal),
-            wrong=dict(refusal.fields) if isinstance(refusal, InvalidError) else {},
+            **self.decision_context(case, publication, refusal=refusal, is_mine=bool(holder["is_mine"])),
             **holder,
             **_labels(),
         )
@@ -347,17 +285,3 @@ def _holder(case: ReviewCase, name: str | None) -> dict[str, Any]:
 
 def _labels() -> dict[str, Any]:
     return market_labels.labels() | desk_labels.labels()
-
-
-def _sent_rows() -> list[tuple[str, str, str]]:
-    """The reasons of the form, row by row; a row in which nothing was chosen or written is none."""
-    rows = zip(
-        request.form.getlist("reason"), request.form.getlist("field"), request.form.getlist("comment"), strict=False
-    )
-    return [row for row in rows if any(part.strip() for part in row)]
-
-
-def _rows() -> list[tuple[str, str, str]]:
-    """The rows that the form shows: those that were sent, and empty ones for more."""
-    sent = _sent_rows() if request.method == "POST" else []
-    return [*sent, *[("", "", "")] * max(1, _ROWS - len(sent))]

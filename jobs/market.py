@@ -1,4 +1,4 @@
-"""Jobs of the market: screening a listing, comparing it with others, giving back what nobody works on any more, moving listings between shelves."""
+"""Jobs of the market: screening and comparing, decisions and times that take effect, claims given back, listings moved to other shelves."""
 
 from typing import Any
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from jobs.registry import JobContext, job
 from studio import work
 from studio.accounts.permissions import SYSTEM
-from studio.market import category_tree, due, duplicates, review, screening
+from studio.market import category_tree, due, duplicates, effects, listings, review, schedules, screening
 from studio.market.checks import ALL, MODEL_CHECKS
 from studio.market.checks.base import Finding
 from studio.market.checks.models import Models
@@ -94,6 +94,36 @@ def release_stuck_screenings(run: JobContext) -> dict[str, Any] | None:
     with run.transaction(last=True) as session:
         run.result = {"released": screening.release_stuck(session, now=run.now())}
     return None
+
+
+@job("market.let_decision_take_effect")
+def let_decision_take_effect(run: JobContext, *, decision_id: UUID) -> dict[str, Any] | None:
+    """Let the effects of a decision leave that can no longer be undone."""
+    with run.transaction(last=True) as session:
+        run.result = {"in_effect": effects.take_effect(session, decision_id=decision_id, now=run.now())}
+    return None
+
+
+@job("market.publish_listing")
+def publish_listing(run: JobContext, *, publication_id: UUID) -> dict[str, Any] | None:
+    """Put a scheduled listing on the market at its time, if it is still what was approved."""
+    with run.transaction(last=True) as session:
+        run.result = {"done": schedules.publish(session, publication_id=publication_id, now=run.now())}
+    return None
+
+
+@job("market.look_after_listings")
+def look_after_listings(run: JobContext) -> dict[str, Any] | None:
+    """Do what a lost job left: decisions and times that are due; and withdraw what waits for an archived character."""
+    counts: dict[str, int] = {}
+    for name, sweep in (
+        ("in_effect", effects.release_due),
+        ("published", schedules.publish_due),
+        ("withdrawn", listings.withdraw_archived),
+    ):
+        with run.transaction() as session:
+            counts[name] = sweep(session, now=run.now())
+    return counts
 
 
 @job("market.release_claims")

@@ -37,6 +37,8 @@ class Permission(StrEnum):
     LISTING_READ_LIVE = "listing:read_live"
     LISTING_READ_ANY = "listing:read_any"
     LISTING_SUBMIT = "listing:submit"
+    LISTING_REPORT = "listing:report"
+    LISTING_FEATURE = "listing:feature"
     REVIEW_READ = "review:read"
     REVIEW_DECIDE = "review:decide"
     SCREENING_READ = "screening:read"
@@ -86,6 +88,7 @@ _EVERYONE = frozenset(
         _P.JOB_STEER_OWN,
         _P.MEDIA_READ_OWN,
         _P.LISTING_READ_LIVE,
+        _P.LISTING_REPORT,
         _P.PURCHASE_MAKE,
         _P.PURCHASE_READ_OWN,
     }
@@ -139,6 +142,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CATEGORY_READ,
         _P.CATEGORY_WRITE,
         _P.LISTING_READ_ANY,
+        _P.LISTING_FEATURE,
         _P.REVIEW_READ,
         _P.SCREENING_READ,
         _P.JOB_READ_ANY,

@@ -21,7 +21,7 @@ from studio.demo import night_crossing, portraits
 from studio.kit.money import Money
 from studio.market import listings, queries, review, screening
 from studio.market.models import CharacterCategory, LicenseType
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from studio.providers.storage import Storage
 
 _CARDS = Path(__file__).parent / "cards"
@@ -182,14 +182,19 @@ def _list(
     review.claim(session, actor=moderator.actor, case_id=case.id, now=later)
     if listing.outcome == "approved":
         review.approve(
-            session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=later
+            session,
+            actor=moderator.actor,
+            case_id=case.id,
+            content_hash=publication.content_hash,
+            now=later,
+            hold=AT_ONCE,
         )
     else:
         reasons = [
             Reason("thin_description", "description", "Who are the crew? One line each would do."),
             Reason("broken_greeting", "first_mes", "The greeting gives {{user}} nothing to answer yet."),
         ]  # fmt: skip
-        review.reject(
+        review.request_changes(
             session,
             actor=moderator.actor,
             case_id=case.id,
@@ -197,4 +202,5 @@ def _list(
             reasons=reasons,
             note="I like her. Two small things and she is ready.",
             now=later,
+            hold=AT_ONCE,
         )

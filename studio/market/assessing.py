@@ -1,6 +1,7 @@
 """What speaks for a close look at a case: the reasons that its row shows, and its risk, weighed from what is known."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -11,8 +12,11 @@ from studio.market.models import (
     CaseMatch,
     CharacterPublication,
     CheckMode,
+    ListingReport,
     LookReason,
+    ReportState,
     ReviewCase,
+    ReviewFlag,
     ScreeningResult,
     Severity,
 )
@@ -27,7 +31,7 @@ def assess(session: Session, *, case: ReviewCase) -> risk.Risk:
     return found
 
 
-def reason_columns() -> list[sa.ColumnElement[bool]]:
+def reason_columns() -> list[sa.ColumnElement[Any]]:
     """What a query over cases and their listings reads to know why each deserves a second look; see `reasons_from`."""
     former, approved = aliased(CharacterPublication), aliased(CharacterPublication)
     was_approved = sa.exists().where(
@@ -43,13 +47,22 @@ def reason_columns() -> list[sa.ColumnElement[bool]]:
         ScreeningResult.mode == CheckMode.ACTIVE,
         sa.or_(ScreeningResult.severity == Severity.SEVERE, ScreeningResult.is_failed),
     )
-    return [~is_known, is_held, was_approved]
+    flagged = (
+        sa.select(sa.func.array_agg(sa.cast(ReviewFlag.kind, sa.Text)))
+        .where(ReviewFlag.publication_id == CharacterPublication.id, ReviewFlag.cleared_at.is_(None))
+        .correlate(CharacterPublication)
+        .scalar_subquery()
+    )
+    return [~is_known, is_held, was_approved, flagged]
 
 
-def reasons_from(values: Sequence[bool]) -> tuple[LookReason, ...]:
-    """The reasons that a row of `reason_columns` says."""
+def reasons_from(values: Sequence[Any]) -> tuple[LookReason, ...]:
+    """The reasons that a row of `reason_columns` says: what the rows show, and the flags that are up."""
+    *applying, flagged = values
     order = (LookReason.NEW_CREATOR, LookReason.SCREENING, LookReason.CHANGED_AFTER_APPROVAL)
-    return tuple(reason for reason, applies in zip(order, values, strict=True) if applies)
+    found = {reason for reason, applies in zip(order, applying, strict=True) if applies}
+    found |= {LookReason(kind) for kind in flagged or ()}
+    return tuple(reason for reason in LookReason if reason in found)
 
 
 def _facts(session: Session, case: ReviewCase) -> risk.Facts:
@@ -79,6 +92,12 @@ def _facts(session: Session, case: ReviewCase) -> risk.Facts:
         rejected=record.rejected,
         taken_down=record.taken_down,
         reports_upheld=record.reports_upheld,
+        open_reports=session.scalar(
+            sa.select(sa.func.count()).where(
+                ListingReport.publication_id == publication.id, ListingReport.state == ReportState.OPEN
+            )
+        )
+        or 0,
         is_rated_explicit=rating == "explicit",
         has_live_version=queries.find_last_approved(session, publication=publication) is not None,
     )

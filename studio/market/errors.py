@@ -107,6 +107,162 @@ class ContentChangedError(ConflictError):
         super().__init__("The listing is no longer what you saw. Nothing was decided; read it again and decide then.")
 
 
+class StepImpossibleError(ConflictError):
+    """The table of steps has no such step."""
+
+    def __init__(self) -> None:
+        super().__init__("This listing is in another state by now, so this cannot be done. Look at it again.")
+
+
+class QuarantinedError(ConflictError):
+    """What is hidden for a look is not offered anew meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A listing of this character is hidden until a moderator has looked at it. Wait for that decision first."
+        )
+
+
+class TooLateError(ConflictError):
+    """The effects have left."""
+
+    def __init__(self) -> None:
+        super().__init__("It is too late to undo this: the decision is in effect. Have the listing reviewed again.")
+
+
+class DecisionMadeError(ConflictError):
+    """A decision is held back for a few seconds, or waits for a second person."""
+
+    def __init__(self) -> None:
+        super().__init__("A decision on this listing was just made. Wait until it is in effect, or undo it first.")
+
+
+class OtherMindError(ForbiddenError):
+    """Two people means two."""
+
+    def __init__(self) -> None:
+        super().__init__("You made this decision yourself; a second person has to confirm it.")
+
+
+class NothingToConfirmError(ConflictError):
+    """Nobody waits for a second person here."""
+
+    def __init__(self) -> None:
+        super().__init__("This decision does not wait for a second person any more.")
+
+
+class NothingToSayError(InvalidError):
+    """What is done to somebody's listing is explained."""
+
+    def __init__(self) -> None:
+        sentence = "Say why in a sentence; other moderators read it."
+        super().__init__(sentence, fields={"reason": sentence})
+
+
+class NoteInvalidError(InvalidError):
+    """A note that says nothing, or too much."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, fields={"text": sentence})
+
+
+class ScheduleInvalidError(InvalidError):
+    """A time that cannot be."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, fields={"publish_at": sentence})
+
+
+class NotScheduledError(ConflictError):
+    """Only what is not live yet has a time."""
+
+    def __init__(self) -> None:
+        super().__init__("Only a listing that waits for review, or for its time, can be given another time.")
+
+
+class FeatureInvalidError(InvalidError):
+    """A time that cannot be."""
+
+    def __init__(self) -> None:
+        sentence = "Choose a day within the next year."
+        super().__init__(sentence, fields={"until": sentence})
+
+
+class OwnReportError(ForbiddenError):
+    """Nobody reports themselves."""
+
+    def __init__(self) -> None:
+        super().__init__("This is your own listing. Withdraw it or take it off the market instead of reporting it.")
+
+
+class TooManyReportsError(ConflictError):
+    """Reports are for what is wrong, not a weapon."""
+
+    status = 429
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "You reported %(most)s listings within a day, which is the most. Go on tomorrow; for what cannot wait, "
+            "write to whoever runs the studio.",
+            most=most,
+        )
+
+
+class ReportInvalidError(InvalidError):
+    """A report without a reason, or with too many words."""
+
+
+class ReportClosedError(ConflictError):
+    """A report is closed once."""
+
+    def __init__(self) -> None:
+        super().__init__("This report is closed already.")
+
+
+class NotAppealableError(ConflictError):
+    """There is no decision that can be appealed against, or no time left."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is nothing to appeal against: no decision went against this listing, or it is more than 184 days old."
+        )
+
+
+class AppealedAlreadyError(ConflictError):
+    """One appeal for each decision."""
+
+    def __init__(self) -> None:
+        super().__init__("You appealed against this decision already. You see the answer on the listing's page.")
+
+
+class AppealInvalidError(InvalidError):
+    """An appeal that says nothing, or too much."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, fields={"text": sentence})
+
+
+class AppealOwnDecisionError(ForbiddenError):
+    """Nobody judges their own judgement."""
+
+    def __init__(self) -> None:
+        super().__init__("You took part in this decision, or the listing is yours; somebody else answers the appeal.")
+
+
+class AppealClosedError(ConflictError):
+    """An appeal is answered once."""
+
+    def __init__(self) -> None:
+        super().__init__("This appeal is answered already.")
+
+
+class AnswerInvalidError(InvalidError):
+    """An answer that says nothing, or too much."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, fields={"answer": sentence})
+
+
 class ReasonsInvalidError(InvalidError):
     """A rejection without a reason, or with one that does not exist."""
 

@@ -127,11 +127,11 @@ def _decided(session: Session, *, since: datetime) -> tuple[Span, int, int, int]
             *_percentiles(seconds),
             sa.func.count().filter(ReviewDecision.decided_at > ReviewCase.due_at),
             sa.func.count().filter(ReviewDecision.outcome == Outcome.APPROVED),
-            sa.func.count().filter(ReviewDecision.outcome == Outcome.REJECTED),
+            sa.func.count().filter(ReviewDecision.outcome != Outcome.APPROVED),
         )
         .select_from(ReviewDecision)
         .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
-        .where(ReviewDecision.decided_at >= since)
+        .where(ReviewDecision.decided_at >= since, ReviewDecision.effected_at.is_not(None))
     ).one()
     count, p50, p90, late, approved, rejected = tuple[Any, ...](row)
     return _span((count, p50, p90)), late, approved, rejected
@@ -143,9 +143,9 @@ def _by_day(session: Session, *, since: datetime, now: datetime) -> list[Day]:
         sa.select(
             day,
             sa.func.count().filter(ReviewDecision.outcome == Outcome.APPROVED),
-            sa.func.count().filter(ReviewDecision.outcome == Outcome.REJECTED),
+            sa.func.count().filter(ReviewDecision.outcome != Outcome.APPROVED),
         )
-        .where(ReviewDecision.decided_at >= since)
+        .where(ReviewDecision.decided_at >= since, ReviewDecision.effected_at.is_not(None))
         .group_by(day)
     )
     counted = {moment: (approved, rejected) for moment, approved, rejected in rows}
@@ -161,7 +161,7 @@ def _by_reason(session: Session, *, since: datetime) -> list[tuple[ReviewReason,
         sa.select(ReviewReason, decisions)
         .join(FieldComment, FieldComment.reason_id == ReviewReason.id)
         .join(ReviewDecision, ReviewDecision.id == FieldComment.decision_id)
-        .where(ReviewDecision.decided_at >= since)
+        .where(ReviewDecision.decided_at >= since, ReviewDecision.effected_at.is_not(None))
         .group_by(ReviewReason.id)
         .order_by(decisions.desc(), ReviewReason.sort_order)
     )
@@ -173,7 +173,7 @@ def _by_moderator(session: Session, *, since: datetime) -> dict[str, int]:
     rows = session.execute(
         sa.select(User.name, count)
         .join(ReviewDecision, ReviewDecision.moderator_id == User.id)
-        .where(ReviewDecision.decided_at >= since)
+        .where(ReviewDecision.decided_at >= since, ReviewDecision.effected_at.is_not(None))
         .group_by(User.id)
         .order_by(count.desc(), User.name)
         .limit(_MOST_MODERATORS)
@@ -191,7 +191,7 @@ def _appeals(session: Session, *, since: datetime) -> Appeals:
         )
         .select_from(Appeal)
         .join(ReviewDecision, ReviewDecision.id == Appeal.decision_id)
-        .where(ReviewDecision.decided_at >= since)
+        .where(ReviewDecision.decided_at >= since, ReviewDecision.effected_at.is_not(None))
     ).one()
     # An appeal that is upheld overturns the decision; one that is dismissed leaves it standing.
     return Appeals(made=made, open=still_open, overturned=right, upheld=wrong)

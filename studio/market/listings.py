@@ -16,16 +16,17 @@ from sqlalchemy.orm.util import identity_key
 
 from studio import work
 from studio.accounts import audit
-from studio.accounts.permissions import Actor, Permission
+from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.authoring import listed, versions
 from studio.authoring import queries as characters
 from studio.authoring.models import Character, CharacterStatus, CharacterVersion, VersionOccasion
 from studio.kit.errors import NotFoundError
 from studio.kit.money import Money
-from studio.market import queries, rules
+from studio.market import flags, queries, rules, transitions
 from studio.market.errors import (
     AlreadyPendingError,
     ArchivedCharacterError,
+    ContentChangedError,
     ExclusiveTooLateError,
     ListingInvalidError,
     NotLiveError,
@@ -33,6 +34,7 @@ from studio.market.errors import (
     NotPendingError,
     NotUnlistedError,
     OtherLiveError,
+    QuarantinedError,
     SoldExclusivelyError,
 )
 from studio.market.models import (
@@ -40,13 +42,19 @@ from studio.market.models import (
     CaseState,
     CharacterCategory,
     CharacterPublication,
+    FlagKind,
     LicenseType,
+    Notice,
     PublicationStatus,
     Purchase,
     ReviewCase,
+    ReviewDecision,
+    UndoneReason,
 )
+from studio.market.transitions import Step
 
 RESOURCE = "listing"
+_BATCH = 200
 
 
 def submit(
@@ -61,13 +69,14 @@ def submit(
     price: Money,
     license_type: LicenseType,
     now: datetime,
+    publish_at: datetime | None = None,
 ) -> CharacterPublication:
     """The character as it is now waits for review under these words and terms; its screening is asked for.
 
-    A live listing of the character stays live until its successor is approved. Submitting the very same again
-    while it waits (a double click) returns the one that waits.
-    Raises ForbiddenError, NotFoundError, ArchivedCharacterError, AlreadyPendingError, or ListingInvalidError
-    that names every wrong field.
+    A live listing of the character stays live until its successor is approved, and until `publish_at` where that is
+    given. Submitting the very same again while it waits (a double click) returns the one that waits.
+    Raises ForbiddenError, NotFoundError, ArchivedCharacterError, AlreadyPendingError, QuarantinedError, or
+    ListingInvalidError that names every wrong field.
     """
     actor.must(Permission.LISTING_SUBMIT)
     character = characters.get_character(session, actor=actor, character_id=character_id, lock=True)
@@ -81,7 +90,9 @@ def submit(
         tags=tags,
         price=price,
         license_type=license_type,
-        problems=_category_problems(session, category_id) | _sold_problems(session, character.id, license_type),
+        problems=_category_problems(session, category_id)
+        | _sold_problems(session, character.id, license_type)
+        | rules.schedule_problems(publish_at, now=now),
     )
     version = versions.make(
         session, actor=actor, character_id=character.id, occasion=VersionOccasion.SUBMITTED, now=now
@@ -93,7 +104,9 @@ def submit(
         price=price,
         license_type=license_type,
     )
-    pending = _find_by_status(session, character.id, PublicationStatus.PENDING)
+    if _find_by_status(session, character.id, PublicationStatus.QUARANTINED) is not None:
+        raise QuarantinedError
+    pending = _find_by_status(session, character.id, PublicationStatus.PENDING, PublicationStatus.SCHEDULED)
     if pending is not None:
         if pending.content_hash == content_hash:
             return pending
@@ -112,27 +125,44 @@ def submit(
         status=PublicationStatus.PENDING,
         content_hash=content_hash,
         submitted_at=now,
+        publish_at=publish_at,
         created_at=now,
     )
     _add_pending(session, publication)
-    case = ReviewCase(publication_id=publication.id, state=CaseState.SCREENING, opened_at=now, due_at=rules.due_at(now))
-    session.add(case)
-    session.flush()
+    if not queries.was_approved_before(session, publisher_id=actor.user_id):
+        flags.put(session, publication_id=publication.id, kind=FlagKind.NEW_CREATOR, now=now)
     audit.record(
         session, actor=actor, action="listing.submit", resource=RESOURCE, resource_id=publication.id,
         after=_terms(publication),
     )  # fmt: skip
-    ask_screening(session, actor=actor, case=case, character_id=character.id, now=now)
+    open_case(session, publication, actor=actor, now=now)
+    ask_embedding(session, actor=actor, character_id=character.id, now=now)
+    return publication
+
+
+def open_case(session: Session, publication: CharacterPublication, *, actor: Actor, now: datetime) -> ReviewCase:
+    """The listing is on its way to the desk: it is screened, then it waits. One that is on its way already is left alone."""
+    case = queries.find_open_case(session, publication_id=publication.id)
+    if case is not None:
+        return case
+    case = ReviewCase(publication_id=publication.id, state=CaseState.SCREENING, opened_at=now, due_at=rules.due_at(now))
+    session.add(case)
+    session.flush()
+    ask_screening(session, actor=actor, case=case, character_id=publication.character_id, now=now)
+    return case
+
+
+def ask_embedding(session: Session, *, actor: Actor, character_id: UUID, now: datetime) -> None:
+    """Search finds the character as it is, soon."""
     work.ask(
         session,
         "memory.embed_character",
         actor=actor,
-        about=("character", character.id),
-        dedupe_key=f"memory.embed_character:{character.id}",
+        about=("character", character_id),
+        dedupe_key=f"memory.embed_character:{character_id}",
         now=now,
-        character_id=character.id,
+        character_id=character_id,
     )
-    return publication
 
 
 def ask_screening(session: Session, *, actor: Actor, case: ReviewCase, character_id: UUID, now: datetime) -> None:
@@ -154,65 +184,173 @@ def screening_key(case_id: UUID) -> str:
 
 
 def withdraw(session: Session, *, actor: Actor, publication_id: UUID, now: datetime) -> CharacterPublication:
-    """A listing that waits does not wait any more, and its review is closed. Withdrawing twice changes nothing.
+    """A listing that waits, for review or for its time, does not wait any more, and its review is closed.
 
+    A decision that was made a moment ago and is not in effect yet never will be. Withdrawing twice changes nothing.
     Raises ForbiddenError, NotFoundError, or NotPendingError where it was decided.
     """
-    publication = _own(session, actor=actor, publication_id=publication_id)
+    publication = own(session, actor=actor, publication_id=publication_id)
     if publication.status is PublicationStatus.WITHDRAWN:
         return publication
-    if publication.status is not PublicationStatus.PENDING:
+    if not transitions.can(publication, Step.WITHDRAW):
         raise NotPendingError
-    case = queries.find_open_case(session, publication_id=publication.id)
-    if case is not None:
-        case = session.get_one(ReviewCase, case.id, with_for_update={"key_share": True}, populate_existing=True)
-        close(case, CaseState.WITHDRAWN, now=now)
-    publication.status = PublicationStatus.WITHDRAWN
-    session.flush()
-    _audit_status(session, actor=actor, action="listing.withdraw", publication=publication, before="pending")
+    before = take_back(session, publication, why=UndoneReason.WITHDRAWN, by_id=actor.user_id, now=now)
+    _audit_status(session, actor=actor, action="listing.withdraw", publication=publication, before=before)
     return publication
 
 
-def unlist(session: Session, *, actor: Actor, publication_id: UUID) -> CharacterPublication:
+def take_back(
+    session: Session, publication: CharacterPublication, *, why: UndoneReason, by_id: UUID | None, now: datetime
+) -> str:
+    """A locked listing that waits is withdrawn with its review and with a decision that is not in effect yet.
+
+    Returns where it stood before.
+    """
+    case = queries.find_open_case(session, publication_id=publication.id)
+    if case is not None:
+        case = lock_case(session, case.id)
+        close(case, CaseState.WITHDRAWN, now=now)
+        held = queries.find_held_decision(session, case_id=case.id)
+        if held is not None:
+            undone(held, why=why, by_id=by_id, now=now)
+    before = transitions.apply(publication, Step.WITHDRAW, now=now)
+    session.flush()
+    flags.clear(session, publication_id=publication.id, now=now)
+    return before.value
+
+
+def unlist(session: Session, *, actor: Actor, publication_id: UUID, now: datetime) -> CharacterPublication:
     """A live listing is off the market, and its character is a draft again. Doing it twice changes nothing.
 
     Raises ForbiddenError, NotFoundError or NotLiveError.
     """
-    publication = _own(session, actor=actor, publication_id=publication_id)
+    publication = own(session, actor=actor, publication_id=publication_id)
     if publication.status is PublicationStatus.UNLISTED:
         return publication
-    if publication.status is not PublicationStatus.APPROVED:
+    if not transitions.can(publication, Step.UNLIST):
         raise NotLiveError
-    publication.status = PublicationStatus.UNLISTED
+    transitions.apply(publication, Step.UNLIST, now=now)
     session.flush()
     show_character(session, character_id=publication.character_id, live=None)
     _audit_status(session, actor=actor, action="listing.unlist", publication=publication, before="approved")
     return publication
 
 
-def relist(session: Session, *, actor: Actor, publication_id: UUID) -> CharacterPublication:
-    """A listing that was approved and taken off is live again, in the version that was reviewed.
+def relist(session: Session, *, actor: Actor, publication_id: UUID, now: datetime) -> CharacterPublication:
+    """A listing that was approved and taken off is live again, exactly as it was reviewed.
 
     Doing it twice changes nothing. Raises ForbiddenError, NotFoundError, NotUnlistedError,
-    ArchivedCharacterError, or OtherLiveError while another listing of the character is live.
+    ArchivedCharacterError, ContentChangedError, or OtherLiveError while another listing of the character is live.
     """
-    publication = _own(session, actor=actor, publication_id=publication_id)
+    publication = own(session, actor=actor, publication_id=publication_id)
     if publication.status is PublicationStatus.APPROVED:
         return publication
-    if publication.status is not PublicationStatus.UNLISTED or publication.published_at is None:
+    if not transitions.can(publication, Step.RELIST):
         raise NotUnlistedError
-    status = session.scalar(sa.select(Character.status).where(Character.id == publication.character_id))
-    if status is CharacterStatus.ARCHIVED:
-        raise ArchivedCharacterError
-    refuse_sold(session, character_id=publication.character_id, license_type=publication.license_type)
+    refuse_impossible(session, publication)
+    if current_hash(session, publication) != publication.content_hash:
+        raise ContentChangedError
     live = _find_by_status(session, publication.character_id, PublicationStatus.APPROVED)
     if live is not None:
         raise OtherLiveError(live.title)
-    publication.status = PublicationStatus.APPROVED
+    transitions.apply(publication, Step.RELIST, now=now)
     session.flush()
     show_character(session, character_id=publication.character_id, live=publication)
     _audit_status(session, actor=actor, action="listing.relist", publication=publication, before="unlisted")
     return publication
+
+
+def go_live(
+    session: Session, publication: CharacterPublication, *, step: Step, actor: Actor, now: datetime
+) -> CharacterPublication | None:
+    """A locked listing is live by `step`, and what was live of its character is unlisted; returns that one."""
+    former = session.scalars(
+        sa.select(CharacterPublication)
+        .where(
+            CharacterPublication.character_id == publication.character_id,
+            CharacterPublication.status == PublicationStatus.APPROVED,
+        )
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if former is not None:
+        transitions.apply(former, Step.UNLIST, now=now)
+        # A character is live once: the predecessor must have gone before the successor comes.
+        session.flush()
+    transitions.apply(publication, step, now=now, to=PublicationStatus.APPROVED)
+    session.flush()
+    show_character(session, character_id=publication.character_id, live=publication)
+    ask_embedding(session, actor=actor, character_id=publication.character_id, now=now)
+    return former
+
+
+def refuse_impossible(session: Session, publication: CharacterPublication) -> None:
+    """Return where a listing can be live: its character is there, and is not sold.
+
+    Raises ArchivedCharacterError, SoldExclusivelyError or ExclusiveTooLateError.
+    """
+    status = session.scalar(sa.select(Character.status).where(Character.id == publication.character_id))
+    if status is CharacterStatus.ARCHIVED:
+        raise ArchivedCharacterError
+    refuse_sold(session, character_id=publication.character_id, license_type=publication.license_type)
+
+
+def withdraw_archived(session: Session, *, now: datetime) -> int:
+    """Listings that wait while their character is archived are withdrawn, and say so; at most a batch of them."""
+    ids = session.execute(
+        sa.select(CharacterPublication.id, CharacterPublication.character_id)
+        .join(Character, Character.id == CharacterPublication.character_id)
+        .where(
+            CharacterPublication.status.in_([PublicationStatus.PENDING, PublicationStatus.SCHEDULED]),
+            Character.status == CharacterStatus.ARCHIVED,
+        )
+        .order_by(CharacterPublication.id)
+        .limit(_BATCH)
+    ).all()
+    for publication_id, character_id in ids:
+        lock_character(session, character_id)
+        publication = lock(session, publication_id)
+        status = session.scalar(sa.select(Character.status).where(Character.id == character_id))
+        if status is not CharacterStatus.ARCHIVED or not transitions.can(publication, Step.WITHDRAW):
+            continue
+        before = take_back(session, publication, why=UndoneReason.ARCHIVED, by_id=None, now=now)
+        tell(publication, Notice.ARCHIVED, now=now)
+        _audit_status(session, actor=SYSTEM, action="listing.withdraw", publication=publication, before=before)
+    session.flush()
+    return len(ids)
+
+
+def tell(publication: CharacterPublication, notice: Notice | None, *, now: datetime) -> None:
+    """The creator reads on the listing's page what happened to it; None takes the notice away."""
+    publication.notice = notice
+    publication.noticed_at = None if notice is None else now
+
+
+def undone(decision: ReviewDecision, *, why: UndoneReason, by_id: UUID | None, now: datetime) -> None:
+    """A decision that was held back never takes effect."""
+    decision.undone_at = now
+    decision.undone_reason = why
+    decision.undone_by_id = by_id
+
+
+def lock(session: Session, publication_id: UUID) -> CharacterPublication:
+    """The listing, whoever may see it, locked until the transaction ends; its character is locked first."""
+    return session.scalars(
+        sa.select(CharacterPublication)
+        .where(CharacterPublication.id == publication_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def lock_case(session: Session, case_id: UUID) -> ReviewCase:
+    """The case, locked until the transaction ends; its character and its listing are locked first."""
+    return session.scalars(
+        sa.select(ReviewCase)
+        .where(ReviewCase.id == case_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()
 
 
 def lock_character(session: Session, character_id: UUID) -> None:
@@ -288,8 +426,8 @@ def current_hash(session: Session, publication: CharacterPublication) -> str:
     )
 
 
-def _own(session: Session, *, actor: Actor, publication_id: UUID) -> CharacterPublication:
-    """The actor's own listing, locked after its character; a foreign one is not found."""
+def own(session: Session, *, actor: Actor, publication_id: UUID) -> CharacterPublication:
+    """The actor's own listing, locked after its character; a foreign one is not found (NotFoundError)."""
     actor.must(Permission.LISTING_SUBMIT)
     seen = queries.get_listing(session, actor=actor, publication_id=publication_id)
     if seen.publisher_id != actor.user_id:
@@ -298,11 +436,11 @@ def _own(session: Session, *, actor: Actor, publication_id: UUID) -> CharacterPu
     return queries.get_listing(session, actor=actor, publication_id=publication_id, lock=True)
 
 
-def _find_by_status(session: Session, character_id: UUID, status: PublicationStatus) -> CharacterPublication | None:
+def _find_by_status(session: Session, character_id: UUID, *statuses: PublicationStatus) -> CharacterPublication | None:
     return session.scalar(
-        sa.select(CharacterPublication).where(
-            CharacterPublication.character_id == character_id, CharacterPublication.status == status
-        )
+        sa.select(CharacterPublication)
+        .where(CharacterPublication.character_id == character_id, CharacterPublication.status.in_(statuses))
+        .limit(1)
     )
 
 

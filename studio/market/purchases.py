@@ -17,7 +17,7 @@ from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.text import excerpt
-from studio.market import bookkeeping, ledger, listings, money_queries, queries
+from studio.market import bookkeeping, ledger, listings, money_queries, queries, transitions
 from studio.market.bookkeeping import Terms
 from studio.market.errors import (
     AlreadyBoughtError,
@@ -31,11 +31,14 @@ from studio.market.models import (
     HELD,
     CharacterPublication,
     LicenseType,
+    Notice,
     PublicationStatus,
     Purchase,
     PurchaseStatus,
+    UndoneReason,
 )
 from studio.market.policy import CHECKOUT_LASTS, Policy
+from studio.market.transitions import Step
 from studio.providers.payments import Checkout
 
 RESOURCE = "purchase"
@@ -164,7 +167,7 @@ def complete(session: Session, purchase: Purchase, *, policy: Policy, now: datet
     session.flush()
     ledger.post(session, bookkeeping.sale(terms_of(purchase), at=now))
     if purchase.license_type is LicenseType.EXCLUSIVE:
-        _take_off_the_market(session, purchase)
+        _take_off_the_market(session, purchase, now=now)
     audit.record(
         session,
         actor=SYSTEM,
@@ -331,30 +334,38 @@ def _refuse_if_taken(publication: CharacterPublication, others: list[Purchase]) 
         raise NotForSaleError
 
 
-def _take_off_the_market(session: Session, purchase: Purchase) -> None:
-    live = session.scalar(
+def _take_off_the_market(session: Session, purchase: Purchase, *, now: datetime) -> None:
+    found = session.scalars(
         sa.select(CharacterPublication)
         .where(
             CharacterPublication.character_id == purchase.character_id,
-            CharacterPublication.status == PublicationStatus.APPROVED,
+            CharacterPublication.status.in_(
+                [PublicationStatus.APPROVED, PublicationStatus.PENDING, PublicationStatus.SCHEDULED]
+            ),
         )
+        .order_by(CharacterPublication.id)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
-    )
-    if live is None:
-        return
-    live.status = PublicationStatus.UNLISTED
+    ).all()
+    for listing in found:
+        if listing.status is PublicationStatus.APPROVED:
+            before = transitions.apply(listing, Step.UNLIST, now=now).value
+            session.flush()
+            listings.show_character(session, character_id=purchase.character_id, live=None)
+        else:
+            # What waits to follow it could never go live.
+            before = listings.take_back(session, listing, why=UndoneReason.SOLD, by_id=None, now=now)
+        listings.tell(listing, Notice.SOLD, now=now)
+        audit.record(
+            session,
+            actor=SYSTEM,
+            action="listing.sell_exclusively",
+            resource=listings.RESOURCE,
+            resource_id=listing.id,
+            before={"status": before},
+            after={"status": listing.status.value},
+        )
     session.flush()
-    listings.show_character(session, character_id=purchase.character_id, live=None)
-    audit.record(
-        session,
-        actor=SYSTEM,
-        action="listing.sell_exclusively",
-        resource=listings.RESOURCE,
-        resource_id=live.id,
-        before={"status": "approved"},
-        after={"status": "unlisted"},
-    )
 
 
 def _close(purchase: Purchase, status: PurchaseStatus, *, reason: str, now: datetime) -> None:

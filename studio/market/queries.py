@@ -13,22 +13,29 @@ from studio.accounts.permissions import Actor, Permission
 from studio.authoring.models import CharacterVersion
 from studio.kit.errors import NotFoundError
 from studio.market.models import (
-    CaseState,
+    Appeal,
     CharacterCategory,
     CharacterPublication,
     CheckMode,
     FieldComment,
+    ListingReport,
     Outcome,
     PublicationStatus,
+    ReportState,
     ReviewCase,
     ReviewDecision,
     ReviewReason,
     ScreeningResult,
 )
+from studio.market.transitions import OPEN_CASES
+
+SENT_BACK = (PublicationStatus.CHANGES_REQUESTED, PublicationStatus.REJECTED, PublicationStatus.TAKEN_DOWN)
+"""Where a decision went against a listing."""
 
 RECORD_LENGTH = 1_000
 """Submissions of a creator that their record looks at, the newest first."""
 
+_WAITING = (PublicationStatus.PENDING, PublicationStatus.SCHEDULED, PublicationStatus.QUARANTINED)
 _MOST_HISTORY = 50
 _MOST_CATEGORIES = 500
 
@@ -44,12 +51,13 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision on one listing, who made it, and its reasons."""
+    """One decision on one listing, who made it, its reasons, and the appeal against it if there is one."""
 
     publication: CharacterPublication
     decision: ReviewDecision
     moderator_name: str
     feedback: tuple[Feedback, ...]
+    appeal: Appeal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +191,26 @@ def find_open_case(session: Session, *, publication_id: UUID) -> ReviewCase | No
     return session.scalar(
         sa.select(ReviewCase).where(
             ReviewCase.publication_id == publication_id,
-            ReviewCase.state.in_([CaseState.SCREENING, CaseState.WAITING, CaseState.CLAIMED]),
+            ReviewCase.state.in_(OPEN_CASES),
         )
     )
+
+
+def find_held_decision(session: Session, *, case_id: UUID) -> ReviewDecision | None:
+    """The decision on a case that is made but not in effect: it can be undone, or waits for a second person."""
+    return session.scalar(
+        sa.select(ReviewDecision).where(
+            ReviewDecision.case_id == case_id, ReviewDecision.effected_at.is_(None), ReviewDecision.undone_at.is_(None)
+        )
+    )
+
+
+def was_approved_before(session: Session, *, publisher_id: UUID) -> bool:
+    """Whether any listing of this creator was ever live."""
+    found = sa.select(sa.literal(1)).where(
+        CharacterPublication.publisher_id == publisher_id, CharacterPublication.published_at.is_not(None)
+    )
+    return session.scalar(found.limit(1)) is not None
 
 
 def find_newest_listing(session: Session, *, actor: Actor, character_id: UUID) -> CharacterPublication | None:
@@ -287,9 +312,15 @@ def list_decisions(session: Session, *, actor: Actor, character_id: UUID) -> lis
 
 
 def find_decision(session: Session, *, actor: Actor, publication_id: UUID) -> Decided | None:
-    """The decision on one listing, if it was made and the actor may see it."""
+    """The newest decision on one listing that is in effect, if there is one and the actor may see it."""
     criterion = sa.and_(CharacterPublication.id == publication_id, listing_managed_by(actor))
     return next(iter(_decided(session, criterion, limit=1)), None)
+
+
+def list_decisions_on(session: Session, *, actor: Actor, publication_id: UUID) -> list[Decided]:
+    """Every decision on one listing that the actor may see, newest first, with its reasons."""
+    criterion = sa.and_(CharacterPublication.id == publication_id, listing_managed_by(actor))
+    return _decided(session, criterion, limit=_MOST_HISTORY)
 
 
 def feedback_for(session: Session, *, actor: Actor, character_id: UUID) -> list[Feedback]:
@@ -303,7 +334,7 @@ def feedback_for(session: Session, *, actor: Actor, character_id: UUID) -> list[
         .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
         .limit(1)
     )
-    if newest is None or newest.status is not PublicationStatus.REJECTED:
+    if newest is None or newest.status not in SENT_BACK:
         return []
     decided = find_decision(session, actor=actor, publication_id=newest.id)
     return list(decided.feedback) if decided is not None else []
@@ -319,7 +350,7 @@ def list_waiting_of(session: Session, *, actor: Actor, limit: int) -> list[tuple
         .select_from(FieldComment)
         .join(ReviewDecision, ReviewDecision.id == FieldComment.decision_id)
         .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
-        .where(ReviewCase.publication_id == CharacterPublication.id)
+        .where(ReviewCase.publication_id == CharacterPublication.id, ReviewDecision.effected_at.is_not(None))
         .scalar_subquery()
     )
     rows = session.execute(
@@ -328,8 +359,8 @@ def list_waiting_of(session: Session, *, actor: Actor, limit: int) -> list[tuple
             listing_managed_by(actor),
             CharacterPublication.publisher_id == actor.user_id,
             sa.or_(
-                CharacterPublication.status == PublicationStatus.PENDING,
-                sa.and_(CharacterPublication.status == PublicationStatus.REJECTED, sa.not_(is_superseded())),
+                CharacterPublication.status.in_(_WAITING),
+                sa.and_(CharacterPublication.status.in_(SENT_BACK), sa.not_(is_superseded())),
             ),
         )
         .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
@@ -358,29 +389,45 @@ def record_of(session: Session, *, publisher_id: UUID) -> CreatorRecord:
         counted = sa.func.count(newest.c.id.distinct())
         return counted.filter(*conditions) if conditions else counted
 
-    def decisions(outcome: Outcome) -> sa.ColumnElement[int]:
-        return sa.func.count(ReviewDecision.id).filter(ReviewDecision.outcome == outcome)
+    def decisions(*outcomes: Outcome) -> sa.ColumnElement[int]:
+        return sa.func.count(ReviewDecision.id).filter(ReviewDecision.outcome.in_(outcomes))
+
+    upheld = (
+        sa.select(sa.func.count())
+        .where(ListingReport.publication_id.in_(sa.select(newest.c.id)), ListingReport.state == ReportState.ACTIONED)
+        .scalar_subquery()
+    )
+    # What was undone, or overturned on appeal, says nothing about a creator.
+    stands = sa.and_(
+        ReviewDecision.case_id == ReviewCase.id,
+        ReviewDecision.effected_at.is_not(None),
+        ReviewDecision.overturned_at.is_(None),
+    )
 
     row = session.execute(
         sa.select(
             listings(),
             decisions(Outcome.APPROVED),
-            decisions(Outcome.REJECTED),
+            decisions(Outcome.REJECTED, Outcome.CHANGES_REQUESTED),
+            decisions(Outcome.TAKEN_DOWN),
+            upheld,
             listings(newest.c.status == PublicationStatus.WITHDRAWN),
             listings(newest.c.status == PublicationStatus.PENDING),
             sa.func.max(ReviewDecision.decided_at),
         )
         .select_from(newest)
         .outerjoin(ReviewCase, ReviewCase.publication_id == newest.c.id)
-        .outerjoin(ReviewDecision, ReviewDecision.case_id == ReviewCase.id)
+        .outerjoin(ReviewDecision, stands)
     ).one()
-    submitted, approved, rejected, withdrawn, pending, last = row
+    submitted, approved, rejected, taken_down, reports_upheld, withdrawn, pending, last = row
     return CreatorRecord(
         submitted=submitted,
         approved=approved,
         rejected=rejected,
         withdrawn=withdrawn,
         pending=pending,
+        taken_down=taken_down,
+        reports_upheld=reports_upheld,
         last_decided_at=last,
         is_capped=submitted >= RECORD_LENGTH,
     )
@@ -392,28 +439,30 @@ def _decided(session: Session, criterion: sa.ColumnElement[bool], *, limit: int)
         sa.select(ReviewDecision.id)
         .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
         .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
-        .where(criterion)
-        .order_by(ReviewDecision.decided_at.desc(), ReviewDecision.id.desc())
+        # What can still be undone is told to nobody.
+        .where(criterion, ReviewDecision.effected_at.is_not(None))
+        .order_by(ReviewDecision.effected_at.desc(), ReviewDecision.id.desc())
         .limit(limit)
         .subquery()
     )
     rows = session.execute(
-        sa.select(CharacterPublication, ReviewDecision, User.name, FieldComment, ReviewReason)
+        sa.select(CharacterPublication, ReviewDecision, User.name, Appeal, FieldComment, ReviewReason)
         .join(ReviewCase, ReviewCase.publication_id == CharacterPublication.id)
         .join(ReviewDecision, ReviewDecision.case_id == ReviewCase.id)
         .join(newest, newest.c.id == ReviewDecision.id)
         .join(User, User.id == ReviewDecision.moderator_id)
+        .outerjoin(Appeal, Appeal.decision_id == ReviewDecision.id)
         .outerjoin(FieldComment, FieldComment.decision_id == ReviewDecision.id)
         .outerjoin(ReviewReason, ReviewReason.id == FieldComment.reason_id)
-        .order_by(ReviewDecision.decided_at.desc(), ReviewDecision.id.desc(), FieldComment.id)
+        .order_by(ReviewDecision.effected_at.desc(), ReviewDecision.id.desc(), FieldComment.id)
     )
-    made: dict[UUID, tuple[CharacterPublication, ReviewDecision, str]] = {}
+    made: dict[UUID, tuple[CharacterPublication, ReviewDecision, str, Appeal | None]] = {}
     feedback: dict[UUID, list[Feedback]] = {}
-    for publication, decision, name, comment, reason in rows:
-        made[decision.id] = (publication, decision, name)
+    for publication, decision, name, appeal, comment, reason in rows:
+        made[decision.id] = (publication, decision, name, appeal)
         if comment is not None and reason is not None:
             feedback.setdefault(decision.id, []).append(Feedback(comment.field, reason, comment.comment))
     return [
-        Decided(publication, decision, name, tuple(feedback.get(decision.id, ())))
-        for publication, decision, name in made.values()
+        Decided(publication, decision, name, tuple(feedback.get(decision.id, ())), appeal)
+        for publication, decision, name, appeal in made.values()
     ]

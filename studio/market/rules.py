@@ -24,6 +24,18 @@ from studio.market.models import (
 CLAIM = timedelta(minutes=30)
 """How long a claim lasts without a sign of life of its holder."""
 
+UNDO = timedelta(seconds=10)
+"""How long a decision is held back, in which whoever made it can undo it."""
+
+AT_ONCE = timedelta(0)
+"""A decision is in effect as it is made: where rows are brought in, and nobody could press Undo."""
+
+APPEAL_WITHIN = timedelta(days=184)
+"""How long after a decision took effect its creator can appeal against it."""
+
+PUBLISH_WITHIN = timedelta(days=365)
+"""How far ahead a listing can be scheduled or featured."""
+
 MOST_TAGS = 20
 TAG_LENGTH = 50
 MOST_REASONS = 20
@@ -142,6 +154,13 @@ def listing_hash(
 def due_at(opened_at: datetime) -> datetime:
     """When a case opened at `opened_at` should be decided at the usual pace; the screening's job knows the pace that is set."""
     return due.due_at(opened_at)
+
+
+def schedule_problems(publish_at: datetime | None, *, now: datetime) -> dict[str, str]:
+    """What is wrong with a time to go live at, by field; none means at once."""
+    if publish_at is None or now < publish_at <= now + PUBLISH_WITHIN:
+        return {}
+    return {"publish_at": "Choose a time within the next year, or leave it empty."}
 
 
 def is_held(case: ReviewCase, *, now: datetime) -> bool:

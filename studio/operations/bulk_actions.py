@@ -182,7 +182,7 @@ def _unlist(step: Step) -> Before | None:
     was = step.row.status
     if was is PublicationStatus.UNLISTED:
         return None
-    listings.unlist(step.session, actor=step.actor, publication_id=step.row.id)
+    listings.unlist(step.session, actor=step.actor, publication_id=step.row.id, now=step.now)
     return {"status": was.value}
 
 
@@ -190,16 +190,16 @@ def _relist(step: Step) -> Before | None:
     was = step.row.status
     if was is PublicationStatus.APPROVED:
         return None
-    listings.relist(step.session, actor=step.actor, publication_id=step.row.id)
+    listings.relist(step.session, actor=step.actor, publication_id=step.row.id, now=step.now)
     return {"status": was.value}
 
 
 def _relist_again(step: Step, _before: Before) -> None:
-    listings.relist(step.session, actor=step.actor, publication_id=step.row.id)
+    listings.relist(step.session, actor=step.actor, publication_id=step.row.id, now=step.now)
 
 
 def _unlist_again(step: Step, _before: Before) -> None:
-    listings.unlist(step.session, actor=step.actor, publication_id=step.row.id)
+    listings.unlist(step.session, actor=step.actor, publication_id=step.row.id, now=step.now)
 
 
 def _resolve(step: Step) -> Before | None:

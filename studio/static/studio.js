@@ -36,6 +36,25 @@
     ask(link.dataset.confirm, () => window.location.assign(link.href));
   });
 
+  // What can be undone for some seconds counts them down on its button, which goes when they are over.
+  all("[data-seconds]").forEach((said) => {
+    const button = one("button", said);
+    if (!button) return;
+    const over = performance.now() + Number(said.dataset.seconds) * 1000;
+    const left = document.createElement("span");
+    left.className = "undo-left";
+    left.setAttribute("aria-hidden", "true");
+    button.append(left);
+    const tick = () => {
+      const seconds = Math.ceil((over - performance.now()) / 1000);
+      left.textContent = seconds > 0 ? ` ${seconds}` : "";
+      if (seconds > 0) return setTimeout(tick, 250);
+      one(".undo-time", said)?.remove();
+      button.closest("form").remove();
+    };
+    tick();
+  });
+
   // A form that guards what was typed goes out only while the studio answers and knows the person: where the line is
   // dead or the session over, sending would take the page away, and the text with it.
   const tell = (text) => {

@@ -34,6 +34,7 @@ PERIODIC: Sequence[Periodic] = (
     Periodic("money.expire_purchases", timedelta(minutes=5), offset=timedelta(minutes=1)),
     Periodic("money.release_earnings", timedelta(hours=1), offset=timedelta(minutes=11)),
     Periodic("editing.sweep", timedelta(hours=6), offset=timedelta(hours=1, minutes=13)),
+    Periodic("market.look_after_listings", timedelta(minutes=1)),
     Periodic("market.release_stuck_screenings", timedelta(minutes=5), offset=timedelta(minutes=2)),
     Periodic("market.tend_desk", timedelta(minutes=1), offset=timedelta(seconds=20)),
     Periodic("media.sweep", timedelta(hours=6), offset=timedelta(hours=1, minutes=51)),

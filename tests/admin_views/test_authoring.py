@@ -14,7 +14,7 @@ from studio.cards.reader import read_card
 from studio.market import queries as queries_of_market
 from studio.market import review
 from studio.market.models import CharacterPublication
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from studio.providers import storage as storages
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_user
@@ -393,6 +393,7 @@ class TestReview:
             content_hash=listing.content_hash,
             reasons=[Reason(code=reason.code, field=field, comment="Say hello first.")],
             now=now,
+            hold=AT_ONCE,
         )
         return listing
 

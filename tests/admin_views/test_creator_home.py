@@ -12,7 +12,7 @@ from studio.editing import autosaves
 from studio.kit.clock import utc_now
 from studio.market import review
 from studio.market.models import CharacterPublication
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from studio.providers import storage as storages
 from tests.factories.accounts import make_user
 from tests.factories.authoring import card_file, import_character, make_character, make_preview
@@ -88,6 +88,7 @@ class TestCreatorsHome:
             reasons=[Reason("thin_description", "description", "More."), Reason("broken_greeting", "first_mes", "")],
             note="",
             now=now,
+            hold=AT_ONCE,
         )
         make_preview(session, actor=owner.actor, storage=storages.from_settings(settings), data=card_file(name="X"))
         sleeper = make_character(session, owner=owner.actor, name="Sleeper", now=now - UNTOUCHED_FOR + TOLD_BEFORE)

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
-from studio.market import review, screening
+from studio.market import listings, review, screening
 from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, PublicationStatus
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import any_category, case_of, make_card, make_claimed_case, make_listing, make_live_listing
 
@@ -57,7 +57,7 @@ def make_sent_back(session, *, owner, moderator, now, character, **values):
     publication = session.get_one(CharacterPublication, case.publication_id)
     review.reject(
         session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
-        reasons=[Reason("broken_greeting", "first_mes", "One brace.")],
+        reasons=[Reason("broken_greeting", "first_mes", "One brace.")], hold=AT_ONCE,
     )  # fmt: skip
     session.flush()
     return publication
@@ -125,7 +125,7 @@ class TestSubmit:
         publication = session.get_one(CharacterPublication, case.publication_id)
         review.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
-            reasons=[Reason("thin_description", "description", "Tell what he wants.")],
+            reasons=[Reason("thin_description", "description", "Tell what he wants.")], hold=AT_ONCE,
         )  # fmt: skip
         session.flush()
         page = browser.get(f"/listings/new?character_id={character.id}").text
@@ -140,7 +140,7 @@ class TestFollow:
         publication = session.get_one(CharacterPublication, case.publication_id)
         review.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
-            reasons=[Reason("broken_greeting", "first_mes", "One brace.")], note="Nearly there",
+            reasons=[Reason("broken_greeting", "first_mes", "One brace.")], note="Nearly there", hold=AT_ONCE,
         )  # fmt: skip
         session.flush()
         page = browser.get(f"/listings/{publication.id}").text
@@ -195,8 +195,8 @@ class TestFollow:
     def test_list_keeps_its_budget(self, browser, session, character, owner, now, statements):
         for n in range(12):
             publication = make_listing(session, owner=owner.actor, now=now, character=character, title=f"Edition {n}")
-            publication.status = PublicationStatus.WITHDRAWN
-            session.flush()
+            listings.withdraw(session, actor=owner.actor, publication_id=publication.id, now=now)
+        session.flush()
         statements.clear()
         page = browser.get("/listings/?status=withdrawn")
         assert page.text.count("row-link") == 12

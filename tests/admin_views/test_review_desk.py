@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from admin_views.market_labels import check_title
 from studio.accounts.permissions import RoleName
-from studio.market import queue, screening
+from studio.kit.clock import utc_now
+from studio.market import effects, queue, rules, screening
 from studio.market.checks import CHECKS
 from studio.market.models import CaseState, CharacterPublication, FieldComment, PublicationStatus
 from studio.memory import embeddings as vectors
@@ -213,6 +214,7 @@ class TestDecide:
         for _ in range(2):
             answer = post(browser, f"/review/{case.id}/approve", content_hash=publication.content_hash)
             assert answer.status_code == 303
+        assert effects.release_due(session, now=utc_now() + rules.UNDO) == 1
         session.refresh(publication)
         assert publication.status is PublicationStatus.APPROVED
 

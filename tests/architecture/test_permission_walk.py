@@ -45,10 +45,13 @@ from studio.chat.queries import (
     run_visible_to,
     session_visible_to,
 )
+from studio.market.appeals import appeal_visible_to
 from studio.market.models import (
+    Appeal,
     CharacterCategory,
     CharacterPublication,
     CreatorEarnings,
+    ListingReport,
     Payout,
     PayoutStatus,
     Purchase,
@@ -56,6 +59,7 @@ from studio.market.models import (
 )
 from studio.market.money_queries import payout_visible_to, purchase_visible_to, statement_visible_to
 from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
+from studio.market.reports import report_visible_to
 from studio.media.models import ImageGeneration, MediaFile, MediaUpload
 from studio.media.queries import file_visible_to, generation_visible_to, upload_visible_to
 from studio.operations.budgets import budget_visible_to
@@ -230,7 +234,21 @@ def _trashed_book(world: World, owner: Actor) -> UUID:
     ).id
 
 
+def _report(world: World, owner: Actor, _is_live: bool) -> UUID:
+    live = market.make_live_listing(world.session, owner=owner, moderator=world.moderator, now=world.now)
+    reporter = accounts.make_actor(world.session, RoleName.CREATOR)
+    return market.make_report(world.session, reporter=reporter, publication=live, now=world.now).id
+
+
 KINDS = (
+    Kind(ListingReport, report_visible_to, _report),
+    Kind(
+        Appeal,
+        appeal_visible_to,
+        lambda world, owner, _: (
+            market.make_appeal(world.session, owner=owner, moderator=world.moderator, now=world.now).id
+        ),
+    ),
     Kind(Purchase, purchase_visible_to, _purchase),
     Kind(CreatorEarnings, statement_visible_to, _statement),
     Kind(Payout, payout_visible_to, _payout),

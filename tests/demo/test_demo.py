@@ -15,7 +15,9 @@ class TestLoad:
         assert demo.load(session, storage=kept, now=now, on_progress=lambda done, of: steps.append((done, of)))
         assert steps[-1] == (len(demo.LISTINGS), len(demo.LISTINGS))
         statuses = session.scalars(sa.select(CharacterPublication.status)).all()
-        assert {PublicationStatus.APPROVED, PublicationStatus.PENDING, PublicationStatus.REJECTED} <= set(statuses)
+        assert {PublicationStatus.APPROVED, PublicationStatus.PENDING, PublicationStatus.CHANGES_REQUESTED} <= set(
+            statuses
+        )
         assert session.scalar(sa.select(sa.func.count()).select_from(ReviewCase)) == len(statuses)
         everybody = session.scalars(sa.select(Character)).all()
         assert all(character.portrait_id for character in everybody)

@@ -12,10 +12,19 @@ from studio.accounts.permissions import Actor
 from studio.authoring import characters
 from studio.authoring.models import Character
 from studio.kit.money import Money
-from studio.market import categories, category_tree, listings, review, screening
+from studio.market import appeals, categories, category_tree, listings, reports, review, screening
 from studio.market.checks import CHECKS
 from studio.market.checks.base import Finding
-from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, ReviewCase
+from studio.market.models import (
+    Appeal,
+    CharacterCategory,
+    CharacterPublication,
+    LicenseType,
+    ListingReport,
+    ReportReason,
+    ReviewCase,
+)
+from studio.market.rules import AT_ONCE, Reason
 
 _numbers = count(1)
 
@@ -95,5 +104,52 @@ def make_live_listing(
     """A listing that was approved."""
     case = make_claimed_case(session, owner=owner, moderator=moderator, now=now, **values)
     publication = session.get_one(CharacterPublication, case.publication_id)
-    review.approve(session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now)
+    review.approve(
+        session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now, hold=AT_ONCE
+    )
     return publication
+
+
+def make_sent_back(
+    session: Session,
+    *,
+    owner: Actor,
+    moderator: Actor,
+    now: datetime,
+    decide: Any = review.request_changes,
+    **values: Any,
+) -> CharacterPublication:
+    """A listing that was sent back, or rejected by `decide`."""
+    case = make_claimed_case(session, owner=owner, moderator=moderator, now=now, **values)
+    publication = session.get_one(CharacterPublication, case.publication_id)
+    decide(
+        session,
+        actor=moderator,
+        case_id=case.id,
+        content_hash=publication.content_hash,
+        reasons=[Reason("thin_description", "description", "Say what he wants.")],
+        now=now,
+        hold=AT_ONCE,
+    )
+    return publication
+
+
+def make_report(
+    session: Session,
+    *,
+    reporter: Actor,
+    publication: CharacterPublication,
+    now: datetime,
+    reason: ReportReason = ReportReason.COPYRIGHT,
+    comment: str = "Seen elsewhere.",
+) -> ListingReport:
+    """What `reporter` says is wrong with a live listing."""
+    return reports.report(
+        session, actor=reporter, publication_id=publication.id, reason=reason, comment=comment, now=now
+    )
+
+
+def make_appeal(session: Session, *, owner: Actor, moderator: Actor, now: datetime, **values: Any) -> Appeal:
+    """An open appeal against a rejection."""
+    listing = make_sent_back(session, owner=owner, moderator=moderator, now=now, decide=review.reject, **values)
+    return appeals.appeal(session, actor=owner, publication_id=listing.id, text="He says what he wants.", now=now)

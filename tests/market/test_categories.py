@@ -20,6 +20,7 @@ from studio.market.errors import (
     ContentChangedError,
 )
 from studio.market.models import CharacterCategory
+from studio.market.rules import AT_ONCE
 from studio.work.models import JobRun
 from tests.factories.market import make_category, make_claimed_case, make_listing, make_live_listing
 
@@ -193,7 +194,7 @@ class TestClose:
         seen = listing.content_hash
         category_tree.move_listings(session, from_id=by_name("A").id, to_id=by_name("B").id, actor=SYSTEM)
         with pytest.raises(ContentChangedError):
-            review.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=now)
+            review.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=now, hold=AT_ONCE)
 
     def test_refuses_a_closed_destination(self, session, staff, creator, top, by_name, now):
         make_listing(session, owner=creator, now=now, category_id=by_name("A").id)

@@ -12,7 +12,7 @@ from studio.market import check_modes, review, screening
 from studio.market.checks import ALL, CHECKS
 from studio.market.checks.base import Finding, about
 from studio.market.models import CharacterPublication, CheckMode, Severity
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from tests.factories.accounts import make_actor
 from tests.factories.market import case_of, make_listing
 
@@ -59,9 +59,9 @@ class TestListSwitches:
             content_hash = session.get_one(CharacterPublication, case.publication_id).content_hash
             given = {"actor": moderator, "case_id": case.id, "content_hash": content_hash, "now": now}
             if is_approved:
-                review.approve(session, **given)
+                review.approve(session, **given, hold=AT_ONCE)
             else:
-                review.reject(session, reasons=[Reason("spam", "", "")], **given)
+                review.reject(session, reasons=[Reason("spam", "", "")], **given, hold=AT_ONCE)
 
         decided(HIT, is_approved=False)
         decided(HIT, is_approved=False)

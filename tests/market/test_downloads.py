@@ -146,7 +146,7 @@ class TestMakingALink:
             link(session, buyer, bought, now, form="exe")
 
     def test_still_works_when_the_listing_is_off_the_market(self, session, buyer, creator, bought, offer, now, follow):
-        listings.unlist(session, actor=creator, publication_id=offer.id)
+        listings.unlist(session, actor=creator, publication_id=offer.id, now=now)
         assert follow(link(session, buyer, bought, now)).data
 
     def test_covers_every_version_that_was_on_the_market(self, session, buyer, creator, bought, offer, now, follow):

@@ -7,7 +7,7 @@ import pytest
 from studio.kit.errors import ForbiddenError
 from studio.market import figures, review
 from studio.market.models import Appeal, AppealState, CharacterPublication
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from tests.factories.market import make_claimed_case, make_waiting_case
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -19,8 +19,8 @@ def decide(session, owner, moderator, *, opened, decided, reasons=()):
     content_hash = session.get_one(CharacterPublication, case.publication_id).content_hash
     given = {"actor": moderator, "case_id": case.id, "content_hash": content_hash, "now": decided}
     if reasons:
-        return review.reject(session, reasons=[Reason(code, "", "") for code in reasons], **given)
-    return review.approve(session, **given)
+        return review.reject(session, reasons=[Reason(code, "", "") for code in reasons], **given, hold=AT_ONCE)
+    return review.approve(session, **given, hold=AT_ONCE)
 
 
 class TestRead:

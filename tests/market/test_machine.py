@@ -1,5 +1,10 @@
-"""Whatever people do in whatever order, listings and cases agree with each other."""
+"""Whatever creators, moderators, reporters and workers do in whatever order and at once: no illegal state.
 
+`make nightly` runs 2,000 lives of 50 steps; `make test` a few. PostgreSQL is asked after every step whether the rows agree.
+"""
+
+import os
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -8,133 +13,321 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy.orm import Session
 
+from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
+from studio.authoring import characters
 from studio.authoring.models import Character, CharacterStatus
-from studio.kit.errors import StudioError
-from studio.market import listings, review, screening
+from studio.kit.db import session_scope
+from studio.market import appeals, effects, listings, recalls, reports, review, schedules, screening
 from studio.market.checks import CHECKS
 from studio.market.checks.base import Finding
-from studio.market.models import CaseState, CharacterPublication, PublicationStatus, ReviewCase, ReviewDecision
+from studio.market.models import (
+    Appeal,
+    AppealState,
+    CaseState,
+    CharacterPublication,
+    ListingReport,
+    Outcome,
+    PublicationStatus,
+    ReportReason,
+    ReviewCase,
+    ReviewDecision,
+)
 from studio.market.rules import Reason
+from studio.market.transitions import ENDED, OPEN_CASES
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_card, make_listing
+from tests.market.test_races import at_once
 
-OPEN = {CaseState.SCREENING, CaseState.WAITING, CaseState.CLAIMED}
+RUNS = int(os.environ.get("STUDIO_NIGHTLY_RUNS", "6"))
+STEPS = 50 if "STUDIO_NIGHTLY_RUNS" in os.environ else 25
+S = PublicationStatus
+DESK = ("claim", "release", "renew", "approve", "request_changes", "reject", "take_down", "severe", "undo", "agree")
+DESK_ALSO = ("decline", "hide", "put_back", "again", "answer_yes", "answer_no", "dismiss")
+OWN = ("withdraw", "unlist", "relist", "schedule", "at_once", "appeal", "archive", "restore")
+DECIDED = ("listing.approve", "listing.request_changes", "listing.reject", "listing.take_down")
 
 
-class Market(RuleBasedStateMachine):
+class ReviewMachine(RuleBasedStateMachine):
+    """One creator with one character, three moderators (one of whom is the creator too), two reporters, two workers."""
+
     engine: ClassVar[sa.Engine]
 
     def __init__(self) -> None:
         super().__init__()
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
-        self.session = Session(self.connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
         self.now = datetime(2026, 11, 23, 9, tzinfo=UTC)
-        self.owner = make_actor(self.session, RoleName.CREATOR)
-        self.moderators = [make_actor(self.session, RoleName.MODERATOR) for _ in range(2)]
-        self.character = make_card(self.session, owner=self.owner, now=self.now)
+        with session_scope(self.engine) as session:
+            self.owner = make_actor(session, RoleName.CREATOR, RoleName.MODERATOR)
+            self.moderators = [self.owner, *(make_actor(session, RoleName.MODERATOR) for _ in range(2))]
+            self.reporters = [make_actor(session, RoleName.CREATOR) for _ in range(2)]
+            self.character_id = make_card(session, owner=self.owner, now=self.now).id
         self.made = 0
 
-    def teardown(self) -> None:
-        self.session.close()
-        self.outer.rollback()
-        self.connection.close()
+    def do(self, *doings):
+        """Each of `doings` in a thread and a transaction of its own; a refusal is fine, an error of PostgreSQL's is none."""
+        return at_once(self.engine, *doings)
 
-    def attempt(self, doing):
-        """A refusal is fine; what it refused must have changed nothing, which the invariants see."""
-        try:
-            with self.session.begin_nested():
-                doing()
-        except StudioError:
-            pass
-
-    def newest(self):
-        return self.session.scalars(
-            sa.select(CharacterPublication).order_by(CharacterPublication.id.desc()).limit(1)
+    def newest(self, session):
+        return session.scalars(
+            sa.select(CharacterPublication)
+            .where(CharacterPublication.character_id == self.character_id)
+            .order_by(CharacterPublication.id.desc())
+            .limit(1)
         ).one()
 
-    def cases(self):
-        return self.session.scalars(sa.select(ReviewCase).order_by(ReviewCase.id)).all()
+    def all_of(self, session):
+        return session.scalars(
+            sa.select(CharacterPublication).where(CharacterPublication.character_id == self.character_id)
+        ).all()
 
-    @rule()
-    def submit(self):
+    @rule(hours=st.sampled_from([None, None, 1]))
+    def submit(self, hours):
         self.made += 1
-        self.now += timedelta(minutes=1)
-        self.attempt(
-            lambda: make_listing(
-                self.session, owner=self.owner, now=self.now, character=self.character, title=f"Edition {self.made}"
-            )
-        )
+        self.now += timedelta(seconds=1)
+        at = None if hours is None else self.now + timedelta(hours=hours)
 
-    @rule(minutes=st.sampled_from([1, 29, 31]))
-    def wait(self, minutes):
-        self.now += timedelta(minutes=minutes)
+        def run(session):
+            character = session.get_one(Character, self.character_id)
+            title = f"Edition {self.made}"
+            return make_listing(
+                session, owner=self.owner, now=self.now, character=character, title=title, publish_at=at
+            ).id
+
+        self.do(run, run)
+
+    @rule(seconds=st.sampled_from([1, 11, 2_000, 4_000]))
+    def wait(self, seconds):
+        self.now += timedelta(seconds=seconds)
 
     @precondition(lambda self: self.made)
     @rule()
     def screen(self):
-        for case in self.cases():
-            screening.keep(self.session, case_id=case.id, findings={c: Finding() for c in CHECKS[:1]}, now=self.now)
+        def run(session):
+            cases = sa.select(ReviewCase.id).join(CharacterPublication).where(
+                CharacterPublication.character_id == self.character_id, ReviewCase.state == CaseState.SCREENING
+            )  # fmt: skip
+            for case_id in session.scalars(cases).all():
+                screening.keep(session, case_id=case_id, findings={c: Finding() for c in CHECKS[:1]}, now=self.now)
+
+        self.do(run)
 
     @precondition(lambda self: self.made)
-    @rule(who=st.integers(0, 1), what=st.sampled_from(["claim", "release", "approve", "reject", "renew"]))
-    def moderate(self, who, what):
-        case, actor = self.cases()[-1], self.moderators[who]
-        seen = self.session.get_one(CharacterPublication, case.publication_id).content_hash
-        given = {"actor": actor, "case_id": case.id}
-        match what:
-            case "claim":
-                self.attempt(lambda: review.claim(self.session, **given, now=self.now))
-            case "release":
-                self.attempt(lambda: review.release(self.session, **given))
-            case "renew":
-                self.attempt(lambda: review.renew(self.session, **given, now=self.now))
-            case "approve":
-                self.attempt(lambda: review.approve(self.session, **given, content_hash=seen, now=self.now))
-            case _:
-                self.attempt(
-                    lambda: review.reject(
-                        self.session, **given, content_hash=seen, reasons=[Reason("spam")], now=self.now
+    @rule(who=st.integers(0, 2))
+    def claim(self, who):
+        self.do(lambda session: self.moderate(session, who, "claim"))
+
+    @precondition(lambda self: self.made)
+    @rule(doings=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(DESK + DESK_ALSO)), min_size=1, max_size=3))
+    def work_at_the_desk(self, doings):
+        """One to three moderators press at once."""
+        self.do(*(lambda session, who=who, what=what: self.moderate(session, who, what) for who, what in doings))
+
+    @precondition(lambda self: self.made)
+    @rule(outcome=st.sampled_from(["approve", "approve", "approve", "reject", "request_changes"]))
+    def go_all_the_way(self, outcome):
+        """A review without accidents, so that what can only follow it is tried often enough."""
+        self.screen()
+        for what in ("claim", outcome):
+            self.do(lambda session, what=what: self.moderate(session, 1, what))
+        self.now += timedelta(seconds=11)
+        self.do(lambda session: effects.release_due(session, now=self.now))
+
+    def moderate(self, session, who, what):
+        publication = self.newest(session)
+        given = {"session": session, "actor": self.moderators[who], "now": self.now}
+        doings = self.to_the_listing(given, publication)
+        case = session.scalars(
+            sa.select(ReviewCase)
+            .where(ReviewCase.publication_id == publication.id)
+            .order_by(ReviewCase.id.desc())
+            .limit(1)
+        ).one()
+        doings |= self.to_the_case({**given, "case_id": case.id}, publication.content_hash)
+        doings[what]()
+
+    def to_the_listing(self, given, publication):
+        about = {**given, "publication_id": publication.id}
+        report = sa.select(ListingReport.id).where(ListingReport.publication_id == publication.id).limit(1)
+        reported = given["session"].scalar(report)
+        return {
+            "hide": lambda: recalls.quarantine(**about, reason="Look at this."),
+            "again": lambda: recalls.review_again(**about, reason="Look at this."),
+            "put_back": lambda: recalls.release(**about),
+            "dismiss": lambda: reported and reports.dismiss(**given, report_id=reported),
+            "answer_yes": lambda: self.answer(given["session"], given["actor"], upholds=True),
+            "answer_no": lambda: self.answer(given["session"], given["actor"], upholds=False),
+        }
+
+    def to_the_case(self, given, content_hash):
+        seen = {**given, "content_hash": content_hash}
+        against = {**seen, "reasons": [Reason("spam", "description")]}
+        without_time = {name: value for name, value in given.items() if name != "now"}
+        return {
+            "claim": lambda: review.claim(**given),
+            "renew": lambda: review.renew(**given),
+            "release": lambda: review.release(**without_time),
+            "undo": lambda: review.undo(**given),
+            "agree": lambda: review.second(**given, agrees=True),
+            "decline": lambda: review.second(**given, agrees=False),
+            "approve": lambda: review.approve(**seen),
+            "request_changes": lambda: review.request_changes(**against),
+            "reject": lambda: review.reject(**against),
+            "take_down": lambda: review.take_down(**against),
+            "severe": lambda: review.take_down(**against, is_severe=True),
+        }
+
+    def answer(self, session, actor, *, upholds):
+        found = session.scalars(
+            sa.select(Appeal.id)
+            .where(Appeal.appellant_id == self.owner.user_id, Appeal.state == AppealState.OPEN)
+            .limit(1)
+        ).first()
+        if found is not None:
+            appeals.answer(session, actor=actor, appeal_id=found, upholds=upholds, text="Read again.", now=self.now)
+
+    @precondition(lambda self: self.made)
+    @rule(doings=st.lists(st.sampled_from(OWN), min_size=1, max_size=2))
+    def own(self, doings):
+        def doing(what):
+            def run(session):
+                given = {"session": session, "actor": self.owner, "now": self.now}
+                if what in {"archive", "restore"}:
+                    return getattr(characters, what)(**given, character_id=self.character_id)
+                given["publication_id"] = self.newest(session).id
+                match what:
+                    case "schedule":
+                        return schedules.set_time(**given, publish_at=self.now + timedelta(minutes=30))
+                    case "at_once":
+                        return schedules.set_time(**given, publish_at=None)
+                    case "appeal":
+                        return appeals.appeal(**given, text="It is not spam.")
+                    case _:
+                        return getattr(listings, what)(**given)
+
+            return run
+
+        self.do(*(doing(what) for what in doings))
+
+    @precondition(lambda self: self.made)
+    @rule(who=st.sets(st.integers(0, 1), min_size=1), reason=st.sampled_from(list(ReportReason)[:4]))
+    def report(self, who, reason):
+        def doing(reporter):
+            def run(session):
+                live = next((one for one in self.all_of(session) if one.status is S.APPROVED), None)
+                if live is not None:
+                    reports.report(
+                        session, actor=reporter, publication_id=live.id, reason=reason, comment="x", now=self.now
                     )
-                )
+
+            return run
+
+        self.do(*(doing(self.reporters[one]) for one in who))
 
     @precondition(lambda self: self.made)
-    @rule(what=st.sampled_from(["withdraw", "unlist", "relist"]))
-    def own(self, what):
-        given = {"actor": self.owner, "publication_id": self.newest().id}
-        if what == "withdraw":
-            given["now"] = self.now
-        self.attempt(lambda: getattr(listings, what)(self.session, **given))
+    @rule()
+    def tamper(self):
+        """Somebody changes a listing that waits, behind everybody's back."""
+        with session_scope(self.engine) as session:
+            session.execute(
+                sa.text(
+                    "UPDATE character_publications SET description = description || '.' "
+                    "WHERE character_id = :id AND status IN ('pending', 'scheduled')"
+                ),
+                {"id": self.character_id},
+            )
+
+    @rule()
+    def workers(self):
+        """Two workers let go what is due, at once, with whoever presses Undo."""
+        self.do(
+            lambda session: effects.release_due(session, now=self.now),
+            lambda session: schedules.publish_due(session, now=self.now),
+            lambda session: listings.withdraw_archived(session, now=self.now),
+            *([lambda session: self.moderate(session, 1, "undo")] if self.made else []),
+            lambda session: effects.release_due(session, now=self.now),
+        )
 
     @invariant()
     def rows_agree(self):
-        self.session.flush()
-        self.session.expire_all()
-        publications = self.session.scalars(sa.select(CharacterPublication)).all()
-        decided = {d.case_id: d for d in self.session.scalars(sa.select(ReviewDecision))}
-        by_publication = {case.publication_id: case for case in self.cases()}
-        for publication in publications:
-            case = by_publication[publication.id]
-            assert (publication.status is PublicationStatus.PENDING) == (case.state in OPEN)
-            assert (publication.status is PublicationStatus.WITHDRAWN) == (case.state is CaseState.WITHDRAWN)
-            assert (case.state is CaseState.DECIDED) == (case.id in decided)
-            if publication.status in {PublicationStatus.APPROVED, PublicationStatus.UNLISTED}:
-                assert decided[case.id].outcome == "approved"
-            if publication.status is PublicationStatus.REJECTED:
-                assert decided[case.id].outcome == "rejected"
-        live = [p for p in publications if p.status is PublicationStatus.APPROVED]
-        character = self.session.get_one(Character, self.character.id)
+        with session_scope(self.engine) as session:
+            publications = self.all_of(session)
+            cases = session.scalars(
+                sa.select(ReviewCase).where(ReviewCase.publication_id.in_([one.id for one in publications]))
+            ).all()
+            decisions = session.scalars(
+                sa.select(ReviewDecision).where(ReviewDecision.case_id.in_([case.id for case in cases]))
+            ).all()
+            self.listings_agree_with_the_market(session, publications)
+            self.cases_agree_with_listings(publications, cases)
+            self.decisions_agree_with_cases(cases, decisions)
+            self.what_is_live_was_approved(session, publications, cases, decisions)
+            self.every_effect_happened_once(session, publications, decisions)
+            self.nobody_judged_themselves(session, decisions)
+
+    def listings_agree_with_the_market(self, session, publications):
+        live = [one for one in publications if one.status is S.APPROVED]
+        assert len(live) <= 1
+        character = session.get_one(Character, self.character_id)
         assert (character.status is CharacterStatus.PUBLISHED) == bool(live)
+        assert sum(one.status in {S.PENDING, S.SCHEDULED} for one in publications) <= 1
+
+    def cases_agree_with_listings(self, publications, cases):
+        open_cases = Counter(case.publication_id for case in cases if case.state in OPEN_CASES)
+        for one in publications:
+            count = open_cases[one.id]
+            if one.status in {S.PENDING, S.QUARANTINED}:
+                assert count == 1, one.status
+            elif one.status in ENDED:
+                assert count == 0, one.status
+            else:
+                assert count <= 1
+
+    def decisions_agree_with_cases(self, cases, decisions):
+        for case in cases:
+            standing = [d for d in decisions if d.case_id == case.id and d.undone_at is None]
+            assert len(standing) == (case.state in {CaseState.DECIDING, CaseState.DECIDED}), case.state
+            for decision in standing:
+                assert (decision.effected_at is not None) == (case.state is CaseState.DECIDED)
+
+    def what_is_live_was_approved(self, session, publications, cases, decisions):
+        of = {case.id: case.publication_id for case in cases}
+        for one in publications:
+            if one.status not in {S.APPROVED, S.UNLISTED}:
+                continue
+            seen = {
+                d.content_hash
+                for d in decisions
+                if of[d.case_id] == one.id and d.outcome is Outcome.APPROVED and d.effected_at is not None
+            }
+            assert one.content_hash in seen
+            assert listings.current_hash(session, one) == one.content_hash
+
+    def every_effect_happened_once(self, session, publications, decisions):
+        told = session.scalar(
+            sa.select(sa.func.count()).where(
+                AuditEntry.action.in_(DECIDED), AuditEntry.resource_id.in_([one.id for one in publications])
+            )
+        )
+        assert told == sum(d.effected_at is not None for d in decisions)
+
+    def nobody_judged_themselves(self, session, decisions):
+        for decision in decisions:
+            assert self.owner.user_id not in {decision.moderator_id, decision.second_id}
+            assert decision.second_id != decision.moderator_id
+        rows = session.execute(
+            sa.select(Appeal.decided_by_id, ReviewDecision.moderator_id)
+            .join(ReviewDecision, ReviewDecision.id == Appeal.decision_id)
+            .where(Appeal.appellant_id == self.owner.user_id)
+        )
+        assert all(decided_by != moderator for decided_by, moderator in rows)
 
 
 @pytest.mark.slow
-def test_listings_and_cases_agree_whatever_people_do(engine):
+def test_no_state_is_illegal_whatever_happens_at_once(committed_database):
     run_state_machine_as_test(
-        type("Bound", (Market,), {"engine": engine}),
+        type("Bound", (ReviewMachine,), {"engine": committed_database.engine}),
         settings=settings(
-            max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=RUNS, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

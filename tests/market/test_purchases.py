@@ -93,7 +93,7 @@ class TestBegin:
             begin(session, buyer=make_actor(session), offer=offer, now=now)
 
     def test_what_is_off_the_market_is_not_found(self, session, buyer, creator, offer, now):
-        listings.unlist(session, actor=creator, publication_id=offer.id)
+        listings.unlist(session, actor=creator, publication_id=offer.id, now=now)
         with pytest.raises(NotFoundError):
             begin(session, buyer=buyer, offer=offer, now=now)
 
@@ -182,7 +182,7 @@ class TestExclusive:
     def test_never_comes_back(self, session, buyer, creator, offer, now):
         buy(session, buyer=buyer, offer=offer, now=now)
         with pytest.raises(SoldExclusivelyError):
-            listings.relist(session, actor=creator, publication_id=offer.id)
+            listings.relist(session, actor=creator, publication_id=offer.id, now=now)
         with pytest.raises(ListingInvalidError) as told:
             make_listing(
                 session, owner=creator, now=now, character=session.get_one(Character, offer.character_id), title="Again"
@@ -222,7 +222,7 @@ class TestExclusive:
         at_once(
             committed_database.engine,
             lambda s: buy(s, buyer=who, offer=offer, now=now),
-            lambda s: listings.unlist(s, actor=owner, publication_id=offer.id),
+            lambda s: listings.unlist(s, actor=owner, publication_id=offer.id, now=now),
         )
         with session_scope(committed_database.engine) as session:
             assert session.get_one(CharacterPublication, offer.id).status is PublicationStatus.UNLISTED

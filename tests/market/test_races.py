@@ -11,7 +11,7 @@ from studio.kit.errors import StudioError
 from studio.market import listings, review
 from studio.market.errors import AlreadyPendingError, ClaimedByOtherError
 from studio.market.models import CharacterPublication, PublicationStatus, ReviewCase, ReviewDecision
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_card, make_claimed_case, make_listing, make_waiting_case
 
@@ -55,9 +55,9 @@ class TestRaces:
         given = {"actor": moderator, "case_id": case_id, "content_hash": seen, "now": now}
         outcomes = at_once(
             committed_database.engine,
-            lambda s: review.approve(s, **given),
-            lambda s: review.reject(s, reasons=[Reason("spam")], **given),
-            lambda s: review.approve(s, **given),
+            lambda s: review.approve(s, **given, hold=AT_ONCE),
+            lambda s: review.reject(s, reasons=[Reason("spam")], **given, hold=AT_ONCE),
+            lambda s: review.approve(s, **given, hold=AT_ONCE),
         )
         assert any(isinstance(outcome, StudioError) for outcome in outcomes)
         with session_scope(committed_database.engine) as session:
@@ -75,7 +75,7 @@ class TestRaces:
         outcomes = at_once(
             committed_database.engine,
             lambda s: listings.withdraw(s, actor=owner, publication_id=publication_id, now=now),
-            lambda s: review.approve(s, actor=moderator, case_id=case_id, content_hash=seen, now=now),
+            lambda s: review.approve(s, actor=moderator, case_id=case_id, content_hash=seen, now=now, hold=AT_ONCE),
         )
         assert sum(isinstance(outcome, StudioError) for outcome in outcomes) == 1
         with session_scope(committed_database.engine) as session:

@@ -18,7 +18,7 @@ from studio.market.errors import (
     StillScreenedError,
 )
 from studio.market.models import CaseState, CharacterPublication, Outcome, PublicationStatus, ReviewDecision
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
 from tests.factories.market import (
@@ -110,7 +110,7 @@ class TestRelease:
 class TestApprove:
     def approve(self, session, actor, case, publication, now, **more):
         return review.approve(
-            session, actor=actor, case_id=case.id, content_hash=publication.content_hash, now=now, **more
+            session, actor=actor, case_id=case.id, content_hash=publication.content_hash, now=now, **more, hold=AT_ONCE
         )
 
     def test_makes_the_listing_live(self, session, case, publication, moderator, now):
@@ -142,7 +142,7 @@ class TestApprove:
 
     def test_refuses_what_is_not_what_was_seen(self, session, case, publication, moderator, now):
         with pytest.raises(ContentChangedError):
-            review.approve(session, actor=moderator, case_id=case.id, content_hash="0" * 64, now=now)
+            review.approve(session, actor=moderator, case_id=case.id, content_hash="0" * 64, now=now, hold=AT_ONCE)
         assert publication.status is PublicationStatus.PENDING
 
     def test_refuses_what_was_changed_behind_its_back(self, session, case, publication, moderator, now):
@@ -188,7 +188,12 @@ class TestApprove:
     def test_does_not_find_a_case_that_is_not(self, session, moderator, publication, now):
         with pytest.raises(NotFoundError):
             review.approve(
-                session, actor=moderator, case_id=publication.id, content_hash=publication.content_hash, now=now
+                session,
+                actor=moderator,
+                case_id=publication.id,
+                content_hash=publication.content_hash,
+                now=now,
+                hold=AT_ONCE,
             )
 
 
@@ -202,6 +207,7 @@ class TestReject:
             reasons=reasons,
             now=now,
             note=note,
+            hold=AT_ONCE,
         )
 
     def test_tells_the_creator_why_and_where(self, session, case, publication, creator, moderator, now):
@@ -260,7 +266,9 @@ class TestReject:
         assert self.reject(session, moderator, case, publication, now, THIN) is first
 
     def test_cannot_follow_an_approval(self, session, case, publication, moderator, now):
-        review.approve(session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now)
+        review.approve(
+            session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now, hold=AT_ONCE
+        )
         with pytest.raises(NotUnderReviewError):
             self.reject(session, moderator, case, publication, now, THIN)
 
@@ -310,7 +318,9 @@ class TestConstraints:
             )
 
     def test_refuses_to_decide_twice(self, session, case, publication, moderator, now):
-        review.approve(session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now)
+        review.approve(
+            session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now, hold=AT_ONCE
+        )
         session.add(
             ReviewDecision(
                 case_id=case.id,
@@ -324,6 +334,8 @@ class TestConstraints:
             session.flush()
 
     def test_refuses_to_change_a_decision(self, session, case, publication, moderator, now):
-        review.approve(session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now)
+        review.approve(
+            session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now, hold=AT_ONCE
+        )
         with pytest.raises(sa.exc.DBAPIError, match="review_decisions"):
             session.execute(sa.text("UPDATE review_decisions SET outcome = 'rejected'"))

@@ -1,4 +1,4 @@
-"""Tables of categories, listings, reviews, purchases, the ledger, payouts and statements."""
+"""Tables of categories, listings, reviews, reports, purchases, the ledger, payouts and statements."""
 
 from studio.market.models.earnings import (
     DESTINATION_LENGTH,
@@ -20,6 +20,7 @@ from studio.market.models.ledger import (
     PostingKind,
 )
 from studio.market.models.listings import (
+    APPEAL_LENGTH,
     COMMENT_LENGTH,
     DESCRIPTION_LENGTH,
     TITLE_LENGTH,
@@ -30,6 +31,7 @@ from studio.market.models.listings import (
     CharacterPublication,
     FieldComment,
     LicenseType,
+    Notice,
     Outcome,
     PublicationStatus,
     ReviewCase,
@@ -37,6 +39,18 @@ from studio.market.models.listings import (
     ReviewReason,
     ScreeningResult,
     Severity,
+    UndoneReason,
+)
+from studio.market.models.oversight import (
+    DETAIL_LENGTH,
+    REPORT_LENGTH,
+    FlagKind,
+    ListingReport,
+    ListingReporter,
+    ReportReason,
+    ReportState,
+    ReviewFlag,
+    ReviewNote,
 )
 from studio.market.models.purchases import (
     HELD,
@@ -59,14 +73,17 @@ from studio.market.models.screening import (
 )
 
 __all__ = [
+    "APPEAL_LENGTH",
     "COMMENT_LENGTH",
     "CREATOR_ACCOUNTS",
     "DESCRIPTION_LENGTH",
     "DESTINATION_LENGTH",
+    "DETAIL_LENGTH",
     "HELD",
     "KEY_LENGTH",
     "OPEN_PAYOUTS",
     "REASON_LENGTH",
+    "REPORT_LENGTH",
     "TITLE_LENGTH",
     "AccountKind",
     "Appeal",
@@ -84,13 +101,17 @@ __all__ = [
     "EventOutcome",
     "FieldComment",
     "FingerprintBand",
+    "FlagKind",
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",
     "LicenseType",
+    "ListingReport",
+    "ListingReporter",
     "LookReason",
     "MatchKind",
     "MoneyCheck",
+    "Notice",
     "Outcome",
     "PaymentEvent",
     "Payout",
@@ -100,10 +121,15 @@ __all__ = [
     "PublicationStatus",
     "Purchase",
     "PurchaseStatus",
+    "ReportReason",
+    "ReportState",
     "ReviewCase",
     "ReviewDecision",
+    "ReviewFlag",
+    "ReviewNote",
     "ReviewReason",
     "ScreeningCheck",
     "ScreeningResult",
     "Severity",
+    "UndoneReason",
 ]

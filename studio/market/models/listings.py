@@ -14,6 +14,7 @@ from studio.market.models.screening import CheckMode
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 20_000
 COMMENT_LENGTH = 4_000
+APPEAL_LENGTH = 2_000
 
 
 class PublicationStatus(StrEnum):
@@ -21,10 +22,34 @@ class PublicationStatus(StrEnum):
 
     DRAFT = "draft"
     PENDING = "pending"
+    """Submitted: its checks run, or it waits for a moderator; the case says which."""
+    SCHEDULED = "scheduled"
+    """Approved, and live at `publish_at` if nothing changes before."""
     APPROVED = "approved"
-    REJECTED = "rejected"
+    """Live."""
     UNLISTED = "unlisted"
+    CHANGES_REQUESTED = "changes_requested"
+    REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+    QUARANTINED = "quarantined"
+    """Hidden at once, until somebody has looked again."""
+    TAKEN_DOWN = "taken_down"
+
+
+class Notice(StrEnum):
+    """What happened to a listing by itself, or without a decision; its creator reads a sentence of it."""
+
+    CHANGED = "changed"
+    """It was not what the moderator had approved, so that approval is void and it waits again."""
+    ARCHIVED = "archived"
+    """Its character was archived, so it was withdrawn."""
+    SOLD = "sold"
+    """Its character was sold exclusively, so it was withdrawn."""
+    QUARANTINED = "quarantined"
+    REPORTED = "reported"
+    """People reported it, so a moderator looks again; it stays live meanwhile."""
+    RESTORED = "restored"
+    """An appeal was upheld."""
 
 
 class LicenseType(StrEnum):
@@ -41,6 +66,8 @@ class CaseState(StrEnum):
     SCREENING = "screening"
     WAITING = "waiting"
     CLAIMED = "claimed"
+    DECIDING = "deciding"
+    """A decision is made that can still be undone, or that waits for a second person."""
     DECIDED = "decided"
     WITHDRAWN = "withdrawn"
 
@@ -49,7 +76,24 @@ class Outcome(StrEnum):
     """What a moderator decided."""
 
     APPROVED = "approved"
+    CHANGES_REQUESTED = "changes_requested"
     REJECTED = "rejected"
+    TAKEN_DOWN = "taken_down"
+
+
+class UndoneReason(StrEnum):
+    """Why a decision never took effect."""
+
+    UNDONE = "undone"
+    """Whoever made it took it back in time."""
+    DECLINED = "declined"
+    """The second person did not agree."""
+    WITHDRAWN = "withdrawn"
+    """The creator withdrew the listing before."""
+    CHANGED = "changed"
+    """The content was no longer what the moderator had seen."""
+    ARCHIVED = "archived"
+    SOLD = "sold"
 
 
 class Severity(StrEnum):
@@ -90,8 +134,26 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),
         # What is free has no price, and what has a price is not free.
         sa.CheckConstraint("(license_type = 'free') = (price_minor = 0)", name="free_costs_nothing"),
-        # A live listing went live at some moment.
+        # Status and dates tell the same story.
         sa.CheckConstraint("status <> 'approved' OR published_at IS NOT NULL", name="approved_has_published_at"),
+        sa.CheckConstraint("status <> 'unlisted' OR published_at IS NOT NULL", name="unlisted_has_published_at"),
+        sa.CheckConstraint("status <> 'scheduled' OR publish_at IS NOT NULL", name="scheduled_has_publish_at"),
+        sa.CheckConstraint("status = 'draft' OR submitted_at IS NOT NULL", name="submitted_has_submitted_at"),
+        sa.CheckConstraint("published_at >= submitted_at", name="published_after_it_was_submitted"),
+        sa.CheckConstraint(
+            "(status IN ('changes_requested', 'rejected', 'withdrawn', 'taken_down')) = (ended_at IS NOT NULL)",
+            name="ended_goes_with_ended_at",
+        ),
+        sa.CheckConstraint(
+            "(status = 'quarantined') = (quarantined_at IS NOT NULL)"
+            " AND (status = 'quarantined') = (quarantined_from IS NOT NULL)",
+            name="quarantined_goes_with_what_was_before",
+        ),
+        sa.CheckConstraint(
+            "quarantined_from IN ('pending', 'scheduled', 'approved', 'unlisted')", name="can_come_out_of_quarantine"
+        ),
+        sa.CheckConstraint("featured_until IS NULL OR published_at IS NOT NULL", name="featured_was_published"),
+        sa.CheckConstraint("(notice IS NULL) = (noticed_at IS NULL)", name="notice_goes_with_noticed_at"),
         # A character is live once.
         sa.Index(
             "uq_character_publications_character_id_live",
@@ -99,12 +161,18 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
             unique=True,
             postgresql_where=sa.text("status = 'approved'"),
         ),
-        # And waits for review once.
+        # And waits once, for review or for its time.
         sa.Index(
             "uq_character_publications_character_id_pending",
             "character_id",
             unique=True,
-            postgresql_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status IN ('pending', 'scheduled')"),
+        ),
+        sa.Index(
+            "ix_character_publications_publish_at_scheduled",
+            "publish_at",
+            "id",
+            postgresql_where=sa.text("status = 'scheduled'"),
         ),
         at_most("title", TITLE_LENGTH),
         at_most("description", DESCRIPTION_LENGTH),
@@ -137,6 +205,13 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
     submitted_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     featured_until: Mapped[datetime | None]
+    # When it is to go live once it is approved; empty: at once.
+    publish_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    quarantined_at: Mapped[datetime | None]
+    quarantined_from: Mapped[PublicationStatus | None] = mapped_column(stored(PublicationStatus, "quarantined_from"))
+    notice: Mapped[Notice | None] = mapped_column(stored(Notice, "notice"))
+    noticed_at: Mapped[datetime | None]
 
 
 class ReviewCase(Identified, RowVersioned, Base):
@@ -157,7 +232,7 @@ class ReviewCase(Identified, RowVersioned, Base):
             "uq_review_cases_publication_id_open",
             "publication_id",
             unique=True,
-            postgresql_where=sa.text("state IN ('screening', 'waiting', 'claimed')"),
+            postgresql_where=sa.text("state IN ('screening', 'waiting', 'claimed', 'deciding')"),
         ),
         sa.CheckConstraint("risk_score BETWEEN 0 AND 100", name="risk_score_is_of_100"),
         sa.Index("ix_review_cases_queue", "due_at", "id", postgresql_where=sa.text("state IN ('waiting', 'claimed')")),
@@ -231,13 +306,38 @@ class ReviewReason(Identified, Base):
 
 
 class ReviewDecision(Identified, Base):
-    """A decision. PostgreSQL refuses to change it."""
+    """A decision: made, held back for ten seconds, then in effect or undone. PostgreSQL refuses to change what it says.
+
+    Nobody but moderators sees one before it is in effect.
+    """
 
     __tablename__ = "review_decisions"
     __table_args__ = (
         # A case is decided once, whoever presses first.
-        sa.UniqueConstraint("case_id", name="uq_review_decisions_case_id"),
         sa.Index("ix_review_decisions_decided_at", "decided_at"),
+        sa.Index("uq_review_decisions_case_id", "case_id", unique=True, postgresql_where=sa.text("undone_at IS NULL")),
+        sa.Index("ix_review_decisions_case_id", "case_id"),
+        sa.Index(
+            "ix_review_decisions_effective_at_held",
+            "effective_at",
+            "id",
+            postgresql_where=sa.text("effected_at IS NULL AND undone_at IS NULL"),
+        ),
+        sa.CheckConstraint("effective_at >= decided_at", name="effective_after_it_was_made"),
+        sa.CheckConstraint(
+            "effected_at IS NULL OR (effective_at IS NOT NULL AND effected_at >= effective_at)",
+            name="effected_after_its_time",
+        ),
+        sa.CheckConstraint("effected_at IS NULL OR undone_at IS NULL", name="undone_had_no_effect"),
+        sa.CheckConstraint("(undone_at IS NULL) = (undone_reason IS NULL)", name="undone_has_a_reason"),
+        # A severe takedown needs two people.
+        sa.CheckConstraint("second_id <> moderator_id", name="second_is_somebody_else"),
+        sa.CheckConstraint("(second_id IS NULL) = (seconded_at IS NULL)", name="second_goes_with_seconded_at"),
+        sa.CheckConstraint(
+            "NOT (outcome = 'taken_down' AND is_severe) OR effective_at IS NULL OR second_id IS NOT NULL",
+            name="severe_takedown_needs_two",
+        ),
+        sa.CheckConstraint("overturned_at IS NULL OR effected_at IS NOT NULL", name="overturned_was_in_effect"),
         at_most("note", COMMENT_LENGTH),
     )
 
@@ -247,7 +347,18 @@ class ReviewDecision(Identified, Base):
     # What the moderator had before their eyes.
     content_hash: Mapped[str]
     note: Mapped[str] = mapped_column(default="", server_default="")
+    is_severe: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     decided_at: Mapped[datetime]
+    # When its effects leave; empty while it waits for a second person.
+    effective_at: Mapped[datetime | None]
+    effected_at: Mapped[datetime | None]
+    undone_at: Mapped[datetime | None]
+    undone_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
+    undone_reason: Mapped[UndoneReason | None] = mapped_column(stored(UndoneReason, "undone_reason"))
+    second_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
+    seconded_at: Mapped[datetime | None]
+    # An appeal against it was upheld.
+    overturned_at: Mapped[datetime | None]
 
 
 class FieldComment(Identified, Base):
@@ -268,6 +379,7 @@ class AppealState(StrEnum):
 
     OPEN = "open"
     UPHELD = "upheld"
+    """The creator was right: the decision is overturned."""
     DISMISSED = "dismissed"
 
 
@@ -280,7 +392,9 @@ class Appeal(Identified, Base):
         sa.UniqueConstraint("decision_id", name="uq_appeals_decision_id"),
         sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided_goes_with_state"),
         sa.CheckConstraint("(decided_by_id IS NULL) = (decided_at IS NULL)", name="decided_by_goes_with_decided_at"),
-        at_most("text", COMMENT_LENGTH),
+        at_most("text", APPEAL_LENGTH),
+        at_most("answer", COMMENT_LENGTH),
+        sa.Index("ix_appeals_state_created_at_id", "state", "created_at", "id"),
     )
 
     decision_id: Mapped[UUID] = refers_to("review_decisions.id", ondelete="RESTRICT", index=False)

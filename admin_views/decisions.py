@@ -1,0 +1,240 @@
+"""The decisions at the desk: routes that make, undo and confirm them, and what the page of a case shows of them."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from admin_views.base import Permission, StudioView, expose
+from admin_views.forms import sentence
+from admin_views.session import current_actor
+from studio.kit.clock import utc_now
+from studio.kit.errors import InvalidError, StudioError
+from studio.market import flags, held_queries, notes, queries, queue, recalls, reports, review, rules
+from studio.market.models import CaseState, CharacterPublication, Outcome, ReviewCase, ReviewDecision
+from studio.market.rules import Reason
+
+_P = Permission
+_ROWS = 4
+_NOT_FOUND = 404
+
+
+class Decisions(StudioView):
+    """The routes in which a case is decided; the view of the desk is built on it and has the page of a case."""
+
+    decision_permissions: ClassVar[dict[str, Any]] = dict.fromkeys(
+        ("approve", "request_changes", "reject", "take_down", "undo", "second", "note", "quarantine", "release_hidden"),
+        _P.REVIEW_DECIDE,
+    )
+
+    def _desk(self, case_id: UUID, refusal: StudioError | None = None) -> str:
+        raise NotImplementedError
+
+    @expose("/<uuid:case_id>/approve", methods=("POST",))
+    def approve(self, case_id: UUID) -> ResponseReturnValue:
+        """Make the listing live as it was seen."""
+        return self._decide(case_id, lambda now: review.approve(self.session, **self._sent(case_id), now=now))
+
+    @expose("/<uuid:case_id>/request-changes", methods=("POST",))
+    def request_changes(self, case_id: UUID) -> ResponseReturnValue:
+        """Send the listing back with reasons."""
+        return self._decide(
+            case_id,
+            lambda now: review.request_changes(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now),
+        )
+
+    @expose("/<uuid:case_id>/reject", methods=("POST",))
+    def reject(self, case_id: UUID) -> ResponseReturnValue:
+        """Refuse the listing, with reasons."""
+        return self._decide(
+            case_id, lambda now: review.reject(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now)
+        )
+
+    @expose("/<uuid:case_id>/take-down", methods=("POST",))
+    def take_down(self, case_id: UUID) -> ResponseReturnValue:
+        """Take what was approved off the market for good, with reasons."""
+        return self._decide(
+            case_id,
+            lambda now: review.take_down(
+                self.session,
+                **self._sent(case_id),
+                reasons=sent_reasons(),
+                is_severe=bool(request.form.get("is_severe")),
+                now=now,
+            ),
+        )
+
+    @expose("/<uuid:case_id>/undo", methods=("POST",))
+    def undo(self, case_id: UUID) -> ResponseReturnValue:
+        """Undo one's own decision before its effects have left."""
+
+        def act() -> None:
+            review.undo(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
+            flash(_("Undone: nothing happened. You hold the review, and what you chose stands in the form."), "success")
+
+        return self._back(case_id, act)
+
+    @expose("/<uuid:case_id>/second", methods=("POST",))
+    def second(self, case_id: UUID) -> ResponseReturnValue:
+        """Confirm a severe takedown as the second person, or do not."""
+        agrees = request.form.get("agrees") == "yes"
+
+        def act() -> None:
+            review.second(self.session, actor=current_actor(), case_id=case_id, agrees=agrees, now=utc_now())
+            said = (
+                _("Confirmed: the listing is taken down.") if agrees else _("Not confirmed: the listing waits again.")
+            )
+            flash(said, "success")
+
+        return self._back(case_id, act)
+
+    @expose("/<uuid:case_id>/note", methods=("POST",))
+    def note(self, case_id: UUID) -> ResponseReturnValue:
+        """Leave a note for other moderators."""
+        _case, publication = self._found(case_id)
+
+        def act() -> None:
+            notes.add(
+                self.session,
+                actor=current_actor(),
+                publication_id=publication.id,
+                text=request.form.get("text", ""),
+                now=utc_now(),
+            )
+            flash(_("The note is kept. Creators never see it."), "success")
+
+        return self._back(case_id, act)
+
+    @expose("/<uuid:case_id>/quarantine", methods=("POST",))
+    def quarantine(self, case_id: UUID) -> ResponseReturnValue:
+        """Hide the listing at once."""
+        _case, publication = self._found(case_id)
+
+        def act() -> None:
+            recalls.quarantine(
+                self.session,
+                actor=current_actor(),
+                publication_id=publication.id,
+                reason=request.form.get("reason", ""),
+                now=utc_now(),
+            )
+            said = {"text": _("Hidden at once. It waits at the desk."), "label": _("Undo")}
+            flash({**said, "url": url_for("review.release_hidden", case_id=case_id)}, "success")  # type: ignore[arg-type]
+
+        return self._back(case_id, act)
+
+    @expose("/<uuid:case_id>/release-hidden", methods=("POST",))
+    def release_hidden(self, case_id: UUID) -> ResponseReturnValue:
+        """Put a hidden listing back where it was."""
+        _case, publication = self._found(case_id)
+
+        def act() -> None:
+            recalls.release(self.session, actor=current_actor(), publication_id=publication.id, now=utc_now())
+            flash(_("The listing is where it was before, and still waits to be looked at."), "success")
+
+        return self._back(case_id, act)
+
+    def _sent(self, case_id: UUID) -> dict[str, Any]:
+        return {
+            "actor": current_actor(),
+            "case_id": case_id,
+            "content_hash": request.form.get("content_hash", ""),
+            "note": request.form.get("note", ""),
+        }
+
+    def _decide(self, case_id: UUID, act: Callable[[datetime], ReviewDecision]) -> ResponseReturnValue:
+        now = utc_now()
+        try:
+            decision = act(now)
+        except StudioError as error:
+            if error.status == _NOT_FOUND:
+                raise
+            self.session.rollback()
+            # All that was chosen and written stands in the form again.
+            return self._desk(case_id, refusal=error), error.status
+        flash(_said_of(decision, now=now), "success")  # type: ignore[arg-type]
+        following = self._take_next() if request.form.get("then") == "next" else None
+        if following is not None:
+            return redirect(url_for("review.desk", case_id=following), 303)
+        return redirect(url_for("review.index"), 303)
+
+    def _take_next(self) -> UUID | None:
+        """The case that is due first and free, in the person's hands now; None where nothing waits for them."""
+        actor, now = current_actor(), utc_now()
+        case_id = queue.next_case(self.session, actor=actor, now=now)
+        if case_id is not None:
+            review.claim(self.session, actor=actor, case_id=case_id, now=now)
+        return case_id
+
+    def _back(self, case_id: UUID, act: Callable[[], None]) -> ResponseReturnValue:
+        """The case's page again, with what was done or why it was not."""
+        try:
+            act()
+        except StudioError as error:
+            if error.status == _NOT_FOUND:
+                raise
+            self.session.rollback()
+            flash(sentence(error), "warning")
+        return redirect(url_for("review.desk", case_id=case_id), 303)
+
+    def _found(self, case_id: UUID) -> tuple[ReviewCase, CharacterPublication]:
+        actor = current_actor()
+        case = queries.get_case(self.session, actor=actor, case_id=case_id)
+        return case, queries.get_listing(self.session, actor=actor, publication_id=case.publication_id)
+
+    def decision_context(
+        self, case: ReviewCase, publication: CharacterPublication, *, refusal: StudioError | None, is_mine: bool
+    ) -> dict[str, Any]:
+        """What the page of a case shows of decisions: one that is held back, the form, notes, flags and reports."""
+        actor, now = current_actor(), utc_now()
+        held = held_queries.find_held(self.session, case=case) if case.state is CaseState.DECIDING else None
+        rows, note = _typed(), request.form.get("note", "")
+        if not rows and request.method == "GET" and is_mine:
+            # Who undid a decision finds what they had chosen.
+            rows, note = held_queries.undone_form(self.session, case_id=case.id, moderator_id=actor.user_id)
+        return {
+            "held": held,
+            "held_seconds": held.seconds_left(now) if held is not None else 0,
+            "is_held_by_me": held is not None and held.decision.moderator_id == actor.user_id,
+            "notes": notes.list_of_character(self.session, actor=actor, character_id=publication.character_id),
+            "flags": flags.list_open(self.session, publication_ids=[publication.id]).get(publication.id, ()),
+            "reports": reports.list_of_listing(self.session, actor=actor, publication_id=publication.id),
+            # Only who may decide now is shown what they could choose.
+            "reasons": queries.list_reasons(self.session) if is_mine else [],
+            "fields": rules.REVIEW_FIELDS,
+            "rows": [*rows, *[("", "", "")] * max(1, _ROWS - len(rows))],
+            "note": note,
+            "refusal": None if refusal is None else sentence(refusal),
+            "wrong": dict(refusal.fields) if isinstance(refusal, InvalidError) else {},
+        }
+
+
+def sent_reasons() -> Sequence[Reason]:
+    """The reasons of the form; a row in which nothing was chosen or written is none."""
+    return [Reason(*row) for row in _typed()]
+
+
+def _typed() -> list[tuple[str, str, str]]:
+    rows = zip(
+        request.form.getlist("reason"), request.form.getlist("field"), request.form.getlist("comment"), strict=False
+    )
+    return [row for row in rows if any(part.strip() for part in row)]
+
+
+def _said_of(decision: ReviewDecision, *, now: datetime) -> dict[str, Any]:
+    """What is said of a decision that was just made, with the way back at hand as long as there is one."""
+    told = {
+        Outcome.APPROVED: _("Approved."),
+        Outcome.CHANGES_REQUESTED: _("Sent back; its creator will see the reasons."),
+        Outcome.REJECTED: _("Rejected; its creator will see the reasons."),
+        Outcome.TAKEN_DOWN: _("Taken down; its creator will see the reasons."),
+    }[decision.outcome]
+    said = {"label": _("Undo"), "url": url_for("review.undo", case_id=decision.case_id)}
+    if decision.effective_at is None:
+        return {**said, "text": _("Hidden at once. It is taken down when a second person has confirmed that.")}
+    seconds = max(0, round((decision.effective_at - now).total_seconds()))
+    return {**said, "text": told, "seconds": seconds}

@@ -1,0 +1,61 @@
+"""Internal notes: what moderators tell one another about a listing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts import audit
+from studio.accounts.models import User
+from studio.accounts.permissions import Actor, Permission
+from studio.kit.text import one_line, storable
+from studio.market import queries
+from studio.market.errors import NoteInvalidError
+from studio.market.models import COMMENT_LENGTH, CharacterPublication, ReviewNote
+
+_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class NoteShown:
+    """One note and who wrote it."""
+
+    note: ReviewNote
+    author_name: str
+
+
+def add(session: Session, *, actor: Actor, publication_id: UUID, text: str, now: datetime) -> ReviewNote:
+    """Who reviews can read it from now on, at every listing of the same character.
+
+    Raises ForbiddenError, NotFoundError, or NoteInvalidError where it says nothing or too much.
+    """
+    actor.must(Permission.REVIEW_DECIDE)
+    publication = queries.get_listing(session, actor=actor, publication_id=publication_id)
+    text = storable(text).strip()
+    if not one_line(text):
+        raise NoteInvalidError("Write something first; the note is empty.")
+    if len(text) > COMMENT_LENGTH:
+        raise NoteInvalidError("Shorten the note to 4,000 characters.")
+    note = ReviewNote(publication_id=publication.id, author_id=actor.user_id, text=text, created_at=now)
+    session.add(note)
+    session.flush()
+    audit.record(session, actor=actor, action="review_note.add", resource="listing", resource_id=publication.id)
+    return note
+
+
+def list_of_character(session: Session, *, actor: Actor, character_id: UUID) -> Sequence[NoteShown]:
+    """The newest notes on all listings of a character; for those who read the desk, else none."""
+    if not actor.may(Permission.REVIEW_READ):
+        return []
+    rows = session.execute(
+        sa.select(ReviewNote, User.name)
+        .join(CharacterPublication, CharacterPublication.id == ReviewNote.publication_id)
+        .join(User, User.id == ReviewNote.author_id)
+        .where(CharacterPublication.character_id == character_id)
+        .order_by(ReviewNote.created_at.desc(), ReviewNote.id.desc())
+        .limit(_MOST)
+    )
+    return [NoteShown(note, name) for note, name in rows]
