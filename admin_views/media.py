@@ -14,6 +14,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from admin_views.access import declare_public
 from admin_views.base import Permission, StudioView, expose
 from admin_views.resources import Resources, request_session, resources
+from admin_views.row_net import SCOPED
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
 from studio.authoring.models import CharacterVersion, ListedCharacter
@@ -186,7 +187,8 @@ def _signed_file(token: str) -> ResponseReturnValue:
     """The file of a signed link, for whoever has the link, as long as it is good and the file is there."""
     try:
         file_id, start, as_download = _serializer().loads(token, max_age=LINK_LASTS)
-        found = request_session().get(MediaFile, UUID(hex=str(file_id)))
+        # The signature stands for the scope: whoever made the link had seen to it.
+        found = request_session().get(MediaFile, UUID(hex=str(file_id)), execution_options=SCOPED)
     except (BadSignature, ValueError, TypeError):
         raise NotFoundError("This link has expired. Go back and open the file again.") from None
     if found is None or not found.sha256.startswith(str(start)):

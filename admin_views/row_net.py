@@ -24,7 +24,8 @@ from studio.editing.queries import autosave_visible_to
 from studio.media.models import MediaFile, MediaPurpose
 
 SCOPED = {"is_scoped": True}
-"""The execution options of a statement that one place in the base view puts the scope on, and that is asked on every look."""
+"""The execution options of a statement that is not cut: the base view's list, whose scope is put on in one place, and what a
+signed link names."""
 _MOST_KEPT = 4_000
 
 
