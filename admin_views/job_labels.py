@@ -57,6 +57,9 @@ JOB_LABELS = {
     "operations.empty_trash": _l("Empty the trash"),
     "operations.prune_errors": _l("Delete old errors"),
     "operations.prune_jobs": _l("Delete old jobs"),
+    "voices.refresh_list": _l("Fetch a provider's voices"),
+    "voices.speak": _l("Have a text spoken"),
+    "voices.sweep": _l("Settle speech that nobody makes"),
 }
 """A job that is not here is shown by its name."""
 

@@ -1,6 +1,6 @@
 """What a web process keeps for all its requests: settings, database, Redis, storage, providers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from studio.providers.images import ImageProvider
 from studio.providers.language import LanguageProvider
 from studio.providers.moderation import ModerationProvider
 from studio.providers.payments import PaymentProvider
+from studio.providers.speech import SpeechProvider
 from studio.settings import Settings
 
 
@@ -81,6 +82,13 @@ class Resources:
         from studio.providers import payments
 
         return payments.from_settings(self.settings)
+
+    @cached_property
+    def speech(self) -> Mapping[str, SpeechProvider]:
+        """What speaks, by kind; screens only ask it what it is, jobs have it speak."""
+        from studio.providers import speech
+
+        return speech.from_settings(self.settings)
 
     @cached_property
     def streams(self) -> Streams:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from admin_views import chat_labels, streams
+from admin_views import chat_labels, chat_media, streams
 from admin_views.access import is_fragment
 from admin_views.base import Permission, StudioView, expose
 from admin_views.media import portrait_url
@@ -18,7 +18,7 @@ from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.authoring import queries as authoring
 from studio.authoring.models import Character
-from studio.chat import answering, conversation, definitions, queries, rules, runs, sessions, test_prompts
+from studio.chat import answering, attachments, conversation, definitions, queries, rules, runs, sessions, test_prompts
 from studio.chat.answering import Report, Task
 from studio.chat.models import AnswerState, ChatSession
 from studio.chat.rules import Limits
@@ -357,6 +357,8 @@ class TestChatView(StudioView):
                 sa.select(authoring.character_writable_by(current_actor())).where(Character.id == character.id)
             ),
             labels=chat_labels,
+            media=attachments.list_attachments(session, message_ids=[one.message.id for one in shown]),
+            **chat_media.helpers(),
             under_way=next((one.message for one in shown if one.message.state == "streaming"), None),
             **context,
         )

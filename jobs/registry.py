@@ -13,7 +13,7 @@ from jobs.context import JobContext
 
 __all__ = ["JobContext", "Registered", "job", "load", "registered"]
 
-MODULES = ("authoring", "chat", "editing", "market", "media", "memory", "money", "operations")
+MODULES = ("authoring", "chat", "editing", "market", "media", "memory", "money", "operations", "voices")
 """The modules of this package that hold jobs, one per domain; `money` is a part of the market."""
 
 Handler: TypeAlias = Callable[..., Mapping[str, Any] | None]

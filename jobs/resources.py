@@ -1,5 +1,6 @@
 """What the jobs of one process share: connections, the storage and the embedding provider, each made when first needed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from sqlalchemy.orm import configure_mappers
 from jobs import queue
 from studio import tables
 from studio.kit import db
-from studio.providers import embeddings, images, language, moderation, payments, storage
+from studio.providers import embeddings, images, language, moderation, payments, speech, storage
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from studio.providers.language import LanguageProvider
     from studio.providers.moderation import ModerationProvider
     from studio.providers.payments import PaymentProvider
+    from studio.providers.speech import SpeechProvider
     from studio.providers.storage import Storage
 
 _SIDE_TIMEOUT = "-c statement_timeout=5000 -c lock_timeout=4000"
@@ -85,6 +87,11 @@ class Resources:
     def payments(self) -> "PaymentProvider":
         """What takes money from buyers and pays creators."""
         return payments.from_settings(self.settings)
+
+    @cached_property
+    def speech(self) -> "Mapping[str, SpeechProvider]":
+        """What speaks, by kind."""
+        return speech.from_settings(self.settings)
 
     def close(self) -> None:
         """Let every connection go; may be repeated."""

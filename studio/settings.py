@@ -184,7 +184,37 @@ class Settings(BaseSettings):
         default={}, description='Price of one picture by model, as JSON: {"gpt-image-1": 0.042}.'
     )
     images_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
-
+    speech_elevenlabs_key: SecretStr | None = Field(default=None, description="Key of ElevenLabs.")
+    speech_elevenlabs_url: str | None = Field(default=None, description="Base address of ElevenLabs, if not its own.")
+    speech_azure_key: SecretStr | None = Field(default=None, description="Key of an Azure Speech resource.")
+    speech_azure_region: str = Field(default="", description="Region of the Azure Speech resource, such as westeurope.")
+    speech_azure_url: str | None = Field(
+        default=None, description="Base address of Azure Speech, if not that of its region."
+    )
+    speech_google_key: SecretStr | None = Field(default=None, description="API key of Google Cloud Text-to-Speech.")
+    speech_google_url: str | None = Field(default=None, description="Base address of Google's speech, if not its own.")
+    speech_openai_key: SecretStr | None = Field(default=None, description="Key of OpenAI's speech.")
+    speech_openai_url: str | None = Field(
+        default=None, description="Base address of any server that speaks OpenAI's `/audio/speech`."
+    )
+    speech_openai_models: str = Field(
+        default="", description="Speech models of that server, separated by commas; OpenAI's where empty."
+    )
+    speech_openai_voices: str = Field(
+        default="", description="Voices of that server, separated by commas; OpenAI's where empty."
+    )
+    speech_timeout: float = Field(default=30.0, gt=0, description="Seconds of silence after which speech is given up.")
+    speech_time_limit: float = Field(default=120.0, gt=0, description="Seconds that one request for speech may take.")
+    speech_attempts: int = Field(default=3, ge=1, le=10, description="Attempts at one request for speech.")
+    speech_daily_characters: int = Field(
+        default=50_000,
+        ge=0,
+        description="Characters that a person may have spoken in a day by providers that cost; 0 is no limit.",
+    )
+    speech_prices: Mapping[str, Decimal] = Field(
+        default={},
+        description='Prices per million characters, as JSON: {"elevenlabs": 180, "openai/tts-1": 15}.',
+    )
     payments_provider: Literal["local", "stripe"] = Field(
         default="local",
         description="`local` is a test provider that moves no money; `stripe` needs the extra `stripe`.",
@@ -238,6 +268,11 @@ class Settings(BaseSettings):
     def image_result_hosts(self) -> frozenset[str]:
         """The hosts from which results may be fetched, in lower case."""
         return frozenset(name.strip().lower() for name in self.images_result_hosts.split(",") if name.strip())
+
+    @cached_property
+    def openai_speech_models(self) -> tuple[str, ...]:
+        """The speech models of the OpenAI-compatible server; none are OpenAI's own."""
+        return tuple(name.strip() for name in self.speech_openai_models.split(",") if name.strip())
 
     @cached_property
     def media_folder(self) -> Path:

@@ -9,7 +9,8 @@ from studio.market import models as market
 from studio.media import models as media
 from studio.memory import models as memory
 from studio.operations import models as operations
+from studio.voices import models as voices
 from studio.work import models as work
 
 metadata = Base.metadata
-modules = (accounts, work, editing, media, authoring, memory, market, chat, operations)
+modules = (accounts, work, editing, media, authoring, voices, memory, market, chat, operations)

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     CHARACTER_SEARCH = "character:search"
     CHAT_TEST = "chat:test"
     CHAT_ASSIST = "chat:assist"
+    SPEECH_MAKE = "speech:make"
     CARD_IMPORT = "card:import"
     CARD_EXPORT = "card:export"
     STORY_READ = "story:read"
@@ -103,6 +104,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHARACTER_SEARCH,
         _P.CHAT_TEST,
         _P.CHAT_ASSIST,
+        _P.SPEECH_MAKE,
         _P.CARD_IMPORT,
         _P.CARD_EXPORT,
         _P.MEDIA_WRITE_OWN,
@@ -134,6 +136,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.CHAT_ASSIST,
         # Of official characters alone: an export asks whose the character is to change.
         _P.CARD_EXPORT,
+        _P.SPEECH_MAKE,
         _P.STORY_READ,
         _P.STORY_WRITE,
         _P.MEDIA_READ_ANY,

@@ -119,3 +119,17 @@ class UnknownFieldError(InvalidError):
 
     def __init__(self) -> None:
         super().__init__("There is no help for this field.")
+
+
+class NotToBeSpokenError(ConflictError):
+    """Only what the character has said is spoken by its voice."""
+
+    def __init__(self) -> None:
+        super().__init__("Only a character's finished answers can be spoken.")
+
+
+class TooManyAttachmentsError(ConflictError):
+    """A message carries as much as it may."""
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__("A message carries at most %(most)s files. Take one away first.", most=most)

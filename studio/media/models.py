@@ -23,6 +23,7 @@ class MediaPurpose(StrEnum):
     AUDIO = "audio"
     VIDEO = "video"
     DOCUMENT = "document"
+    SPEECH = "speech"
 
 
 class VariantKind(StrEnum):
@@ -139,7 +140,7 @@ class MediaUploadPart(Identified, Base):
 
 
 class GenerationState(StrEnum):
-    """Where the making of a picture or of speech stands."""
+    """Where the making of a picture or of speech stands; speech has its table in `voices`."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -203,28 +204,3 @@ class GeneratedPicture(Identified, Base):
     # The history loses a picture that its owner deletes; it keeps none alive.
     file_id: Mapped[UUID] = refers_to("media_files.id", ondelete="CASCADE")
     seed: Mapped[int | None] = mapped_column(sa.BigInteger)
-
-
-class SpeechSynthesis(Identified, Timestamped, Base):
-    """One text spoken: by which voice, at what cost, and the file that came of it."""
-
-    __tablename__ = "speech_synthesis"
-    __table_args__ = (
-        sa.CheckConstraint("cost_minor >= 0", name="cost_is_not_negative"),
-        sa.CheckConstraint("(state = 'completed') = (audio_file_id IS NOT NULL)", name="completed_goes_with_a_file"),
-        sa.Index("ix_speech_synthesis_user_id_created_at", "user_id", "created_at"),
-    )
-
-    user_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE", index=False)
-    character_id: Mapped[UUID | None] = refers_to("characters.id", ondelete="SET NULL")
-    voice_configuration_id: Mapped[UUID | None] = refers_to("voice_configurations.id", ondelete="SET NULL")
-    job_id: Mapped[UUID | None] = refers_to("job_runs.id", ondelete="SET NULL")
-    audio_file_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="RESTRICT")
-    provider: Mapped[str]
-    voice_id: Mapped[str]
-    text: Mapped[str]
-    state: Mapped[GenerationState] = mapped_column(
-        stored(GenerationState, "state"), default=GenerationState.PENDING, server_default=GenerationState.PENDING
-    )
-    error_message: Mapped[str | None]
-    cost_minor: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")

@@ -13,11 +13,15 @@ from studio.media.rules import LIBRARY, LOOK_ALIKE_BITS
 
 
 def file_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
-    """Moderators and staff see the pictures that screens show and card sources; everyone else sees their own files."""
+    """Moderators and staff see the pictures that screens show and card sources; everyone else sees their own files.
+
+    Speech is heard through the short links of `studio.voices` alone.
+    """
+    no_speech = MediaFile.purpose != MediaPurpose.SPEECH
     if actor.may(Permission.MEDIA_READ_ANY):
-        return sa.true()
+        return no_speech
     if actor.may(Permission.MEDIA_READ_OWN) and actor.user_id is not None:
-        return MediaFile.owner_id == actor.user_id
+        return sa.and_(MediaFile.owner_id == actor.user_id, no_speech)
     return sa.false()
 
 

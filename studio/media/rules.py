@@ -14,6 +14,7 @@ MOST_BYTES: Mapping[MediaPurpose, int] = {
     MediaPurpose.AUDIO: 50 * limits.MB,
     MediaPurpose.VIDEO: 200 * limits.MB,
     MediaPurpose.DOCUMENT: 20 * limits.MB,
+    MediaPurpose.SPEECH: 20_000_000,
 }
 """How many bytes a file may have, by its purpose."""
 

@@ -228,6 +228,6 @@
     toggle(link);
   });
 
-  document.addEventListener("htmx:afterSettle", (event) => event.target.closest?.("#test-chat, .chat-aside") && event.target.id !== "chat-inspector" && event.target.id !== "chat-prompts" && settle());
+  document.addEventListener("htmx:afterSettle", (event) => event.target.closest?.("#test-chat, .chat-aside") && event.target.id !== "chat-inspector" && event.target.id !== "chat-prompts" && !event.target.closest(".chat-media, .speech") && settle());
   settle();
 })();

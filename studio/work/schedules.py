@@ -45,6 +45,7 @@ PERIODIC: Sequence[Periodic] = (
     Periodic("operations.prune_errors", timedelta(days=1), offset=timedelta(hours=3, minutes=20)),
     Periodic("operations.prune_jobs", timedelta(days=1), offset=timedelta(hours=3, minutes=40)),
     Periodic("operations.sweep_exports", timedelta(hours=6), offset=timedelta(minutes=23)),
+    Periodic("voices.sweep", timedelta(hours=1), offset=timedelta(minutes=43)),
 )
 """Each must find little to do when it comes too often, and need no arguments: anybody of staff may start it at any time."""
 

@@ -37,7 +37,15 @@ from studio.authoring.models import (
     TrashedLorebook,
 )
 from studio.authoring.queries import character_visible_to, document_visible_to, draft_visible_to, story_visible_to
-from studio.chat.models import ChatMessage, ChatSession, PromptRun, SavedTestPrompt, WritingAssist
+from studio.chat import attachments
+from studio.chat.models import (
+    ChatMessage,
+    ChatSession,
+    MultimediaMessage,
+    PromptRun,
+    SavedTestPrompt,
+    WritingAssist,
+)
 from studio.chat.queries import (
     assist_visible_to,
     message_visible_to,
@@ -65,11 +73,13 @@ from studio.media.queries import file_visible_to, generation_visible_to, upload_
 from studio.operations.budgets import budget_visible_to
 from studio.operations.models import BulkRun, BulkState, ErrorGroup, ListExport
 from studio.operations.queries import bulk_run_visible_to, error_visible_to, list_export_visible_to
+from studio.voices.models import SpeechSynthesis, VoiceConfiguration
+from studio.voices.queries import configuration_visible_to, speech_visible_to
 from studio.work import budgets
 from studio.work.models import JobRun, PersonBudget
 from studio.work.queries import job_visible_to
 from tests.admin_views.conftest import signed_in, token_of
-from tests.factories import accounts, authoring, chat, lorebooks, market, media, money, work
+from tests.factories import accounts, authoring, chat, lorebooks, market, media, money, voices, work
 
 PUBLIC = {
     "payment_events.receive",
@@ -240,6 +250,13 @@ def _report(world: World, owner: Actor, _is_live: bool) -> UUID:
     return market.make_report(world.session, reporter=reporter, publication=live, now=world.now).id
 
 
+def _attachment(world: World, owner: Actor, _is_live: bool) -> UUID:
+    message = chat.make_message(world.session, owner=owner)
+    file = media.make_portrait(world.session, actor=owner, storage=media.make_storage(world.data))
+    given = {"message_id": message.id, "file_id": file.id, "now": world.now}
+    return attachments.attach_picture(world.session, actor=owner, **given).id
+
+
 KINDS = (
     Kind(ListingReport, report_visible_to, _report),
     Kind(
@@ -305,6 +322,17 @@ KINDS = (
     Kind(SavedTestPrompt, prompt_visible_to, lambda world, owner, _: chat.make_prompt(world.session, owner=owner).id),
     Kind(PromptRun, run_visible_to, lambda world, owner, _: chat.make_run(world.session, owner=owner).id),
     Kind(WritingAssist, assist_visible_to, lambda world, owner, _: chat.make_assist(world.session, owner=owner).id),
+    Kind(MultimediaMessage, attachments.attachment_visible_to, _attachment),
+    Kind(
+        VoiceConfiguration,
+        configuration_visible_to,
+        lambda world, owner, _: voices.make_voice(world.session, owner=owner).id,
+    ),
+    Kind(
+        SpeechSynthesis,
+        speech_visible_to,
+        lambda world, owner, _: voices.make_speech(world.session, owner=owner, data=world.data).id,
+    ),
     Kind(LorebookEntry, _in_visible_book(LorebookEntry), _lore_entry),
     Kind(
         TrashedLorebook,
@@ -318,7 +346,9 @@ KINDS = (
 )
 
 ARGUMENTS = {
+    "attachment_id": MultimediaMessage,
     "batch_id": CardBatch,
+    "configuration_id": VoiceConfiguration,
     "assist_id": WritingAssist,
     "message_id": ChatMessage,
     "prompt_id": SavedTestPrompt,

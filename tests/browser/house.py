@@ -52,6 +52,7 @@ def _pages(session, role: str) -> Iterator[str]:
         yield from (f"/listings/new?character_id={character}", "/search/", "/search/?q=茶馆&mode=both")
         yield from (f"/search/similar/{character}", "/jobs/", "/account/")
         yield from ("/test-chat/", f"/test-chat/{character}", "/assist/")
+        yield from (f"/voices/{character}", f"/voices/{character}/new", "/speech/")
         yield from (f"/characters/{character}/versions", f"/characters/{character}/versions/1")
         yield f"/characters/{character}/versions/compare?from=1&to=draft"
     elif role == "moderator":

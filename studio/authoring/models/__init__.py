@@ -28,7 +28,6 @@ from studio.authoring.models.opinions import CharacterRating, UserFavorite
 from studio.authoring.models.stories import Story
 from studio.authoring.models.tags import ListedTag
 from studio.authoring.models.versions import CharacterVersion, ListedCharacter, VersionOccasion
-from studio.authoring.models.voices import VoiceConfiguration
 
 __all__ = [
     "FILE_NAME_LENGTH",
@@ -68,5 +67,4 @@ __all__ = [
     "TrashedLorebook",
     "UserFavorite",
     "VersionOccasion",
-    "VoiceConfiguration",
 ]

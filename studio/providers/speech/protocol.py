@@ -1,0 +1,138 @@
+"""What a speech provider is to those who call it, and what a kind of provider must bring."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+Alive: TypeAlias = Callable[[], None]
+"""Called while audio comes in; raising ends the request."""
+
+MOST_AUDIO_BYTES = 20_000_000
+"""No answer is read beyond this: some twenty minutes of MP3."""
+
+MOST_VOICES = 5_000
+"""Voices of a provider's list that are kept."""
+
+_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a voice is to sound: speed and pitch as factors, the other numbers as shares from 0 to 1, and words."""
+
+    speed: float = 1.0
+    pitch: float = 1.0
+    stability: float = 0.5
+    similarity: float = 0.5
+    style: float = 0.0
+    manner: str = ""
+    """A way of speaking by the provider's name for it ("cheerful")."""
+    instructions: str = ""
+    """How to speak, in one's own words."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As a row keeps it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One text to be spoken, by whom and how."""
+
+    text: str
+    language: str
+    voice_id: str
+    model: str = ""
+    tuning: Tuning = field(default_factory=Tuning)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What came of it: the audio, how many characters the provider bills, and its name for the exchange."""
+
+    audio: bytes
+    characters: int
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One voice of a provider's list; `languages` are BCP 47 tags, none where it speaks any."""
+
+    id: str
+    name: str
+    languages: tuple[str, ...] = ()
+    gender: str = ""
+    manners: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As the kept list holds it."""
+        return {
+            "id": self.id[:_NAME_LENGTH],
+            "name": self.name[:_NAME_LENGTH],
+            "languages": [language[:40] for language in self.languages[:80]],
+            "gender": self.gender[:20],
+            "manners": [manner[:60] for manner in self.manners[:60]],
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Voice":
+        """From the kept list."""
+        return cls(
+            id=kept["id"],
+            name=kept["name"],
+            languages=tuple(kept.get("languages", ())),
+            gender=kept.get("gender", ""),
+            manners=tuple(kept.get("manners", ())),
+        )
+
+
+class Described(Protocol):
+    """What screens and stored rows say about a provider."""
+
+    @property
+    def name(self) -> str:
+        """The kind, as rows keep it."""
+
+    @property
+    def label(self) -> str:
+        """What a screen calls the provider."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it speaks on this machine, which costs nothing."""
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether it can be asked at all."""
+
+    @property
+    def missing(self) -> str:
+        """What is to be done where it cannot be asked, as a sentence; empty where it can."""
+
+
+class SpeechClient(Described, Protocol):
+    """A kind of provider: makes one request as told; the wrapper does all the rest.
+
+    A new kind implements this, gets a line in `speech.KINDS` and a table in
+    `abilities.toml`, and is then held by the contract test.
+    """
+
+    def speak(self, wanted: Wanted, *, timeout: float, time_limit: float, alive: Alive) -> Spoken:
+        """Return the text as audio; raise ProviderError otherwise.
+
+        `timeout` is the longest silence and `time_limit` the longest request, in seconds.
+        """
+
+    def voices(self, *, timeout: float, time_limit: float, alive: Alive) -> Sequence[Voice]:
+        """Return the provider's own list, at most MOST_VOICES; raise ProviderError otherwise."""
+
+
+class SpeechProvider(Described, Protocol):
+    """Speaks texts and lists voices, with retries, limits and a circuit breaker taken care of."""
+
+    def speak(self, wanted: Wanted, *, alive: Alive = lambda: None) -> Spoken:
+        """Return the text as audio. Raises ProviderError."""
+
+    def voices(self, *, alive: Alive = lambda: None) -> Sequence[Voice]:
+        """Return the provider's own list. Raises ProviderError."""

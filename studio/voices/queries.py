@@ -1,0 +1,163 @@
+"""Reads of voices and of what was spoken, and who may see which rows."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio.accounts.permissions import Actor, Permission
+from studio.authoring.models import Character
+from studio.authoring.queries import character_writable_by, draft_visible_to
+from studio.kit.errors import NotFoundError
+from studio.media.models import GenerationState
+from studio.voices import rules
+from studio.voices.models import OPEN, SpeechSynthesis, VoiceConfiguration, VoiceList
+
+T = TypeVar("T")
+
+PAGE = 20
+
+
+def configuration_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """The voices of characters whose drafts one may read."""
+    return VoiceConfiguration.character_id.in_(_characters(draft_visible_to(actor)))
+
+
+def configuration_writable_by(actor: Actor) -> sa.ColumnElement[bool]:
+    """The voices of characters that one may change."""
+    return VoiceConfiguration.character_id.in_(_characters(character_writable_by(actor)))
+
+
+def speech_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """What one had spoken oneself: the words may be of a chat that is nobody else's business."""
+    if not actor.may(Permission.SPEECH_MAKE) or actor.user_id is None:
+        return sa.false()
+    return SpeechSynthesis.user_id == actor.user_id
+
+
+def _characters(criterion: sa.ColumnElement[bool]) -> sa.ScalarSelect[UUID]:
+    return sa.select(Character.id).where(criterion).scalar_subquery()
+
+
+def get_configuration(session: Session, *, actor: Actor, configuration_id: UUID) -> VoiceConfiguration:
+    """The configuration, if the actor may read it; raises NotFoundError."""
+    query = sa.select(VoiceConfiguration).where(
+        VoiceConfiguration.id == configuration_id, configuration_visible_to(actor)
+    )
+    return _one(session, query)
+
+
+def get_speech(session: Session, *, actor: Actor, speech_id: UUID, lock: bool = False) -> SpeechSynthesis:
+    """What the actor had spoken, locked until the transaction ends where asked; raises NotFoundError."""
+    query = sa.select(SpeechSynthesis).where(SpeechSynthesis.id == speech_id, speech_visible_to(actor))
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return _one(session, query)
+
+
+def list_configurations(session: Session, *, character_id: UUID) -> Sequence[VoiceConfiguration]:
+    """The voices of a character that the caller was allowed to see, by language, the active one first."""
+    return session.scalars(
+        sa.select(VoiceConfiguration)
+        .where(VoiceConfiguration.character_id == character_id)
+        .order_by(VoiceConfiguration.language, VoiceConfiguration.is_active.desc(), VoiceConfiguration.id)
+        .limit(rules.MOST_VOICES)
+    ).all()
+
+
+def list_active(session: Session, *, character_id: UUID) -> Sequence[VoiceConfiguration]:
+    """The voices that a character speaks with, one for each language."""
+    return session.scalars(
+        sa.select(VoiceConfiguration)
+        .where(VoiceConfiguration.character_id == character_id, VoiceConfiguration.is_active)
+        .order_by(VoiceConfiguration.id)
+        .limit(rules.MOST_VOICES)
+    ).all()
+
+
+def list_speech(session: Session, *, actor: Actor, character_id: UUID, limit: int = PAGE) -> Sequence[SpeechSynthesis]:
+    """The newest that the actor had spoken by a character."""
+    return session.scalars(
+        sa.select(SpeechSynthesis)
+        .where(speech_visible_to(actor), SpeechSynthesis.character_id == character_id)
+        .order_by(SpeechSynthesis.created_at.desc(), SpeechSynthesis.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def find_same(session: Session, *, user_id: UUID, cache_key: str) -> SpeechSynthesis | None:
+    """What a person had spoken with this hash, and whose audio is there."""
+    return session.scalar(
+        sa.select(SpeechSynthesis)
+        .where(
+            SpeechSynthesis.user_id == user_id,
+            SpeechSynthesis.cache_key == cache_key,
+            SpeechSynthesis.state == GenerationState.COMPLETED,
+        )
+        .limit(1)
+    )
+
+
+def find_kept(session: Session, *, user_id: UUID, cache_key: str, character_id: UUID) -> SpeechSynthesis | None:
+    """The row that the unique index allows one of, locked: made, or being made, for this character."""
+    return session.scalar(
+        sa.select(SpeechSynthesis)
+        .where(
+            SpeechSynthesis.user_id == user_id,
+            SpeechSynthesis.cache_key == cache_key,
+            SpeechSynthesis.character_id == character_id,
+            SpeechSynthesis.state.in_((*OPEN, GenerationState.COMPLETED)),
+        )
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def find_list(session: Session, *, provider: str) -> VoiceList | None:
+    """The provider's list as it was kept."""
+    return session.get(VoiceList, provider)
+
+
+def count_under_way(session: Session, *, user_id: UUID, now: datetime) -> int:
+    """How much of a person's speech is being made; what has lain for an hour has lost its job."""
+    return (
+        session.scalar(
+            sa.select(sa.func.count())
+            .select_from(SpeechSynthesis)
+            .where(
+                SpeechSynthesis.user_id == user_id,
+                SpeechSynthesis.created_at > now - timedelta(hours=1),
+                SpeechSynthesis.state.in_(OPEN),
+            )
+        )
+        or 0
+    )
+
+
+def characters_today(session: Session, *, user_id: UUID, now: datetime) -> int:
+    """The characters that a person had spoken since midnight UTC by providers that cost, what is under way included."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    used = sa.func.coalesce(SpeechSynthesis.characters, sa.func.char_length(SpeechSynthesis.text))
+    return int(
+        session.scalar(
+            sa.select(sa.func.coalesce(sa.func.sum(used), 0)).where(
+                SpeechSynthesis.user_id == user_id,
+                SpeechSynthesis.created_at >= midnight,
+                SpeechSynthesis.state.in_((*OPEN, GenerationState.COMPLETED)),
+                SpeechSynthesis.provider != "local",
+                # What was found again cost nothing.
+                sa.or_(SpeechSynthesis.cost_micro.is_(None), SpeechSynthesis.cost_micro > 0),
+            )
+        )
+        or 0
+    )
+
+
+def _one(session: Session, query: sa.Select[T]) -> T:
+    row: T | None = session.scalar(query)
+    if row is None:
+        raise NotFoundError
+    return row

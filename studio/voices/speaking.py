@@ -1,0 +1,308 @@
+"""Having a text spoken: asked for once, made by a job, found again by the hash of everything that changes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from studio import work
+from studio.accounts import audit
+from studio.accounts.permissions import Actor, Permission
+from studio.authoring import queries as authoring
+from studio.kit.errors import ForbiddenError, StudioError
+from studio.media import files
+from studio.media.models import GenerationState, MediaPurpose
+from studio.providers.speech import SpeechPrices, Spoken, Wanted
+from studio.providers.storage import Storage
+from studio.voices import queries, rules
+from studio.voices.audio import Measured
+from studio.voices.errors import SpeechSpentError, TooManyUnderWayError
+from studio.voices.models import OPEN, SpeechSynthesis
+from studio.voices.rules import VoiceDraft
+from studio.work import budgets
+from studio.work.models import FINAL, JobRun
+
+_SUFFIXES = {"audio/wav": "wav", "audio/mpeg": "mp3"}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms people have texts spoken: prices, characters of a person's day, the studio's budget for a month.
+
+    Of both limits 0 is none; `local` are the providers that cost nothing.
+    """
+
+    prices: SpeechPrices
+    daily_characters: int
+    budget_micro: int = 0
+    local: frozenset[str] = frozenset({"local"})
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What something is about to cost: its kind, millionths of the currency (None where nobody knows), and how much of it."""
+
+    kind: str
+    cost_micro: int | None
+    currency: str
+    characters: int
+
+
+def check_budget(session: Session, *, user_id: UUID, estimate: Estimate, terms: Terms, now: datetime) -> None:
+    """Return if the person may spend this; raises SpeechSpentError, OverBudgetError or TooManyUnderWayError.
+
+    The one place that is asked before speech is made. Whoever waits for it is told at once, and not held in a queue.
+
+    Whoever calls it holds the lock of the person's speech, so that two requests at once cannot both take the last
+    characters.
+    """
+    if queries.count_under_way(session, user_id=user_id, now=now) >= rules.MOST_UNDER_WAY:
+        raise TooManyUnderWayError
+    budgets.require(
+        session,
+        user_id=user_id,
+        estimate_micro=estimate.cost_micro or 0,
+        default_micro=terms.budget_micro,
+        currency=estimate.currency,
+        now=now,
+    )
+    if estimate.cost_micro == 0 or not terms.daily_characters:
+        return
+    used = queries.characters_today(session, user_id=user_id, now=now)
+    if used + estimate.characters > terms.daily_characters:
+        raise SpeechSpentError(most=terms.daily_characters)
+
+
+def ask(
+    session: Session,
+    *,
+    actor: Actor,
+    character_id: UUID,
+    draft: VoiceDraft,
+    text: str,
+    terms: Terms,
+    models: Sequence[str] = (),
+    configuration_id: UUID | None = None,
+    now: datetime,
+) -> SpeechSynthesis:
+    """The text is spoken, or about to be: what was made before with all the same is given again and costs nothing.
+
+    Raises NotFoundError, ForbiddenError, InvalidError, or what `check_budget` raises.
+    """
+    actor.must(Permission.SPEECH_MAKE)
+    character = authoring.get_draft(session, actor=actor, character_id=character_id)
+    found = rules.cleaned(draft, models=models)
+    wanted = found.wanted(rules.checked_text(text, found.can))
+    key = rules.cache_key(found.provider, wanted)
+    user_id = actor.user_id
+    if user_id is None:
+        raise ForbiddenError
+    # One after the other: the same may be asked for twice at once, and characters of the day are spent here.
+    lock = sa.func.hashtextextended(f"speech:{user_id}", 0)
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+    kept = queries.find_kept(session, user_id=user_id, cache_key=key, character_id=character.id)
+    if kept is not None and not _is_lost(session, kept):
+        return kept
+    same = queries.find_same(session, user_id=user_id, cache_key=key)
+    cost: int | None = 0
+    if same is None:
+        is_local = found.provider in terms.local
+        cost = terms.prices.cost_micro(found.provider, found.model, characters=len(wanted.text), is_local=is_local)
+        estimate = Estimate(kind="speech", cost_micro=cost, currency=terms.prices.currency, characters=len(wanted.text))
+        check_budget(session, user_id=user_id, estimate=estimate, terms=terms, now=now)
+    row = kept or SpeechSynthesis(user_id=user_id, character_id=character.id, cache_key=key, created_at=now)
+    row.voice_configuration_id = configuration_id
+    row.provider, row.model = found.provider, found.model
+    row.voice_id, row.voice_name, row.language = found.voice_id, found.voice_name, found.language
+    row.tuning, row.text, row.currency = found.tuning.as_json(), wanted.text, terms.prices.currency
+    row.failure = None
+    session.add(row)
+    if same is not None:
+        _copy(row, same)
+        session.flush()
+        return row
+    row.state = GenerationState.PENDING
+    session.flush()
+    _order(session, row, actor=actor, estimate_micro=cost or 0, now=now)
+    return row
+
+
+def try_again(session: Session, *, actor: Actor, speech_id: UUID, terms: Terms, now: datetime) -> SpeechSynthesis:
+    """What failed or was stopped is made after all, by a row of its own. Raises as `ask`."""
+    row = queries.get_speech(session, actor=actor, speech_id=speech_id)
+    if row.character_id is None:
+        # Its character is gone, and with it whoever might say whether it may be spoken for.
+        authoring.get_draft(session, actor=actor, character_id=row.id)
+    draft = VoiceDraft(
+        provider=row.provider,
+        voice_id=row.voice_id,
+        language=row.language,
+        model=row.model,
+        voice_name=row.voice_name,
+        tuning=rules.tuning_of(row.tuning),
+    )
+    return ask(
+        session,
+        actor=actor,
+        character_id=row.character_id or row.id,
+        draft=draft,
+        text=row.text,
+        terms=terms,
+        models=(row.model,) if row.model else (),
+        configuration_id=row.voice_configuration_id,
+        now=now,
+    )
+
+
+def begin(session: Session, *, speech_id: UUID) -> tuple[str, Wanted] | None:
+    """(provider, what is wanted) of speech that is to be made now; None where it is made, given up, or gone."""
+    row = _locked(session, speech_id)
+    if row is None or row.state not in OPEN:
+        return None
+    row.state = GenerationState.RUNNING
+    return row.provider, Wanted(
+        text=row.text,
+        language=row.language,
+        voice_id=row.voice_id,
+        model=row.model,
+        tuning=rules.tuning_of(row.tuning),
+    )
+
+
+def keep(
+    session: Session,
+    *,
+    speech_id: UUID,
+    spoken: Spoken,
+    measured: Measured,
+    cost_micro: int | None,
+    took_ms: int,
+    storage: Storage,
+) -> SpeechSynthesis | None:
+    """The audio is kept with the speech; None where somebody else was first or the speech is gone."""
+    row = _locked(session, speech_id)
+    if row is None or row.state not in OPEN:
+        return None
+    suffix = _SUFFIXES[measured.media_type]
+    file = files.put(
+        session,
+        storage=storage,
+        data=spoken.audio,
+        owner_id=row.user_id,
+        purpose=MediaPurpose.SPEECH,
+        media_type=measured.media_type,
+        original_name=f"speech-{row.id}.{suffix}",
+        details={"duration_ms": measured.duration_ms},
+    )
+    row.audio_file_id = file.id
+    row.state = GenerationState.COMPLETED
+    row.duration_ms = measured.duration_ms
+    row.peaks = list(measured.peaks)
+    row.characters = spoken.characters
+    row.cost_micro = cost_micro
+    row.processing_time_ms = took_ms
+    session.flush()
+    return row
+
+
+def fail(session: Session, *, speech_id: UUID, error: StudioError) -> None:
+    """The speech did not come about, and its row says why."""
+    row = _locked(session, speech_id)
+    if row is not None and row.state in OPEN:
+        row.state = GenerationState.FAILED
+        row.failure = rules.failure_of(error)
+        session.flush()
+
+
+def settle(session: Session, row: SpeechSynthesis) -> SpeechSynthesis:
+    """Speech whose job has ended without it (stopped, or given up) is cancelled, so that nobody waits for it."""
+    if row.state in OPEN and _is_lost(session, row):
+        locked = _locked(session, row.id)
+        if locked is not None and locked.state in OPEN:
+            locked.state = GenerationState.CANCELLED
+            session.flush()
+    return row
+
+
+def sweep(session: Session, *, limit: int) -> int:
+    """At most `limit` that are open without a job are cancelled; returns how many."""
+    ended = sa.select(JobRun.id).where(JobRun.id == SpeechSynthesis.job_id, JobRun.state.not_in(FINAL))
+    rows = session.scalars(
+        sa.select(SpeechSynthesis)
+        .where(SpeechSynthesis.state.in_(OPEN), ~ended.exists())
+        .limit(limit)
+        .with_for_update(key_share=True, skip_locked=True)
+    ).all()
+    for row in rows:
+        row.state = GenerationState.CANCELLED
+    session.flush()
+    return len(rows)
+
+
+def forget(session: Session, *, actor: Actor, speech_id: UUID) -> UUID | None:
+    """The actor's speech is gone with its audio, from messages too; returns its character. Raises NotFoundError."""
+    row = queries.get_speech(session, actor=actor, speech_id=speech_id, lock=True)
+    character_id, file_id = row.character_id, row.audio_file_id
+    audit.record(
+        session,
+        actor=actor,
+        action="speech.delete",
+        resource="speech",
+        resource_id=row.id,
+        before={"provider": row.provider, "characters": row.characters},
+    )
+    session.delete(row)
+    session.flush()
+    if file_id is not None:
+        _drop_file(session, file_id)
+    return character_id
+
+
+def _drop_file(session: Session, file_id: UUID) -> None:
+    """The file goes with the last speech that it was made for."""
+    used = sa.select(SpeechSynthesis.id).where(SpeechSynthesis.audio_file_id == file_id).limit(1)
+    if session.scalar(used) is not None:
+        return
+    for sha256 in files.forget(session, file_ids=[file_id]):
+        work.ask(session, "media.drop_bytes", queue="bulk", dedupe_key=f"media.drop_bytes:{sha256}", sha256=sha256)
+
+
+def _order(session: Session, row: SpeechSynthesis, *, actor: Actor, estimate_micro: int, now: datetime) -> None:
+    job = work.ask(
+        session,
+        "voices.speak",
+        actor=actor,
+        about=("character", row.character_id) if row.character_id else None,
+        dedupe_key=f"voices.speak:{row.id}",
+        max_attempts=3,
+        estimate_micro=estimate_micro,
+        now=now,
+        speech_id=row.id,
+    )
+    session.flush()
+    row.job_id = job.id
+    session.flush()
+
+
+def _copy(row: SpeechSynthesis, same: SpeechSynthesis) -> None:
+    """The row has the audio that another character's row has, and cost nothing."""
+    row.state = GenerationState.COMPLETED
+    row.audio_file_id, row.duration_ms, row.peaks = same.audio_file_id, same.duration_ms, list(same.peaks)
+    row.characters, row.cost_micro, row.processing_time_ms = 0, 0, 0
+
+
+def _is_lost(session: Session, row: SpeechSynthesis) -> bool:
+    """Whether nobody makes what is open."""
+    if row.state not in OPEN:
+        return False
+    if row.job_id is None:
+        return True
+    state = session.scalar(sa.select(JobRun.state).where(JobRun.id == row.job_id))
+    return state is None or state in FINAL
+
+
+def _locked(session: Session, speech_id: UUID) -> SpeechSynthesis | None:
+    return session.get(SpeechSynthesis, speech_id, with_for_update={"key_share": True}, populate_existing=True)

@@ -1,0 +1,309 @@
+"""The screens of voices: a character's voices, the form, listening, the history, audio by links, and messages' files."""
+
+import re
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from studio.accounts.permissions import RoleName
+from studio.authoring.rules import Greetings
+from studio.chat.models import ChatMessage, MultimediaMessage
+from studio.kit.clock import utc_now
+from studio.media.models import GenerationState
+from studio.providers.errors import ProviderRefusedError
+from studio.providers.speech import Voice
+from studio.voices import lists, speaking
+from studio.voices.models import SpeechSynthesis, VoiceConfiguration
+from studio.work.models import JobRun
+from tests.admin_views.conftest import posted, signed_in
+from tests.factories.accounts import make_user
+from tests.factories.authoring import make_character
+from tests.factories.chat import make_chat
+from tests.factories.media import make_portrait, make_storage
+from tests.factories.voices import make_draft, make_speech, make_voice
+from tests.fakes.speech_server import tone
+
+PART = {"HX-Request": "true"}
+FIELDS = {
+    "do": "save",
+    "provider": "local",
+    "language": "en-US",
+    "voice_id": "en-us",
+    "is_active": "y",
+    "speed": "1.25",
+}
+
+
+@pytest.fixture
+def person(session):
+    return make_user(session, RoleName.CREATOR, name="Mei")
+
+
+@pytest.fixture
+def character(session, person):
+    return make_character(
+        session, owner=person.actor, name="Dugu", language="zh", greetings=Greetings("Well met, {{user}}.")
+    )
+
+
+@pytest.fixture
+def browser(app, session, person, character):
+    session.flush()
+    return signed_in(app.test_client(), person)
+
+
+@pytest.fixture
+def voices(session):
+    lists.keep(
+        session,
+        provider="local",
+        voices=[Voice("en-us", "English", ("en-US",), "male"), Voice("cmn", "Mandarin", ("zh-CN",), "male")],
+        now=utc_now(),
+    )
+
+
+def text_of(answer, status=200):
+    assert answer.status_code == status, answer.get_data(as_text=True)[:2_000]
+    return answer.get_data(as_text=True)
+
+
+class TestPage:
+    def test_teaches_the_first_step_and_says_what_is_not_set_up(self, browser, character):
+        page = text_of(browser.get(f"/voices/{character.id}"))
+        assert "No voice yet" in page
+        assert page.count("not set up") == 4
+        assert "STUDIO_SPEECH" not in page
+
+    def test_shows_each_language_with_the_voice_that_speaks_it_in_few_statements(
+        self, session, browser, person, character, statements, settings
+    ):
+        for language in ("zh-CN", "en-US", "en-US"):
+            make_voice(session, owner=person.actor, character=character, draft=make_draft(language=language, speed=1.5))
+        for number in range(3):
+            make_speech(session, owner=person.actor, character=character, text=f"Text {number}", data=settings.data)
+        session.flush()
+        statements.clear()
+        page = text_of(browser.get(f"/voices/{character.id}"))
+        # Who asks, the character, its voices, what was spoken, and the tray.
+        assert len(statements) <= 8, statements
+        assert page.count("mark-active") >= 2
+        assert "Speed 1.5" in page
+        assert page.count("<audio") == 3
+
+    def test_is_read_by_moderators_without_buttons(self, session, app, character, person):
+        make_voice(session, owner=person.actor, character=character)
+        moderator = make_user(session, RoleName.MODERATOR)
+        session.flush()
+        page = text_of(signed_in(app.test_client(), moderator).get(f"/voices/{character.id}"))
+        assert "Listen" not in page
+        assert "Edit" not in page
+
+
+class TestForm:
+    def test_asks_for_the_list_and_then_offers_the_languages_own_voices(self, session, browser, character, voices):
+        page = text_of(browser.get(f"/voices/{character.id}/new"))
+        assert 'value="zh-CN"' in page
+        assert "Mandarin" in page
+        assert ">English ·" not in page
+
+    def test_orders_the_list_where_there_is_none(self, session, browser, character):
+        page = text_of(browser.get(f"/voices/{character.id}/new"))
+        assert "being fetched" in page or "not installed" in page
+        names = session.scalars(sa.select(JobRun.name)).all()
+        assert ("voices.refresh_list" in names) == ("being fetched" in page)
+
+    def test_shows_what_another_provider_does_not_use(self, browser, character):
+        part = text_of(
+            posted(
+                browser,
+                f"/voices/{character.id}/new",
+                headers=PART,
+                do="provider",
+                provider="elevenlabs",
+                language="en-US",
+                speed="2.5",
+            )
+        )
+        assert part.count("not used by this provider") == 3
+        # What was faster than ElevenLabs speaks stands at its end.
+        assert re.search(r'name="speed" min="0.7" max="1.2" step="0.01" value="1.20"', part)
+
+    def test_saves_and_shows_what_is_wrong_beside_its_field(self, session, browser, character, voices):
+        address = f"/voices/{character.id}/new"
+        page = text_of(posted(browser, address, **{**FIELDS, "voice_id": "", "speed": "fast"}), status=422)
+        assert "Write a number, such as 1.1." in page
+        page = text_of(posted(browser, address, **{**FIELDS, "voice_id": "", "language": "??"}), status=422)
+        assert "Choose a voice." in page
+        assert "Write the language as a tag" in page
+        answer = posted(browser, address, **FIELDS)
+        assert (answer.status_code, answer.location) == (303, f"/voices/{character.id}")
+        row = session.scalars(sa.select(VoiceConfiguration)).one()
+        assert (row.voice_name, row.speed, row.is_active) == ("English", 1.25, True)
+
+    def test_changes_a_voice_and_refuses_a_stale_save(self, session, browser, person, character, voices):
+        row = make_voice(session, owner=person.actor, character=character)
+        session.flush()
+        address = f"/voices/configurations/{row.id}"
+        assert 'name="row_version" value="1"' in text_of(browser.get(address))
+        assert posted(browser, address, row_version="1", **FIELDS).status_code == 303
+        page = text_of(posted(browser, address, row_version="1", **{**FIELDS, "speed": "1.5"}), status=409)
+        assert "Someone else saved this" in page
+        session.expire_all()
+        assert session.get(VoiceConfiguration, row.id).speed == 1.25
+
+    def test_finds_voices_while_typing(self, browser, voices):
+        found = browser.get("/voices/list/local/en-US?q=mandarin").get_json()
+        assert found == {"items": [{"value": "cmn", "text": "Mandarin · zh-CN · male"}]}
+        assert browser.get("/voices/list/nobody/en-US").status_code == 404
+
+    def test_never_shows_a_key(self, settings, make_app, session, person, character):
+        own = settings.model_copy(update={"speech_elevenlabs_key": SecretStr("sk-hidden-key")})
+        browser = signed_in(make_app(own).test_client(), person)
+        assert "sk-hidden-key" not in text_of(browser.get(f"/voices/{character.id}"))
+        assert "sk-hidden-key" not in text_of(browser.get(f"/voices/{character.id}/new"))
+
+
+class TestListen:
+    def test_orders_what_the_form_says_and_shows_how_far_it_is(self, session, browser, character):
+        part = text_of(
+            posted(browser, f"/voices/{character.id}/listen", headers=PART, **{**FIELDS, "text": "Hello there."})
+        )
+        speech = session.scalars(sa.select(SpeechSynthesis)).one()
+        assert (speech.text, speech.tuning["speed"]) == ("Hello there.", 1.25)
+        assert f"/speech/{speech.id}/state" in part
+        assert "Being spoken" in part
+
+    def test_says_what_is_wrong_in_the_part_of_the_page(self, browser, character):
+        part = text_of(posted(browser, f"/voices/{character.id}/listen", headers=PART, **{**FIELDS, "voice_id": ""}))
+        assert "Choose a voice." in part
+        part = text_of(posted(browser, f"/voices/{character.id}/listen", headers=PART, **{**FIELDS, "text": "…"}))
+        assert "nothing to speak" in part
+
+    def test_without_javascript_goes_to_the_speech(self, session, browser, character):
+        answer = posted(browser, f"/voices/{character.id}/listen", **FIELDS)
+        speech = session.scalars(sa.select(SpeechSynthesis)).one()
+        assert (answer.status_code, answer.location) == (303, f"/speech/{speech.id}")
+
+    def test_of_a_saved_voice_speaks_a_sentence_in_its_language(self, session, browser, person, character):
+        draft = make_draft(language="zh-CN", voice_id="cmn")
+        row = make_voice(session, owner=person.actor, character=character, draft=draft)
+        session.flush()
+        text_of(posted(browser, f"/voices/configurations/{row.id}/listen", headers=PART))
+        assert "你好" in session.scalars(sa.select(SpeechSynthesis.text)).one()
+
+
+class TestSpeech:
+    def test_lists_ones_own_page_by_page_in_few_statements(self, session, browser, person, character, statements):
+        for number in range(30):
+            speech = make_speech(session, owner=person.actor, character=character, text=f"Sentence {number}.")
+            speaking.fail(session, speech_id=speech.id, error=ProviderRefusedError("No."))
+        other = make_user(session, RoleName.CREATOR)
+        make_speech(session, owner=other.actor, text="Somebody else's words")
+        session.flush()
+        statements.clear()
+        page = text_of(browser.get("/speech/"))
+        assert len(statements) <= 8, statements
+        assert page.count("<tr") == 26
+        assert "Somebody else" not in page
+        assert "Dugu" in page
+        following = re.search(r'rel="next" href="([^"]+)"', page)[1].replace("&amp;", "&")
+        assert text_of(browser.get(following)).count("<tr") == 6
+
+    def test_shows_text_length_cost_waveform_and_download(self, session, browser, person, character, settings):
+        speech = make_speech(session, owner=person.actor, character=character, data=settings.data)
+        session.flush()
+        page = text_of(browser.get(f"/speech/{speech.id}"))
+        assert "Well met." in page
+        assert "0:01" in page
+        assert 'class="wave"' in page
+        assert "nothing" in page
+        assert "save=1" in page
+
+    def test_says_why_there_is_none_and_tries_again(self, session, browser, person, character):
+        speech = make_speech(session, owner=person.actor, character=character)
+        speaking.fail(
+            session,
+            speech_id=speech.id,
+            error=ProviderRefusedError(
+                "%(provider)s does not accept the key. Check %(setting)s.", provider="X", setting="Y"
+            ),
+        )
+        session.flush()
+        assert "X does not accept the key. Check Y." in text_of(browser.get(f"/speech/{speech.id}"))
+        assert "Being spoken" in text_of(posted(browser, f"/speech/{speech.id}/again", headers=PART))
+
+    def test_is_deleted_after_a_page_that_asks(self, session, browser, person, character, settings):
+        speech = make_speech(session, owner=person.actor, character=character, data=settings.data)
+        session.flush()
+        assert "Delete" in text_of(browser.get(f"/speech/{speech.id}/delete"))
+        assert posted(browser, f"/speech/{speech.id}/delete").status_code == 303
+        assert session.scalar(sa.select(sa.func.count()).select_from(SpeechSynthesis)) == 0
+
+
+class TestAudio:
+    @pytest.fixture
+    def link(self, session, browser, person, character, settings):
+        speech = make_speech(session, owner=person.actor, character=character, data=settings.data)
+        session.flush()
+        return re.search(r'<audio[^>]+src="([^"]+)"', text_of(browser.get(f"/speech/{speech.id}")))[1]
+
+    def test_is_given_whole_and_in_parts(self, browser, link):
+        whole = browser.get(link)
+        sound = tone(1.0)
+        assert (whole.status_code, whole.mimetype, whole.data) == (200, "audio/mpeg", sound)
+        assert whole.headers["Accept-Ranges"] == "bytes"
+        assert "sandbox" in whole.headers["Content-Security-Policy"]
+        part = browser.get(link, headers={"Range": "bytes=10-19"})
+        assert (part.status_code, part.data) == (206, sound[10:20])
+        assert part.headers["Content-Range"] == f"bytes 10-19/{len(sound)}"
+        assert browser.get(link, headers={"Range": f"bytes={len(sound)}-"}).status_code == 416
+        assert browser.get(link, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
+
+    def test_is_saved_under_its_words(self, browser, link):
+        saved = browser.get(f"{link}?save=1")
+        assert saved.headers["Content-Disposition"] == "attachment; filename=Well-met.mp3"
+
+    def test_is_nobody_elses(self, session, app, browser, link):
+        other = make_user(session, *RoleName)
+        session.flush()
+        assert signed_in(app.test_client(), other).get(link).status_code == 404
+        assert app.test_client().get(link).status_code == 302
+        assert browser.get(f"{link}x").status_code == 404
+
+    def test_is_not_served_as_a_file_of_the_library(self, session, browser, link):
+        file_id = session.scalars(sa.select(SpeechSynthesis.audio_file_id)).one()
+        assert browser.get(f"/media/{file_id}").status_code == 404
+
+
+class TestChatMedia:
+    @pytest.fixture
+    def message(self, session, person, character):
+        chat = make_chat(session, owner=person.actor, character=character)
+        found = sa.select(ChatMessage).where(ChatMessage.session_id == chat.id, ChatMessage.is_chosen)
+        return session.scalars(found).one()
+
+    def test_speaks_an_answer_and_shows_it_in_the_chat(self, session, browser, person, character, message):
+        part = text_of(posted(browser, f"/chat-media/messages/{message.id}/speak", headers=PART))
+        assert "This character has no voice yet" in part
+        assert f"/voices/{character.id}" in part
+        make_voice(session, owner=person.actor, character=character)
+        session.flush()
+        part = text_of(posted(browser, f"/chat-media/messages/{message.id}/speak", headers=PART))
+        assert "Being spoken" in part
+        chat = text_of(browser.get(f"/test-chat/{character.id}"))
+        assert "Being spoken" in chat
+        assert session.scalars(sa.select(SpeechSynthesis.state)).one() is GenerationState.PENDING
+
+    def test_attaches_and_takes_off_a_picture(self, session, browser, person, character, message, settings):
+        address = f"/chat-media/messages/{message.id}"
+        assert "You have no pictures yet" in text_of(browser.get(f"{address}/pictures", headers=PART))
+        file = make_portrait(session, actor=person.actor, storage=make_storage(settings.data))
+        session.flush()
+        assert str(file.id) in text_of(browser.get(f"{address}/pictures"))
+        part = text_of(posted(browser, f"{address}/attach", headers=PART, picture=str(file.id)))
+        assert f"/media/{file.id}" in part
+        row = session.scalars(sa.select(MultimediaMessage)).one()
+        assert posted(browser, f"/chat-media/{row.id}/remove").location.startswith("/test-chat/")
+        assert session.scalar(sa.select(sa.func.count()).select_from(MultimediaMessage)) == 0
+        assert posted(browser, f"{address}/attach", headers=PART, picture="x").status_code == 404
