@@ -161,7 +161,7 @@ class JobContext:
                 but_job=self.job_id,
             )
         if not fits:
-            raise BudgetReachedError
+            raise BudgetReachedError(cost_micro)
 
     def make_way(self) -> None:
         """Return if nobody else's work waits; else the job stops here, and goes on when that is done.

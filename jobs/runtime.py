@@ -124,6 +124,9 @@ class Runtime:
                     return "succeeded"
                 return self._fail(run, error, most=entry.max_attempts if entry is not None else None)
         except JobInterruptedError as interruption:
+            if isinstance(interruption, BudgetReachedError):
+                hold = partial(_given_back, held_for=Hold.BUDGET, needs_micro=interruption.needed_micro)
+                return self._settle(run, "waits for its person's budget", hold)
             stop = _STOPS.get(type(interruption))
             return "lost to another process" if stop is None else self._settle(run, *stop)
         return "succeeded"
@@ -230,15 +233,16 @@ def _cancelled(session: Session, run: JobContext) -> None:
     claiming.cancelled(session, job_id=run.job_id, token=run.token, now=utc_now())
 
 
-def _given_back(session: Session, run: JobContext, held_for: Hold | None = None) -> None:
+def _given_back(session: Session, run: JobContext, held_for: Hold | None = None, needs_micro: int = 0) -> None:
     run.write_costs(session)
-    claiming.give_back(session, job_id=run.job_id, token=run.token, held_for=held_for, now=utc_now())
+    claiming.give_back(
+        session, job_id=run.job_id, token=run.token, held_for=held_for, needs_micro=needs_micro, now=utc_now()
+    )
 
 
 _STOPS: Mapping[type[JobInterruptedError], tuple[str, Callable[[Session, JobContext], None]]] = {
     CancelRequestedError: ("cancelled", _cancelled),
     PauseRequestedError: ("paused", partial(_given_back, held_for=Hold.PAUSE)),
-    BudgetReachedError: ("waits for its person's budget", partial(_given_back, held_for=Hold.BUDGET)),
     MakeWayError: ("makes way for others", _given_back),
     GivenBackError: ("given back", _given_back),
 }

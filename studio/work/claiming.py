@@ -145,10 +145,19 @@ def cancelled(session: Session, *, job_id: UUID, token: UUID, now: datetime) -> 
     end(session, _held(session, job_id=job_id, token=token), JobState.CANCELLED, now=now)
 
 
-def give_back(session: Session, *, job_id: UUID, token: UUID, now: datetime, held_for: Hold | None = None) -> bool:
+def give_back(
+    session: Session,
+    *,
+    job_id: UUID,
+    token: UUID,
+    now: datetime,
+    held_for: Hold | None = None,
+    needs_micro: int = 0,
+) -> bool:
     """Have another worker do the job, at once and with its attempt returned; False where the claim was lost already.
 
-    For a process that has been told to end, and for a job that makes way. With `held_for` the job waits until it is let go.
+    For a process that has been told to end, and for a job that makes way. With `held_for` the job waits until it is let
+    go; `needs_micro` is what it is expected to cost from here on, at the least.
     """
     try:
         job = _held(session, job_id=job_id, token=token)
@@ -160,6 +169,8 @@ def give_back(session: Session, *, job_id: UUID, token: UUID, now: datetime, hel
     if job.pause_requested_at is not None:
         held_for = Hold.PAUSE
     job.attempts -= 1
+    # Else it would be let go at once, only to find again that its next step has no room.
+    job.estimate_micro = max(job.estimate_micro, job.cost_micro + needs_micro if needs_micro else 0)
     _unclaim(job)
     job.state = JobState.QUEUED
     job.held_for = held_for

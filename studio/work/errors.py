@@ -63,7 +63,11 @@ class PauseRequestedError(JobInterruptedError):
 
 
 class BudgetReachedError(JobInterruptedError):
-    """What the job is about to do costs more than is left of its person's budget: it waits for more."""
+    """What the job is about to do costs more (`needed_micro`) than is left of its person's budget: it waits for more."""
+
+    def __init__(self, needed_micro: int) -> None:
+        super().__init__()
+        self.needed_micro = needed_micro
 
 
 class MakeWayError(JobInterruptedError):

@@ -8,7 +8,7 @@ from tests.drill.programs import Ours
 
 pytestmark = pytest.mark.slow
 
-PLAN = Plan(jobs=500, kills=4, workers=2, patience=60.0, disk_is_full_for=1.5)
+PLAN = Plan(jobs=300, kills=3, workers=2, patience=60.0, disk_is_full_for=1.5)
 
 
 def test_nothing_is_lost_or_done_twice_while_everything_fails(tmp_path, capsys):

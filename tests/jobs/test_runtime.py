@@ -185,6 +185,9 @@ class TestMoney:
         kept = house.job(job)
         assert (kept.state, kept.held_for, kept.attempts, kept.cost_micro) == (JobState.QUEUED, Hold.BUDGET, 0, 20)
         assert house.effects() == [(1, 1), (2, 1)]
+        # It is not let go, and does not run in vain, before there is room for its next step.
+        assert house.change(budgets.let_go, default_micro=0, now=utc_now()) == []
+        assert not runtime.perform(job.id)
         house.change(budgets.set_limit, limit_micro=30, **limit)
         assert house.change(budgets.let_go, default_micro=0, now=utc_now()) == [job.id]
         runtime.perform(job.id)
