@@ -6,7 +6,7 @@ from typing import Any
 from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _l
 
-from admin_views.character_form import warning_words
+from admin_views.character_form import license_words, warning_words
 from admin_views.oversight_labels import oversight_labels
 from studio.market.models import CharacterCategory, LicenseType, ReviewReason
 from studio.market.queries import Shelf
@@ -129,6 +129,7 @@ def labels() -> dict[str, Any]:
         "path_label": path_label,
         "check_title": check_title,
         "license_label": license_label,
+        "license_words": license_words,
         "warning_words": warning_words,
         "category_name": category_name,
         "reason_title": reason_title,

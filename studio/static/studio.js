@@ -237,10 +237,20 @@
     output.textContent = `${number.format(length)}${limit} ${words[0]} · ${words[1].replace("#", number.format(tokens(field.value)))}`;
     output.classList.toggle("is-much", most > 0 && length > most * 0.9);
     output.classList.toggle("is-over", most > 0 && length > most);
+    // A field that grows with its text is laid out anew at each key: a long one has a height of its own.
+    field.classList.toggle("is-long", length > 20000);
   };
+  all("[data-counts]").forEach((output) => {
+    if (document.getElementById(output.dataset.counts)?.value.length > 20000) count(output);
+  });
+  // A short text is counted at once, a long one after a pause in typing.
+  const counting = new Map();
   document.addEventListener("input", (event) => {
     const output = event.target.id && one(`[data-counts="${CSS.escape(event.target.id)}"]`);
-    if (output) count(output);
+    if (!output) return;
+    clearTimeout(counting.get(output));
+    if (event.target.textLength < 5000) count(output);
+    else counting.set(output, setTimeout(count, 150, output));
   });
 
   // Drop zones: a label with data-drop around a file field.

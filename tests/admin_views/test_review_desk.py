@@ -170,6 +170,14 @@ class TestDesk:
         assert f"/review/{case.id}/compare/{far.id}" in page
         assert re.search(r">idea \d+%<", page)
 
+    def test_says_which_licence_stands_in_the_card(self, session, browser, owner, now):
+        card = make_card(session, owner=owner.actor, now=now, license="cc_by_nc")
+        made = case_of(session, make_listing(session, owner=owner.actor, now=now, character=card))
+        session.flush()
+        page = browser.get(f"/review/{made.id}").text
+        assert "Licence in the card" in page
+        assert "CC BY-NC 4.0" in page
+
     def test_gives_the_whole_card_as_a_file(self, browser, case):
         answer = browser.get(f"/review/{case.id}/card.json")
         assert "attachment" in answer.headers["Content-Disposition"]
