@@ -15,6 +15,7 @@ from admin_views.session import current_actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 from studio.market import flags, held_queries, notes, queries, queue, recalls, reports, review, rules
+from studio.market.dossier import Around
 from studio.market.models import CaseState, CharacterPublication, Outcome, ReviewCase, ReviewDecision
 from studio.market.rules import Reason
 
@@ -187,22 +188,37 @@ class Decisions(StudioView):
         return case, queries.get_listing(self.session, actor=actor, publication_id=case.publication_id)
 
     def decision_context(
-        self, case: ReviewCase, publication: CharacterPublication, *, refusal: StudioError | None, is_mine: bool
+        self,
+        case: ReviewCase,
+        publication: CharacterPublication,
+        *,
+        around: Around,
+        refusal: StudioError | None,
+        is_mine: bool,
     ) -> dict[str, Any]:
-        """What the page of a case shows of decisions: one that is held back, the form, notes, flags and reports."""
+        """What the page of a case shows of decisions: one that is held back, the form, notes, flags and reports.
+
+        What `around` knows not to be there is not looked for.
+        """
         actor, now = current_actor(), utc_now()
         held = held_queries.find_held(self.session, case=case) if case.state is CaseState.DECIDING else None
         rows, note = _typed(), request.form.get("note", "")
-        if not rows and request.method == "GET" and is_mine:
+        if not rows and request.method == "GET" and is_mine and around.was_undone:
             # Who undid a decision finds what they had chosen.
             rows, note = held_queries.undone_form(self.session, case_id=case.id, moderator_id=actor.user_id)
         return {
             "held": held,
             "held_seconds": held.seconds_left(now) if held is not None else 0,
             "is_held_by_me": held is not None and held.decision.moderator_id == actor.user_id,
-            "notes": notes.list_of_character(self.session, actor=actor, character_id=publication.character_id),
-            "flags": flags.list_open(self.session, publication_ids=[publication.id]).get(publication.id, ()),
-            "reports": reports.list_of_listing(self.session, actor=actor, publication_id=publication.id),
+            "notes": notes.list_of_character(self.session, actor=actor, character_id=publication.character_id)
+            if around.has_notes
+            else (),
+            "flags": flags.list_open(self.session, publication_ids=[publication.id]).get(publication.id, ())
+            if around.has_flags
+            else (),
+            "reports": reports.list_of_listing(self.session, actor=actor, publication_id=publication.id)
+            if around.has_reports
+            else (),
             # Only who may decide now is shown what they could choose.
             "reasons": queries.list_reasons(self.session) if is_mine else [],
             "fields": rules.REVIEW_FIELDS,

@@ -34,6 +34,7 @@ FACTOR_LABELS = {
     "warnings": _l("Findings to look at"),
     "unscreened": _l("Not screened by its model"),
     "copies": _l("Like somebody else's"),
+    "pictures": _l("Picture like somebody else's"),
     "open_reports": _l("Open reports"),
     "taken_down": _l("Taken down before"),
     "reports_upheld": _l("Reports that were right"),

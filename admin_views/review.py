@@ -216,7 +216,9 @@ class ReviewView(Decisions):
             is_compared=is_compared,
             next_id=read.next_id,
             is_own=publication.publisher_id == actor.user_id,
-            **self.decision_context(case, publication, refusal=refusal, is_mine=bool(holder["is_mine"])),
+            **self.decision_context(
+                case, publication, around=read.around, refusal=refusal, is_mine=bool(holder["is_mine"])
+            ),
             **holder,
             **_labels(),
         )

@@ -24,8 +24,8 @@ _DAYS = (7, 30, 90)
 def views(resources: Resources) -> list[Any]:
     """The views of this module."""
     return [
-        FiguresView(resources, name=_l("Desk figures"), endpoint="review_figures"),
-        ChecksView(resources, name=_l("Screening checks"), endpoint="screening_checks"),
+        FiguresView(resources, name=_l("Desk figures"), endpoint="review_figures", url="/review-figures"),
+        ChecksView(resources, name=_l("Screening checks"), endpoint="screening_checks", url="/screening-checks"),
     ]
 
 

@@ -88,6 +88,7 @@ def _facts(session: Session, case: ReviewCase) -> risk.Facts:
         warnings=warnings,
         unscreened=unscreened,
         copies_of_others=duplicates.copies_of_others(matches),
+        pictures_of_others=duplicates.copies_of_others(matches, pictures=True),
         approved=record.approved,
         rejected=record.rejected,
         taken_down=record.taken_down,

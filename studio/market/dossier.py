@@ -20,13 +20,18 @@ from studio.market.models import (
     CaseState,
     CharacterCategory,
     CharacterPublication,
+    ListingReport,
     LookReason,
     MatchKind,
     ReviewCase,
+    ReviewDecision,
+    ReviewFlag,
+    ReviewNote,
     ScreeningResult,
 )
 
 _MOST_SHOWN_ALIKE = 12
+_AROUND = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,16 @@ class Former:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """Whether there is something around a case that has to be read; most cases have none of it, and cost no statement for it."""
+
+    has_flags: bool = True
+    has_notes: bool = True
+    has_reports: bool = True
+    was_undone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Dossier:
     """One case as the desk shows it; `next_id` is the case that would come next, for preparing its page."""
 
@@ -69,6 +84,7 @@ class Dossier:
     creator_name: str
     holder_name: str | None
     next_id: UUID | None
+    around: Around
     reasons: tuple[LookReason, ...]
     results: Sequence[ScreeningResult]
     former: Former | None
@@ -95,6 +111,7 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
             creator.name,
             holder.name,
             ahead,
+            *_around(),
             *assessing.reason_columns(),
         )
         .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
@@ -107,7 +124,8 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
     ).one_or_none()
     if row is None:
         raise NotFoundError
-    case, publication, version, category, creator_name, holder_name, next_id, *reasons = row
+    case, publication, version, category, creator_name, holder_name, next_id, *more = row
+    around, reasons = Around(*more[:_AROUND]), more[_AROUND:]
     return Dossier(
         case=case,
         publication=publication,
@@ -116,6 +134,7 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
         creator_name=creator_name,
         holder_name=holder_name if rules.is_held(case, now=now) else None,
         next_id=next_id,
+        around=around,
         reasons=assessing.reasons_from(reasons),
         results=queries.list_screening(session, actor=actor, case_id=case.id),
         former=find_former(session, publication=publication),
@@ -123,6 +142,24 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
         decisions=queries.list_decisions(session, actor=actor, character_id=publication.character_id),
         record=queries.creator_record(session, actor=actor, publisher_id=publication.publisher_id),
     )
+
+
+def _around() -> list[sa.ColumnElement[bool]]:
+    """What `Around` says, in its order, as columns of a query over cases and their listings."""
+    noted = aliased(CharacterPublication)
+    return [
+        # Of a flag without words its kind is all, and that stands among the reasons.
+        sa.exists().where(
+            ReviewFlag.publication_id == CharacterPublication.id,
+            ReviewFlag.cleared_at.is_(None),
+            ReviewFlag.detail != "",
+        ),
+        sa.exists().where(
+            ReviewNote.publication_id == noted.id, noted.character_id == CharacterPublication.character_id
+        ),
+        sa.exists().where(ListingReport.publication_id == CharacterPublication.id),
+        sa.exists().where(ReviewDecision.case_id == ReviewCase.id, ReviewDecision.undone_at.is_not(None)),
+    ]
 
 
 def find_former(session: Session, *, publication: CharacterPublication) -> Former | None:

@@ -285,13 +285,11 @@ def distance_of(similarity: float) -> int:
     return round((1 - similarity) * _BITS)
 
 
-def copies_of_others(matches: Iterable[CaseMatch]) -> int:
-    """How many characters of other people are the same, or nearly the same in text or picture."""
-    least: Mapping[MatchKind, float] = {
-        MatchKind.EXACT: 1.0,
-        MatchKind.TEXT: fingerprints.NEAR_COPY,
-        MatchKind.PICTURE: SAME_PICTURE,
-    }
+def copies_of_others(matches: Iterable[CaseMatch], *, pictures: bool = False) -> int:
+    """How many characters of other people have the same card or nearly the same text; or, asked for, picture."""
+    least: Mapping[MatchKind, float] = {MatchKind.EXACT: 1.0, MatchKind.TEXT: fingerprints.NEAR_COPY}
+    if pictures:
+        least = {MatchKind.PICTURE: SAME_PICTURE}
     return len(
         {
             match.character_id

@@ -23,7 +23,9 @@ class Facts:
     unscreened: int = 0
     """Model checks that could not look."""
     copies_of_others: int = 0
-    """Characters of other people with the same card, or nearly the same text or picture."""
+    """Characters of other people with the same card, or nearly the same text."""
+    pictures_of_others: int = 0
+    """Characters of other people with nearly the same picture."""
     approved: int = 0
     rejected: int = 0
     taken_down: int = 0
@@ -59,6 +61,7 @@ WHY: Mapping[str, str] = {
     "warnings": "Checks that found something to look at.",
     "unscreened": "A model was to look at the card and could not.",
     "copies": "Other people's characters that this is the same as, or nearly the same.",
+    "pictures": "Other people's characters with nearly the same picture.",
     "open_reports": "Reports about it that nobody has answered yet.",
     "taken_down": "Listings of this creator that were taken down.",
     "reports_upheld": "Reports about this creator's listings that were right.",
@@ -89,6 +92,8 @@ def _factors(facts: Facts) -> Iterator[Factor]:
     yield Factor(
         "copies", min(50, 30 + 10 * facts.copies_of_others) if facts.copies_of_others else 0, facts.copies_of_others
     )
+    # One drawing serves many: a picture alone says less than a text.
+    yield Factor("pictures", min(20, 10 * facts.pictures_of_others), facts.pictures_of_others)
     yield Factor("open_reports", min(40, 20 * facts.open_reports), facts.open_reports)
     yield Factor("taken_down", min(40, 20 * facts.taken_down), facts.taken_down)
     yield Factor("reports_upheld", min(30, 10 * facts.reports_upheld), facts.reports_upheld)

@@ -9,13 +9,19 @@ from admin_views.market_labels import check_title
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.market import effects, queue, rules, screening
-from studio.market.checks import CHECKS
-from studio.market.models import CaseState, CharacterPublication, FieldComment, PublicationStatus
+from studio.market.checks import ALL, MODEL_CHECKS
+from studio.market.checks.base import Finding, about, passage
+from studio.market.checks.submission import Text
+from studio.market.models import CaseState, CharacterPublication, FieldComment, PublicationStatus, Severity
 from studio.memory import embeddings as vectors
 from tests.factories.accounts import make_user
 from tests.factories.market import case_of, make_card, make_listing, make_live_listing, make_waiting_case
 from tests.factories.media import make_storage
 
+STORY = (
+    "He keeps the last lighthouse on the northern shore, writes letters to ships that never answer, and hums while he "
+    "works. When somebody comes up the stairs he pretends not to have waited. On Sundays he polishes the great lens. "
+)
 EVIL = "Meet <script>alert(1)</script> {{char}} at https://evil.example/x ![p](https://track.example/p.png)"
 
 
@@ -27,6 +33,11 @@ def owner(session):
 @pytest.fixture
 def moderator(session):
     return make_user(session, RoleName.MODERATOR)
+
+
+@pytest.fixture
+def other(session):
+    return make_user(session, RoleName.CREATOR)
 
 
 @pytest.fixture
@@ -69,19 +80,35 @@ class TestQueue:
         assert browser.get("/review/").status_code == 403
         assert browser.get(f"/review/{case.id}").status_code == 403
 
-    def test_claims_the_oldest(self, browser, session, post, case, moderator):
+    def test_claims_what_is_due_first(self, browser, session, post, case, moderator):
         answer = post(browser, "/review/next")
         assert answer.location.endswith(f"/review/{case.id}")
         session.refresh(case)
         assert case.claimed_by_id == moderator.id
 
-    def test_keeps_its_budget(self, browser, session, owner, now, statements):
+    def test_keeps_its_budget(self, browser, session, owner, now, statements, post):
         for _ in range(10):
             make_waiting_case(session, owner=owner.actor, now=now)
         session.flush()
         statements.clear()
         browser.get("/review/")
-        assert len(statements) <= 8, statements
+        assert len(statements) <= 4, statements
+        browser.get("/review/")
+        statements.clear()
+        post(browser, "/review/next")
+        # The token's page costs what the queue costs; the rest is the person, the case, the claim and its entry.
+        assert len([one for one in statements if "review_cases" in one]) <= 6, statements
+
+    def test_says_why_to_look_and_what_the_risk_is_made_of(self, browser):
+        page = browser.get("/review/").text
+        assert "new creator" in page
+        assert "held by screening" in page
+        assert re.search(r"Risk \d+ of 100", page)
+        assert "Checks that found something severe." in page
+
+    @pytest.mark.parametrize("show", ["free", "mine", "overdue", "nonsense"])
+    def test_shows_a_part_of_itself(self, browser, show):
+        assert browser.get(f"/review/?show={show}").status_code == 200
 
 
 class TestDesk:
@@ -198,12 +225,34 @@ class TestDesk:
         assert len(page.data) < 1_200_000
         assert "more characters stand in the file" in page.text
 
-    def test_keeps_its_budget(self, browser, case, statements):
+    def test_keeps_its_budget_with_a_former_version_decisions_and_copies(
+        self, session, browser, owner, moderator, other, now, post, tmp_path, statements
+    ):
+        character = make_card(session, owner=owner.actor, now=now, name="Ada", description=STORY)
+        make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        theirs = make_card(session, owner=other.actor, now=now, name="Bea", description=STORY)
+        storage = make_storage(tmp_path)
+        for offered, person in ((theirs, other), (character, owner)):
+            made = case_of(
+                session, make_listing(session, owner=person.actor, now=now, character=offered, title="Once more")
+            )
+            screening.run(session, case_id=made.id, storage=storage, now=now)
+            made.compared_at = now
+        session.flush()
+        claim(browser, post, made)
+        statements.clear()
+        page = browser.get(f"/review/{made.id}").text
+        # Person and roles; case with all that stands around it; findings; former version; what is alike; decisions with
+        # their reasons; the creator's record; the reasons that can be given.
+        assert len(statements) <= 8, statements
+        assert "changed after approval" in page
+        assert "Bea" in page
+        assert 'name="reason"' in page
+
+    def test_stays_bounded_while_the_neighbours_are_not_stored_yet(self, browser, case, statements):
         statements.clear()
         browser.get(f"/review/{case.id}")
-        # Person and roles 2, case, listing, version 3, findings, last approved, category, creator 4, record 2,
-        # decisions 2, nearest 3, reasons, holder 2.
-        assert len(statements) <= 20, statements
+        assert len(statements) <= 12, statements
 
     def test_is_not_found_where_there_is_none(self, browser, publication):
         assert browser.get(f"/review/{publication.id}").status_code == 404
@@ -214,7 +263,86 @@ class TestDesk:
         assert post(staff, f"/review/{case.id}/claim").status_code == 403
 
 
+class TestAhead:
+    def test_makes_the_next_page_ready_without_claiming(self, session, browser, owner, case, now):
+        following = make_waiting_case(session, owner=owner.actor, now=now)
+        session.flush()
+        page = browser.get(f"/review/{case.id}").text
+        assert f'hx-get="/review/{following.id}/ahead"' in page
+        answer = browser.get(f"/review/{following.id}/ahead")
+        assert answer.status_code == 200
+        session.refresh(following)
+        assert (following.state, following.claimed_by_id) == (CaseState.WAITING, None)
+        assert "This is your own listing" not in browser.get(f"/review/{following.id}").text
+
+    def test_what_was_made_ahead_is_made_anew_when_a_check_found_something(
+        self, session, browser, owner, now, tmp_path
+    ):
+        character = make_card(session, owner=owner.actor, now=now, name="Eve", description=EVIL)
+        made = case_of(session, make_listing(session, owner=owner.actor, now=now, character=character))
+        session.flush()
+        browser.get(f"/review/{made.id}/ahead")
+        assert '<mark class="hit' not in browser.get(f"/review/{made.id}").text
+        screening.run(session, case_id=made.id, storage=make_storage(tmp_path), now=now)
+        session.flush()
+        assert '<mark class="hit' in browser.get(f"/review/{made.id}").text
+
+    def test_is_not_for_creators(self, browser_of, owner, case):
+        assert browser_of(owner).get(f"/review/{case.id}/ahead").status_code == 403
+
+
+class TestCompare:
+    def test_marks_what_both_say(self, session, browser, owner, other, now, tmp_path):
+        theirs = make_card(session, owner=other.actor, now=now, name="Bea", description=STORY)
+        mine = make_card(session, owner=owner.actor, now=now, name="Ada", description=STORY.replace("hums", "sings"))
+        storage = make_storage(tmp_path)
+        for character, person in ((theirs, other), (mine, owner)):
+            made = case_of(session, make_listing(session, owner=person.actor, now=now, character=character))
+            screening.run(session, case_id=made.id, storage=storage, now=now)
+        session.flush()
+        page = browser.get(f"/review/{made.id}/compare/{theirs.id}").text
+        assert page.count('<mark class="alike">') >= 4
+        assert "signs in common" in page
+        assert re.search(r">text \d+%<", page)
+
+
+class TestModels:
+    def test_a_model_that_could_not_look_is_told_at_the_top(self, session, browser, case, now):
+        failure = Finding((about("", "The moderation server cannot be reached.", Severity.WARNING),), is_failed=True)
+        screening.keep(session, case_id=case.id, findings={MODEL_CHECKS[0]: failure}, now=now)
+        session.flush()
+        page = browser.get(f"/review/{case.id}").text
+        assert "A model was to look at this card and could not." in page
+        assert "could not be screened by the model" in page
+        assert "The moderation server cannot be reached." in page
+
+    def test_names_the_model_that_looked_and_what_it_said_as_text(self, session, browser, case, now):
+        text = Text("data.description", EVIL)
+        marked = passage(
+            text, 0, 4, "The judging model wants a person to look at this.", Severity.WARNING,
+            label="hate", score=0.9, remark="<b>bold</b> words",
+        )  # fmt: skip
+        finding = Finding((marked,), source="judge-7b, at host")
+        screening.keep(session, case_id=case.id, findings={MODEL_CHECKS[1]: finding}, now=now)
+        session.flush()
+        page = browser.get(f"/review/{case.id}").text
+        assert "Rules on this machine, and judge-7b, at host." in page
+        assert "&lt;b&gt;bold&lt;/b&gt; words" in page
+        assert "not screened by a model" not in page
+
+
 class TestDecide:
+    def test_goes_on_with_the_next_one_where_that_is_wanted(
+        self, session, browser, post, owner, case, publication, moderator, now
+    ):
+        following = make_waiting_case(session, owner=owner.actor, now=now)
+        session.flush()
+        claim(browser, post, case)
+        answer = post(browser, f"/review/{case.id}/approve", content_hash=publication.content_hash, then="next")
+        assert answer.location.endswith(f"/review/{following.id}")
+        session.refresh(following)
+        assert following.claimed_by_id == moderator.id
+
     def test_approves_what_was_seen(self, browser, session, post, case, publication):
         claim(browser, post, case)
         page = browser.get(f"/review/{case.id}").text
@@ -286,7 +414,7 @@ class TestDecide:
         assert made.claimed_by_id is None
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", ALL, ids=lambda check: check.name)
 def test_every_check_has_its_title(app, check):
     # A job's step shows the title too: both must be the same msgid.
     with app.test_request_context():

@@ -20,6 +20,7 @@ class TestBenchmarks:
             ("character_list", "django", 7),
             ("bulk_import", "httpx2", 2),
             ("card_export", "numpy", 3),
+            ("desk_next", "numpy", 3),
         ],
     )
     def test_run_to_their_end(self, tmp_path, name, needs, lines):

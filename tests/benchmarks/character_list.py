@@ -136,7 +136,7 @@ def _rates(
 def _sites(stack: ExitStack, context: Context, here: Servers, staff: str) -> dict[str, Site]:
     found: dict[str, Site] = {}
     for name, target, ready, sign_in in (
-        ("ours", "wsgi:app", "/healthz", lambda port: _signed_in(port, staff)),
+        ("ours", "wsgi:app", "/healthz", lambda port: signed_in(port, staff)),
         (FLASK_ADMIN, "tests.benchmarks.peers.flask_admin_stock:app", "/admin/", lambda _port: ""),
         (DJANGO, "tests.benchmarks.peers.django_app:app", "/admin/login/", lambda _port: _django_cookie(here)),
     ):
@@ -149,7 +149,7 @@ def _sites(stack: ExitStack, context: Context, here: Servers, staff: str) -> dic
     return found
 
 
-def _signed_in(port: int, email: str) -> str:
+def signed_in(port: int, email: str) -> str:
     """Sign in by the page as a person does; the cookies for further requests."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     cookies: dict[str, str] = {}

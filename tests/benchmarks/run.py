@@ -31,6 +31,7 @@ NAMES = (
     "card_export",
     "ledger_posting",
     "month_close",
+    "desk_next",
 )
 """Each is a module beside this one with `run(context) -> list[Result]`: a new one needs its name here and nothing else."""
 

@@ -58,6 +58,7 @@ def _pages(session, role: str) -> Iterator[str]:
     elif role == "moderator":
         other = session.scalar(owned.where(Character.name.contains("Odile")))
         yield from ("/review/", f"/review/{case}", f"/review/{case}/compare/{other}", "/listings/")
+        yield from ("/review-figures/", "/screening-checks/")
     elif role == "staff":
         job = session.scalar(sa.select(JobRun.id).order_by(JobRun.id).limit(1))
         story = session.scalar(sa.select(Story.id).where(Story.code == "B001"))

@@ -11,6 +11,7 @@ FACTS = st.builds(
     warnings=SOME,
     unscreened=st.integers(0, 2),
     copies_of_others=SOME,
+    pictures_of_others=SOME,
     approved=SOME,
     rejected=SOME,
     taken_down=SOME,
