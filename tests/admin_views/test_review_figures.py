@@ -9,7 +9,7 @@ from studio.kit.clock import utc_now
 from studio.market import check_modes, review
 from studio.market.checks import ALL
 from studio.market.models import CharacterPublication, CheckMode
-from studio.market.rules import Reason
+from studio.market.rules import AT_ONCE, Reason
 from tests.factories.accounts import make_user
 from tests.factories.market import make_claimed_case, make_waiting_case
 
@@ -32,7 +32,7 @@ class TestFigures:
         content_hash = session.get_one(CharacterPublication, case.publication_id).content_hash
         review.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=content_hash, now=now,
-            reasons=[Reason("spam", "", "")],
+            reasons=[Reason("spam", "", "")], hold=AT_ONCE,
         )  # fmt: skip
         session.flush()
         browser = browser_of(moderator)
