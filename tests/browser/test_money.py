@@ -1,4 +1,4 @@
-"""Money, played by people in browsers: bought, downloaded, on a statement, paid once."""
+"""Money, played by people in browsers: given back here; bought, on a statement and paid once in `test_story`."""
 
 from datetime import timedelta
 
@@ -33,19 +33,6 @@ def offer(stage, creator):
 
 
 class TestMoney:
-    def test_is_bought_downloaded_earned_closed_and_paid_once(self, visit, stage, creator, offer, shot):
-        sell_last_month(stage, offer)
-        buyer = visit(stage.person(RoleName.CREATOR, name="Ada Moreau"))
-        buy(buyer, offer, shot)
-        download(buyer, shot)
-        earner = visit(creator)
-        see_what_is_pending(earner, shot)
-        close_last_month(stage)
-        read_the_statement(earner, stage, creator, shot)
-        pay_once(visit(stage.person(RoleName.STAFF)), stage, creator, shot)
-        page = earner.go("/payouts/")
-        expect(page.get_by_text("paid").first).to_be_visible()
-
     def test_gives_the_money_back(self, visit, stage, creator, offer, shot):
         buyer = visit(stage.person(RoleName.CREATOR))
         buy(buyer, offer, shot, keep=False)

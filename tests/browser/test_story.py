@@ -1,4 +1,7 @@
-"""The main job, played by people in browsers: from a card file to a listing that is live, and found."""
+"""The main job, played by people in browsers: from a card file to a listing that is live, found, bought, and paid out once."""
+
+import re
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import expect
@@ -6,6 +9,9 @@ from playwright.sync_api import expect
 from studio import demo
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
+from studio.market import effects, rules
+from studio.market.models import CharacterPublication
+from tests.browser import test_money as money
 
 JOBS = 60_000
 """Milliseconds that jobs may take here: the first one loads the embedding model."""
@@ -22,7 +28,9 @@ def card(samples_or_none) -> tuple[str, bytes]:
 
 
 class TestTheMainJob:
-    def test_brings_a_card_to_a_live_listing(self, visit, stage, card, shot):
+    def test_brings_a_card_to_a_listing_that_is_sent_back_mended_approved_bought_and_paid_once(
+        self, visit, stage, card, shot
+    ):
         creator = stage.person(RoleName.CREATOR, name="Wren Castellan")
         writer = visit(creator)
         reader = visit(stage.person(RoleName.MODERATOR, name="Ada Moreau"))
@@ -34,16 +42,32 @@ class TestTheMainJob:
         edit(writer, draft, shot)
         listing = submit(writer, title, shot)
         send_back(reader, title, name, shot)
-        mend(writer, listing, shot)
+        undo(reader, title, shot)
+        mend(writer, stage, listing, shot)
         listing = submit_anew(writer, listing, title)
         approve(reader, title)
         writer.go(listing)
-        expect(writer.page.get_by_text("Live since")).to_be_visible()
+        # It takes effect after ten seconds, and the page says so by itself.
+        expect(writer.page.get_by_text("Live since")).to_be_visible(timeout=JOBS)
         shot(writer.page, "story-11-live")
         writer.go(draft)
         expect(writer.page.locator(".mark-published")).to_be_visible()
         find(visit(stage.person(RoleName.CREATOR)), name, shot)
         see_the_jobs(visit(stage.person(RoleName.STAFF)), shot)
+
+        with stage.session() as session:
+            offer = session.get_one(CharacterPublication, UUID(listing.rpartition("/")[2]))
+        # Nobody can wait for the end of a month here: the first buyer came last month, the second one is watched.
+        money.sell_last_month(stage, offer)
+        buyer = visit(stage.person(RoleName.CREATOR, name="Juno Okafor"))
+        money.buy(buyer, offer, shot)
+        money.download(buyer, shot)
+        money.see_what_is_pending(writer, shot)
+        money.close_last_month(stage)
+        money.read_the_statement(writer, stage, creator, shot)
+        money.pay_once(visit(stage.person(RoleName.STAFF)), stage, creator, shot)
+        writer.go("/payouts/")
+        expect(writer.page.get_by_text("paid").first).to_be_visible()
 
 
 def read_the_report(writer, card, shot):
@@ -112,7 +136,7 @@ def submit(writer, title, shot):
 
 def fill_listing(page, title):
     page.get_by_label("Title").fill(title)
-    page.get_by_label("Price").fill("4.99")
+    page.get_by_label("Price").fill("49.99")
     page.get_by_label("Licence").select_option("premium")
     page.get_by_label("Category").select_option(index=1)
 
@@ -137,11 +161,28 @@ def send_back(reader, title, name, shot):
     fields.nth(1).select_option("first_mes")
     shot(page, "story-8-desk")
     reader.press("Send back with these reasons")
-    expect(page.locator(".messages .alert-success")).to_be_visible()
 
 
-def mend(writer, listing, shot):
-    """She reads both reasons, each leads to its field, and mends them."""
+def undo(reader, title, shot):
+    """The moderator thinks again, and undoes it within ten seconds: what was chosen stands in the form. Then it goes."""
+    page = reader.page
+    said = page.locator(".messages .alert-undo")
+    expect(said.locator(".undo-left")).to_contain_text(re.compile(r"\d"))
+    shot(page, "story-8b-undo")
+    said.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone: nothing happened")).to_be_visible()
+    expect(page.get_by_label("In your own words").first).to_have_value("Who is the keeper's rival?")
+    expect(page.get_by_label("Reason", exact=True).nth(1)).to_have_value("broken_greeting")
+    reader.press("Send back with these reasons")
+    expect(page.locator(".messages .alert-success")).to_contain_text("Sent back")
+
+
+def mend(writer, stage, listing, shot):
+    """She reads both reasons once they are in effect, each leads to its field, and mends them."""
+    page = writer.go(listing)
+    expect(page.get_by_text("Who is the keeper's rival?")).to_have_count(0)
+    with stage.session() as session:
+        effects.release_due(session, now=utc_now() + rules.UNDO)
     page = writer.go(listing)
     expect(page.get_by_text("Who is the keeper's rival?").first).to_be_visible()
     shot(page, "story-9-sent-back")
@@ -176,7 +217,7 @@ def approve(reader, title):
     expect(page.get_by_text("sells fog by the bottle").first).to_be_visible()
     reader.press("Approve")
     reader.agree()
-    expect(page.locator(".messages .alert-success")).to_be_visible()
+    expect(page.locator(".messages .alert-success")).to_contain_text("You can undo this")
 
 
 def find(other, name, shot):

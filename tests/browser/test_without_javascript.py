@@ -54,5 +54,7 @@ class TestWithoutScripts:
         expect(desk.get_by_text("没有脚本，也能改").first).to_be_visible()
         reader.press("Approve")
         expect(desk.locator(".messages .alert-success")).to_be_visible()
+        # Without scripts too there are ten seconds in which the decision can be undone.
+        expect(desk.get_by_role("button", name="Undo")).to_be_visible()
         page.goto(listing)
-        expect(page.get_by_text("Live since")).to_be_visible()
+        wait_for(page, "text=Live since")

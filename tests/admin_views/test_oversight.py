@@ -1,0 +1,323 @@
+"""Decisions with a way back, reports, appeals and times, as people meet them on the screens."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
+from studio.market import effects, held_queries, listings, review, rules
+from studio.market.models import (
+    Appeal,
+    AppealState,
+    CaseState,
+    CharacterPublication,
+    ListingReport,
+    PublicationStatus,
+    ReportState,
+    ReviewDecision,
+    ReviewNote,
+)
+from tests.factories.accounts import make_actor, make_user
+from tests.factories.market import (
+    case_of,
+    make_appeal,
+    make_claimed_case,
+    make_listing,
+    make_live_listing,
+    make_report,
+    make_sent_back,
+    make_waiting_case,
+)
+
+S = PublicationStatus
+
+
+@pytest.fixture
+def owner(session):
+    return make_user(session, RoleName.CREATOR)
+
+
+@pytest.fixture
+def moderator(session):
+    return make_user(session, RoleName.MODERATOR)
+
+
+@pytest.fixture
+def other(session):
+    return make_user(session, RoleName.MODERATOR)
+
+
+@pytest.fixture
+def case(session, owner, moderator):
+    """A case in the moderator's hands, by the wall's clock: pages have no other."""
+    return make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=utc_now())
+
+
+@pytest.fixture
+def publication(session, case):
+    return session.get_one(CharacterPublication, case.publication_id)
+
+
+@pytest.fixture
+def live(session, owner):
+    reviewer = make_actor(session, RoleName.MODERATOR)
+    return make_live_listing(session, owner=owner.actor, moderator=reviewer, now=utc_now() - timedelta(hours=1))
+
+
+@pytest.fixture
+def live_case(session, live, moderator):
+    case = listings.open_case(session, live, actor=moderator.actor, now=utc_now())
+    case.state = CaseState.WAITING
+    session.flush()
+    review.claim(session, actor=moderator.actor, case_id=case.id, now=utc_now())
+    return case
+
+
+def reasons_of(publication, **more):
+    return {
+        "content_hash": publication.content_hash,
+        "reason": ["thin_description", "broken_greeting"],
+        "field": ["description", "first_mes"],
+        "comment": ["Who is his rival?", ""],
+        "note": "Nearly there",
+        **more,
+    }
+
+
+class TestUndo:
+    def test_is_offered_for_ten_seconds_and_gives_the_form_back(
+        self, session, browser_of, post, case, publication, moderator
+    ):
+        browser = browser_of(moderator)
+        answer = post(browser, f"/review/{case.id}/request-changes", **reasons_of(publication))
+        page = browser.get(answer.location).text
+        assert f'action="/review/{case.id}/undo"' in page
+        assert 'data-seconds="10"' in page
+        assert "Decided, not in effect yet" in browser.get(f"/review/{case.id}").text
+        answer = post(browser, f"/review/{case.id}/undo")
+        page = browser.get(answer.location).text
+        assert "Undone: nothing happened" in page
+        assert "Who is his rival?" in page
+        assert "Nearly there" in page
+        assert '<option value="first_mes" selected>' in page
+        session.refresh(publication)
+        assert publication.status is S.PENDING
+
+    def test_says_when_it_is_too_late(self, session, browser_of, post, case, publication, moderator):
+        browser = browser_of(moderator)
+        post(browser, f"/review/{case.id}/reject", **reasons_of(publication))
+        effects.release_due(session, now=utc_now() + rules.UNDO)
+        answer = post(browser, f"/review/{case.id}/undo")
+        assert "too late to undo" in browser.get(answer.location).text
+
+    def test_keeps_the_decision_from_its_creator_until_then(
+        self, session, browser_of, post, case, publication, moderator, owner
+    ):
+        post(browser_of(moderator), f"/review/{case.id}/request-changes", **reasons_of(publication))
+        creator = browser_of(owner)
+        page = creator.get(f"/listings/{publication.id}").text
+        assert "Who is his rival?" not in page
+        assert "A moderator is reading it" in page
+        effects.release_due(session, now=utc_now() + rules.UNDO)
+        assert creator.get(f"/listings/{publication.id}/state?was=deciding").headers["HX-Refresh"] == "true"
+        page = creator.get(f"/listings/{publication.id}").text
+        assert "Who is his rival?" in page
+        editor = creator.get(f"/characters/{publication.character_id}/edit").text
+        assert 'id="asked-description"' in editor
+        assert 'id="asked-greeting_first"' in editor
+
+    def test_takes_the_next_case_and_still_offers_the_way_back(
+        self, session, browser_of, post, case, publication, moderator, owner, now
+    ):
+        following = make_waiting_case(session, owner=owner.actor, now=utc_now())
+        browser = browser_of(moderator)
+        answer = post(browser, f"/review/{case.id}/approve", content_hash=publication.content_hash, then="next")
+        assert answer.location.endswith(f"/review/{following.id}")
+        assert f'action="/review/{case.id}/undo"' in browser.get(answer.location).text
+
+
+class TestTakedown:
+    def test_that_is_severe_waits_for_a_second_person(
+        self, session, browser_of, post, live, live_case, moderator, other
+    ):
+        first, second = browser_of(moderator), browser_of(other)
+        answer = post(first, f"/review/{live_case.id}/take-down", **reasons_of(live, is_severe="1"))
+        assert "a second person has confirmed" in first.get(answer.location).text
+        session.refresh(live)
+        assert live.status is S.QUARANTINED
+        assert "Waits for a second person" in second.get("/review/").text
+        assert "Confirm the takedown" not in first.get(f"/review/{live_case.id}").text
+        assert "Confirm the takedown" in second.get(f"/review/{live_case.id}").text
+        answer = post(first, f"/review/{live_case.id}/second", agrees="yes")
+        assert "a second person has to confirm" in first.get(answer.location).text
+        post(second, f"/review/{live_case.id}/second", agrees="yes")
+        effects.release_due(session, now=utc_now() + rules.UNDO)
+        session.refresh(live)
+        assert live.status is S.TAKEN_DOWN
+        assert held_queries.list_proposals(session, actor=other.actor) == []
+
+    def test_is_not_offered_for_what_was_never_live(self, browser_of, case, moderator):
+        page = browser_of(moderator).get(f"/review/{case.id}").text
+        assert f"/review/{case.id}/take-down" not in page
+        assert f"/review/{case.id}/reject" in page
+
+
+class TestAtTheDesk:
+    def test_notes_are_read_by_moderators_alone(self, session, browser_of, post, case, publication, moderator, owner):
+        browser = browser_of(moderator)
+        post(browser, f"/review/{case.id}/note", text="<b>Ask</b> for the source.")
+        assert "&lt;b&gt;Ask&lt;/b&gt; for the source." in browser.get(f"/review/{case.id}").text
+        assert "for the source" not in browser_of(owner).get(f"/listings/{publication.id}").text
+        answer = post(browser, f"/review/{case.id}/note", text=" ")
+        assert "the note is empty" in browser.get(answer.location).text
+        assert session.scalar(sa.select(sa.func.count()).select_from(ReviewNote)) == 1
+
+    def test_hides_at_once_and_puts_back(self, session, browser_of, post, live, live_case, moderator, owner):
+        browser = browser_of(moderator)
+        answer = post(browser, f"/review/{live_case.id}/quarantine", reason="Look at the third greeting.")
+        page = browser.get(answer.location).text
+        assert "Hidden at once" in page
+        assert "Look at the third greeting." in page
+        session.refresh(live)
+        assert live.status is S.QUARANTINED
+        own = browser_of(owner).get(f"/listings/{live.id}").text
+        assert "hidden until a moderator has looked" in own
+        assert "third greeting" not in own
+        post(browser, f"/review/{live_case.id}/release-hidden")
+        session.refresh(live)
+        assert live.status is S.APPROVED
+
+
+class TestReports:
+    def test_are_made_from_the_shop_by_anybody(self, session, browser_of, post, live, owner):
+        browser = browser_of(make_user(session, RoleName.CREATOR))
+        assert f'href="/reports/new/{live.id}"' in browser.get(f"/shop/{live.id}").text
+        assert browser.get(f"/reports/new/{live.id}").status_code == 200
+        answer = post(browser, f"/reports/new/{live.id}", reason="", comment="Words that stay")
+        assert (answer.status_code, "Words that stay" in answer.text) == (422, True)
+        answer = post(browser, f"/reports/new/{live.id}", reason="other", comment="")
+        assert "Say in a sentence" in answer.text
+        answer = post(browser, f"/reports/new/{live.id}", reason="copyright", comment="Seen elsewhere.")
+        assert "Moderators see your report" in browser.get(answer.location).text
+        row = session.scalars(sa.select(ListingReport)).one()
+        assert row.reporter_count == 1
+        own = browser_of(owner)
+        assert f"/reports/new/{live.id}" not in own.get(f"/shop/{live.id}").text
+        assert post(own, f"/reports/new/{live.id}", reason="copyright").status_code == 403
+
+    def test_are_read_and_closed_by_moderators(self, session, browser_of, post, live, moderator, statements):
+        people = [make_actor(session, RoleName.CREATOR) for _ in range(2)]
+        for one in people:
+            row = make_report(session, reporter=one, publication=live, now=utc_now())
+        browser = browser_of(moderator)
+        statements.clear()
+        page = browser.get("/reports/?state=open").text
+        assert len(statements) <= 8, statements
+        assert live.title in page
+        statements.clear()
+        page = browser.get(f"/reports/{row.id}").text
+        assert len(statements) <= 12, statements
+        assert all(one.name in page for one in people)
+        assert post(browser, f"/reports/{row.id}/dismiss").status_code == 303
+        session.refresh(row)
+        assert row.state is ReportState.DISMISSED
+        assert browser_of(make_user(session, RoleName.CREATOR)).get("/reports/").status_code == 403
+
+    def test_teach_when_there_are_none(self, browser_of, moderator):
+        assert "Nobody reported anything" in browser_of(moderator).get("/reports/").text
+
+
+class TestAppeals:
+    def test_are_made_by_the_creator_and_answered_by_somebody_else(
+        self, session, browser_of, post, owner, moderator, other
+    ):
+        sent_back = make_sent_back(
+            session, owner=owner.actor, moderator=moderator.actor, now=utc_now(), decide=review.reject
+        )
+        own = browser_of(owner)
+        assert f'href="/listings/{sent_back.id}/appeal"' in own.get(f"/listings/{sent_back.id}").text
+        answer = post(own, f"/listings/{sent_back.id}/appeal", text="x" * 2001)
+        assert (answer.status_code, "2,000 characters" in answer.text) == (422, True)
+        answer = post(own, f"/listings/{sent_back.id}/appeal", text="He says it in the third line.")
+        assert "Your appeal is made" in own.get(answer.location).text
+        assert "nothing to appeal against here" in own.get(f"/listings/{sent_back.id}/appeal").text
+        row = session.scalars(sa.select(ReviewDecision)).one()
+        assert sent_back.title in own.get("/appeals/").text
+        appeal = session.scalars(sa.select(Appeal).where(Appeal.decision_id == row.id)).one()
+        assert f"/appeals/{appeal.id}/answer" not in browser_of(moderator).get(f"/appeals/{appeal.id}").text
+        desk = browser_of(other)
+        assert "He says it in the third line." in desk.get(f"/appeals/{appeal.id}").text
+        answer = post(desk, f"/appeals/{appeal.id}/answer", do="uphold", text="")
+        assert (answer.status_code, "Write an answer" in answer.text) == (422, True)
+        post(desk, f"/appeals/{appeal.id}/answer", do="uphold", text="You are right.")
+        session.expire_all()
+        assert (appeal.state, sent_back.status) == (AppealState.UPHELD, S.PENDING)
+        page = own.get(f"/listings/{sent_back.id}").text
+        assert "You are right." in page
+        assert "overturned on appeal" in page
+        assert other.name not in own.get(f"/appeals/{appeal.id}").text
+
+    def test_of_others_are_not_found(self, session, browser_of, post, owner, moderator, statements):
+        row = make_appeal(session, owner=owner.actor, moderator=moderator.actor, now=utc_now())
+        stranger = browser_of(make_user(session, RoleName.CREATOR))
+        assert stranger.get(f"/appeals/{row.id}").status_code == 404
+        assert "No appeals" in stranger.get("/appeals/").text
+        own = browser_of(owner)
+        statements.clear()
+        assert own.get("/appeals/").status_code == 200
+        assert len(statements) <= 8, statements
+        statements.clear()
+        assert own.get(f"/appeals/{row.id}").status_code == 200
+        assert len(statements) <= 12, statements
+
+
+class TestTimes:
+    def test_are_typed_in_the_readers_zone_and_kept(self, session, browser_of, post, owner):
+        publication = make_listing(session, owner=owner.actor, now=utc_now())
+        browser = browser_of(owner)
+        typed = (utc_now() + timedelta(days=3)).strftime("%Y-%m-%dT%H:%M")
+        answer = post(browser, f"/listings/{publication.id}/schedule", publish_at=typed)
+        page = browser.get(answer.location).text
+        assert "The time is kept." in page
+        assert f'value="{typed}"' in page
+        session.refresh(publication)
+        assert publication.publish_at.strftime("%Y-%m-%dT%H:%M") == typed
+        answer = post(browser, f"/listings/{publication.id}/schedule", publish_at="tomorrow")
+        assert "Write the time as a date" in browser.get(answer.location).text
+        post(browser, f"/listings/{publication.id}/schedule", do="now", publish_at=typed)
+        session.refresh(publication)
+        assert publication.publish_at is None
+
+    def test_feature_a_live_listing_in_the_shop(self, session, browser_of, post, live):
+        staff = browser_of(make_user(session, RoleName.STAFF))
+        until = (utc_now() + timedelta(days=3)).strftime("%Y-%m-%dT%H:%M")
+        assert post(staff, f"/listings/{live.id}/feature", until=until).status_code == 303
+        shop = staff.get("/shop/?featured=yes").text
+        assert live.title in shop
+        assert "mark-featured" in shop
+        post(staff, f"/listings/{live.id}/feature", do="end")
+        assert live.title not in staff.get("/shop/?featured=yes").text
+
+
+class TestFromTheListingsPage:
+    def test_moderators_bring_it_to_the_desk_or_hide_it(self, session, browser_of, post, live, moderator, owner):
+        browser = browser_of(moderator)
+        page = browser.get(f"/listings/{live.id}").text
+        assert f"/listings/{live.id}/review-again" in page
+        answer = post(browser, f"/listings/{live.id}/review-again", reason="")
+        assert "Say why in a sentence" in browser.get(answer.location).text
+        post(browser, f"/listings/{live.id}/review-again", reason="Old rules.")
+        assert case_of(session, live).state is CaseState.SCREENING
+        post(browser, f"/listings/{live.id}/hide", reason="Look at once.")
+        session.refresh(live)
+        assert live.status is S.QUARANTINED
+        assert post(browser_of(owner), f"/listings/{live.id}/hide", reason="x").status_code == 403
+
+    def test_keeps_its_budget(self, session, browser_of, owner, moderator, statements):
+        sent_back = make_sent_back(session, owner=owner.actor, moderator=moderator.actor, now=utc_now())
+        browser = browser_of(owner)
+        statements.clear()
+        assert browser.get(f"/listings/{sent_back.id}").status_code == 200
+        assert len(statements) <= 16, statements
