@@ -24,7 +24,8 @@ _FORM_NAMES = {
 class Asked:
     """One reason of a rejection as its creator reads it; `field` is empty where it is about the whole.
 
-    `name` is what the editor calls the field, "" where the editor has none for it.
+    `name` is what the editor calls the field, "" where the editor has none for it; `decision_url` is the listing's
+    page with the whole decision, where it can be appealed against.
     """
 
     title: str
@@ -33,11 +34,15 @@ class Asked:
     field: str
     name: str
     url: str
+    decision_url: str
 
 
 def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Asked]:
     """The reasons that the character's creator has to answer now; none once a new listing is submitted."""
-    found = queries.feedback_for(session, actor=actor, character_id=character_id)
+    decided = queries.find_asking(session, actor=actor, character_id=character_id)
+    if decided is None:
+        return []
+    decision_url = url_for("listings.details_view", row_id=decided.publication.id)
     return [
         Asked(
             title=reason_title(one.reason),
@@ -46,8 +51,9 @@ def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Aske
             field=field_label(one.field) if one.field else "",
             name=_name(one.field),
             url=_place(character_id, one.field),
+            decision_url=decision_url,
         )
-        for one in found
+        for one in decided.feedback
     ]
 
 

@@ -324,10 +324,16 @@ def list_decisions_on(session: Session, *, actor: Actor, publication_id: UUID) -
 
 
 def feedback_for(session: Session, *, actor: Actor, character_id: UUID) -> list[Feedback]:
-    """The reasons that a character's creator has to answer now: those of its newest listing, if that was rejected.
+    """The reasons that a character's creator has to answer now: those of its newest listing, if that was sent back.
 
     The editor shows each at its field. Once a new listing is submitted there are none.
     """
+    decided = find_asking(session, actor=actor, character_id=character_id)
+    return list(decided.feedback) if decided is not None else []
+
+
+def find_asking(session: Session, *, actor: Actor, character_id: UUID) -> Decided | None:
+    """The decision that asks something of a character's creator now, with its listing: see `feedback_for`."""
     newest = session.scalar(
         sa.select(CharacterPublication)
         .where(CharacterPublication.character_id == character_id, listing_managed_by(actor))
@@ -335,9 +341,8 @@ def feedback_for(session: Session, *, actor: Actor, character_id: UUID) -> list[
         .limit(1)
     )
     if newest is None or newest.status not in SENT_BACK:
-        return []
-    decided = find_decision(session, actor=actor, publication_id=newest.id)
-    return list(decided.feedback) if decided is not None else []
+        return None
+    return find_decision(session, actor=actor, publication_id=newest.id)
 
 
 def list_waiting_of(session: Session, *, actor: Actor, limit: int) -> list[tuple[CharacterPublication, int]]:
