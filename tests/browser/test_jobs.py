@@ -11,7 +11,7 @@ from studio.kit.clock import utc_now
 from tests.factories.chat import make_talker
 from tests.fakes import language_server as fake
 
-LONG = 45_000
+LONG = 90_000
 
 
 @pytest.fixture
@@ -53,6 +53,11 @@ def tray_of(page):
     return tray
 
 
+def row_of(tray, label):
+    """What the tray says of the newest job of that name."""
+    return tray.locator(".tray-job").filter(has_text=label).first
+
+
 def test_a_job_over_budget_waits_and_goes_on_when_the_budget_is_raised(visit, creator, staff, server, ask, shot):
     giver = visit(staff)
     page = giver.go("/budgets/")
@@ -65,7 +70,7 @@ def test_a_job_over_budget_waits_and_goes_on_when_the_budget_is_raised(visit, cr
     job = ask()
     writer = visit(creator)
     tray = tray_of(writer.go("/"))
-    expect(tray.locator(".mark")).to_have_text("waiting for budget", timeout=LONG)
+    expect(row_of(tray, "Run test prompts").locator(".mark")).to_have_text("waiting for budget", timeout=LONG)
     expect(tray).to_contain_text("next month, or when your budget is raised")
     shot(writer.page, "jobs-1-over-budget")
     assert not server.requests
@@ -84,14 +89,14 @@ def test_the_job_of_a_killed_worker_comes_back_before_ones_eyes(visit, stage, cr
     job = ask()
     writer = visit(creator, viewport={"width": 390, "height": 844})
     tray = tray_of(writer.go("/"))
-    expect(tray.locator(".mark-running")).to_be_visible(timeout=LONG)
+    expect(row_of(tray, "Run test prompts").locator(".mark-running")).to_be_visible(timeout=LONG)
     shot(writer.page, "jobs-3-running")
     stage.worker.kill()
     # Reloaded in between, the tray still knows.
     tray = tray_of(writer.go("/characters/"))
-    expect(tray.locator(".mark-running")).to_be_visible()
+    expect(row_of(tray, "Run test prompts").locator(".mark-running")).to_be_visible()
     stage.worker.start()
-    expect(tray.locator(".mark-succeeded")).to_be_visible(timeout=LONG)
+    expect(row_of(tray, "Run test prompts").locator(".mark-succeeded")).to_be_visible(timeout=LONG)
     writer.go(f"/jobs/{job}")
     expect(writer.page.locator("#job-live")).to_contain_text("2 / ")
     # Asked for again with other choices, it leads to where it was asked for.
@@ -124,7 +129,7 @@ def test_staff_pause_a_queue_run_a_schedule_and_see_a_dry_run(visit, stage, staf
     expect(page.locator("#queues-live")).not_to_contain_text("The model moves.")
     tray = tray_of(page)
     tray.get_by_role("button", name="Go on Embed all characters").click()
-    expect(tray.locator(".mark-succeeded")).to_be_visible(timeout=LONG)
+    expect(row_of(tray, "Embed all characters").locator(".mark-succeeded")).to_be_visible(timeout=LONG)
     page = keeper.go("/schedules/")
     row = page.locator("tr[id='run-operations.prune_jobs']")
     row.get_by_role("button", name="Run now").click()

@@ -130,7 +130,8 @@ class Drill:
                 moved_at = time.monotonic()
                 break
             else:
-                if stalled > self._plan.patience:
+                # At the start every process has to load the program first.
+                if stalled > self._plan.patience * (1 if last else 4):
                     self.report.cut_short = True
                     return
             time.sleep(_LOOK)
