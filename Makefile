@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := @$(PYTHON) -I studio/bootstrap.py
 BABEL := PYTHONPATH=. $(BIN)/pybabel -q
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check nightly drill bench lock format clean
+.PHONY: help setup run test s3 check nightly drill bench lock format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,11 @@ run: setup ## Open the studio with demo content: web, workers, scheduler; Ctrl-C
 test: ## Run the whole suite
 	$(SETUP) dev
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+s3: ## Test the storage against a real S3-compatible server, in an environment of its own
+	$(SETUP) dev
+	@$(PYTHON) -m venv var/s3 && var/s3/bin/pip install --quiet --require-hashes -r requirements/s3.lock
+	@STUDIO_TEST_S3_SERVER=var/s3/bin/moto_server $(BIN)/python -m pytest -n 0 tests/media/test_bucket.py $(ARGS)
 
 check: ## Lint, format, types, import contracts, dependencies
 	$(SETUP) dev

@@ -25,6 +25,7 @@ from admin_views.media import portrait_url
 from admin_views.media_labels import STATES, cost_of, ignored_of, maker_of, mark_of, money_of, why_failed
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.work import waits_because
 from studio.accounts.permissions import Actor
 from studio.authoring import portraits
 from studio.authoring.models import Character
@@ -38,7 +39,7 @@ from studio.media.models import GeneratedPicture, GenerationState, ImageGenerati
 from studio.media.prompting import NEGATIVE
 from studio.operations import jobs
 from studio.providers.images import cost_estimate
-from studio.work.models import FINAL, JobRun
+from studio.work.models import FINAL, JobRun, JobState
 
 _P = Permission
 _MAKE = _P.MEDIA_GENERATE
@@ -205,7 +206,7 @@ class PicturesView(StudioModelView):
             "provider": provider,
             "maker": _maker(self.resources),
             "ignored": provider.ignores,
-            "price": money_of(estimate, settings.images_currency) if estimate else "",
+            "price": money_of(estimate, settings.language_currency) if estimate else "",
             "is_price_known": estimate is not None,
             "character": self._character(listing.as_uuid(asked_for)),
         }
@@ -225,7 +226,7 @@ class PicturesView(StudioModelView):
             character_id=character_id,
             provider=provider,
             estimate_micro=cost_estimate(settings, provider=provider, count=wanted.count),
-            currency=settings.images_currency,
+            currency=settings.language_currency,
             quota=settings.media_quota * 1_000_000,
             now=utc_now(),
         )
@@ -250,7 +251,7 @@ class PicturesView(StudioModelView):
             "state": mark_of(state),
             "is_open": is_open,
             "is_stopping": job is not None and job.cancel_requested_at is not None and job.state not in FINAL,
-            "step": step_label(job.step) if job is not None and is_open else "",
+            "step": _step(job) if job is not None and is_open else "",
             "percent": job.percent if job is not None else 0,
             "pictures": shown,
             "character": character,
@@ -311,6 +312,10 @@ class PicturesView(StudioModelView):
 def views(resources: Resources) -> list[Any]:
     """The views of this module."""
     return [PicturesView(resources, ImageGeneration, name=_l("Pictures"), endpoint="pictures")]
+
+
+def _step(job: JobRun) -> str:
+    return waits_because(job, now=utc_now()) if job.state is JobState.QUEUED else step_label(job.step)
 
 
 def _maker(resources: Resources) -> str:

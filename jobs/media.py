@@ -6,12 +6,10 @@ from uuid import UUID
 
 from jobs.registry import JobContext, job
 from studio.kit.errors import InvalidError, StudioError
-from studio.kit.money import EXPONENTS
 from studio.media import files, generations, library, uploads, variants
 from studio.media.errors import GenerationFailedError
-from studio.providers.errors import ProviderError
+from studio.providers.errors import ProviderError, ProviderRestsError
 from studio.providers.images import Made, PictureRequest, cost_estimate, refusals
-from studio.providers.language.prices import minor_of
 from studio.providers.storage import PARTS
 
 _YOUNG = timedelta(days=1)
@@ -37,16 +35,17 @@ def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int]
         return {"pictures": 0}
     try:
         made = _made(run, request)
-    except (ProviderError, InvalidError) as error:
-        with run.transaction() as session:
-            generations.fail(session, generation_id=generation_id, error=error, now=run.now())
-        # Trying again by itself could pay twice; whoever asked decides.
-        raise _final(error) from None
+    except ProviderRestsError:
+        # Nothing was asked: the job waits until the provider is worth asking again.
+        raise
+    except ProviderError as error:
+        raise _given_up(run, generation_id, error) from None
     cost = made.cost_micro
     if cost is None:
         cost = cost_estimate(run.settings, provider=run.resources.images, count=len(made.pictures))
-    if cost:
-        run.spend(minor_of(cost, exponent=EXPONENTS.get(run.settings.images_currency, 2)))
+    # Paid is paid, whatever becomes of the pictures.
+    run.spend(cost or 0, kind="images")
+    _look_at(run, generation_id, made)
     run.progress("Keeping the pictures", 99)
     with run.transaction(last=True) as session:
         kept = generations.finish(
@@ -110,15 +109,21 @@ def _made(run: JobContext, request: PictureRequest) -> Made:
         shown = max(shown, percent or 0.0)
         run.progress(step, shown)
 
-    made = run.resources.images.make(request, watch=watch)
+    return run.resources.images.make(request, watch=watch)
+
+
+def _look_at(run: JobContext, generation_id: UUID, made: Made) -> None:
+    """Return where every picture is one that can be kept; raises GenerationFailedError otherwise."""
     for picture in made.pictures:
         run.progress("Looking at the pictures", 99)
         try:
             files.checked_picture(picture.data)
         except InvalidError:
-            raise refusals.no_picture() from None
-    return made
+            raise _given_up(run, generation_id, refusals.no_picture()) from None
 
 
-def _final(error: StudioError) -> GenerationFailedError:
+def _given_up(run: JobContext, generation_id: UUID, error: StudioError) -> GenerationFailedError:
+    """The history says why; trying again by itself could pay twice, so whoever asked decides."""
+    with run.transaction() as session:
+        generations.fail(session, generation_id=generation_id, error=error, now=run.now())
     return GenerationFailedError(error.msgid, **error.params)

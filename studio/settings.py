@@ -183,7 +183,6 @@ class Settings(BaseSettings):
     images_prices: Mapping[str, Decimal] = Field(
         default={}, description='Price of one picture by model, as JSON: {"gpt-image-1": 0.042}.'
     )
-    images_currency: str = Field(default="USD", pattern="^[A-Z]{3}$", description="Currency of these prices.")
     speech_elevenlabs_key: SecretStr | None = Field(default=None, description="Key of ElevenLabs.")
     speech_elevenlabs_url: str | None = Field(default=None, description="Base address of ElevenLabs, if not its own.")
     speech_azure_key: SecretStr | None = Field(default=None, description="Key of an Azure Speech resource.")
@@ -215,6 +214,7 @@ class Settings(BaseSettings):
         default={},
         description='Prices per million characters, as JSON: {"elevenlabs": 180, "openai/tts-1": 15}.',
     )
+
     payments_provider: Literal["local", "stripe"] = Field(
         default="local",
         description="`local` is a test provider that moves no money; `stripe` needs the extra `stripe`.",

@@ -11,7 +11,7 @@ from studio.authoring import drafts, queries
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.errors import NotFoundError, StaleError
 from studio.media import generations, prompting
-from studio.media.generations import Spend, Wanted
+from studio.media.generations import Wanted
 from studio.media.models import ImageGeneration, MediaFile, MediaPurpose
 from studio.media.queries import library_visible_to
 from studio.providers.images import ImageProvider
@@ -40,7 +40,6 @@ def ask_for_pictures(
     estimate_micro: int | None,
     currency: str,
     quota: int,
-    spend: Spend | None = None,
     now: datetime,
 ) -> ImageGeneration:
     """Pictures are asked for, of this character or of nobody. Raises NotFoundError, or what `generations.ask` raises."""
@@ -55,7 +54,6 @@ def ask_for_pictures(
         estimate_micro=estimate_micro,
         currency=currency,
         quota=quota,
-        spend=spend,
         now=now,
     )
 

@@ -1,9 +1,9 @@
 """Pictures from a prompt: asked for, made by a job, kept with what they were made from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -40,10 +40,6 @@ MOST_SEED = 2**63 - 1
 _ROOM = 2_500_000
 """Bytes that are taken to be needed for one picture."""
 
-Spend: TypeAlias = Callable[[int | None], None]
-"""Told what a request is likely to cost, in millionths of the currency (None: unknown), before it is asked for; what it
-raises keeps it from being asked. This is where a person's budget is looked at."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -72,13 +68,11 @@ def ask(
     estimate_micro: int | None,
     currency: str,
     quota: int,
-    spend: Spend | None = None,
     now: datetime,
 ) -> ImageGeneration:
     """Pictures are asked for, and a job will make them; that the character may be shown to the actor is the caller's to see to.
 
-    What the provider ignores is not kept. Raises ForbiddenError, InvalidError (with its fields), FullLibraryError, or
-    what `spend` raises.
+    What the provider ignores is not kept. Raises ForbiddenError, InvalidError (with its fields) or FullLibraryError.
     """
     actor.must(Permission.MEDIA_GENERATE)
     if actor.user_id is None:
@@ -92,8 +86,6 @@ def ask(
     if (session.scalar(waiting) or 0) >= MOST_OPEN:
         raise InvalidError("Ten requests for pictures are under way. Wait for one of them, or stop it.")
     files.refuse_full(session, owner_id=actor.user_id, more=_ROOM * wanted.count, quota=quota)
-    if spend is not None:
-        spend(estimate_micro)
     used = {name: None if name in provider.ignores else getattr(wanted, name) for name in OPTIONS}
     generation = ImageGeneration(
         user_id=actor.user_id,
@@ -128,6 +120,8 @@ def ask(
         actor=actor,
         about=(RESOURCE, generation.id),
         max_attempts=3,
+        # Where the person's budget has no room for it, the job waits and says so.
+        estimate_micro=estimate_micro or 0,
         now=now,
         generation_id=generation.id,
     )

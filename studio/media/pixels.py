@@ -13,8 +13,7 @@ from studio.media.errors import UnusableFileError
 from studio.media.models import VariantKind
 from studio.media.rules import FACES_AT, VARIANTS, Box, VariantSize, filled, fitted, part_of, whole
 
-# Nothing that screens show is larger; a JPEG is decoded at an eighth, a quarter or half of its size towards this.
-_LARGEST_SHOWN = (1600, 2400)
+_FOR_A_HASH = (256, 256)
 _HASH_SIZE = 8
 # WebP's effort from 0 to 6: two give nearly the size of four in half the time.
 _EFFORT = 2
@@ -24,9 +23,10 @@ _AT_ONCE = threading.BoundedSemaphore(2)
 _WIDE_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 
 
-def opened(data: bytes) -> tuple[PictureHeader, Image.Image]:
-    """The header, and the picture upright in RGB or RGBA, small where its kind allows to decode it small.
+def opened(data: bytes, *, shown: tuple[int, int] = _FOR_A_HASH) -> tuple[PictureHeader, Image.Image]:
+    """The header, and the picture upright in RGB or RGBA, no smaller than `shown`, if it is not smaller itself.
 
+    A JPEG is decoded at an eighth, a quarter or half of its size where that is enough, which is several times quicker.
     The header is checked before anything is decoded: at most 40 megapixels, so at most 160 MB are spent.
     Raises InvalidError (UnusableFileError where the content is broken).
     """
@@ -35,7 +35,7 @@ def opened(data: bytes) -> tuple[PictureHeader, Image.Image]:
         with _AT_ONCE, Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
             # Pillow reads the size for itself; where the two disagree, its own word decides on memory.
             check_pixels(*picture.size)
-            picture.draft("RGB", _LARGEST_SHOWN)
+            picture.draft("RGB", shown)
             upright = ImageOps.exif_transpose(picture)
             return header, _plain(upright)
     except InvalidError:
@@ -59,6 +59,17 @@ def difference_hash(picture: Image.Image) -> int:
         for column in range(_HASH_SIZE):
             value = value << 1 | (pixels[start + column] > pixels[start + column + 1])
     return value - (_SIGN_BIT << 1) if value & _SIGN_BIT else value
+
+
+def needed(crop: Sequence[float] | None) -> tuple[int, int]:
+    """The size at which a picture must be decoded, so that the largest variant of its crop loses nothing."""
+    across = max(box.width for box in VARIANTS.values())
+    down = max(box.height for box in VARIANTS.values())
+    # Upright or lying: which of the two it is stands in the file, and is not known yet.
+    side = max(across, down)
+    if crop is None:
+        return across, across
+    return round(side / (crop[2] - crop[0])), round(side / (crop[3] - crop[1]))
 
 
 def variant(

@@ -44,7 +44,7 @@ def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile
     missing = [kind for kind in VariantKind if kind not in there]
     if not missing:
         return []
-    _, picture = pixels.opened(storage.get(key_of(source.sha256)))
+    _, picture = pixels.opened(storage.get(key_of(source.sha256)), shown=pixels.needed(source.crop))
     focus = (source.focus_x, source.focus_y) if source.focus_x is not None and source.focus_y is not None else None
     made = []
     for kind in missing:

@@ -66,7 +66,7 @@
         row.classList.add(kind);
         told.textContent = words;
         bar.remove();
-        if (kind === "is-done") button.remove();
+        button.remove();
         count();
       };
       const wordsOf = (response) => {

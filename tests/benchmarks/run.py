@@ -32,6 +32,8 @@ NAMES = (
     "ledger_posting",
     "month_close",
     "desk_next",
+    "media_variants",
+    "upload_bomb",
 )
 """Each is a module beside this one with `run(context) -> list[Result]`: a new one needs its name here and nothing else."""
 

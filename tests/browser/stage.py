@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -32,6 +33,7 @@ from studio.providers import storage
 from studio.settings import ROOT, ModelPrice, Settings
 from tests.factories.accounts import PASSWORD, make_user
 from tests.fakes.language_server import LanguageServer
+from tests.fakes.pictures_server import PicturesServer
 
 _READY_SECONDS = 120.0
 
@@ -55,8 +57,26 @@ class Stage:
     engine: sa.Engine
     language: LanguageServer
     """What answers chats; tests tell it how."""
+    pictures: PicturesServer
+    """What draws, as WebUI and as ComfyUI; tests say how long it takes."""
     worker: "Process"
     """What does the jobs; a test that kills it starts it again."""
+    web: "Process"
+
+    @contextmanager
+    def changed(self, **changes: Any) -> Iterator[None]:
+        """Have web and worker run with these settings changed for the duration."""
+        before = {name: getattr(self.settings, name) for name in changes}
+        self._restart(changes)
+        try:
+            yield
+        finally:
+            self._restart(before)
+
+    def _restart(self, changes: dict[str, Any]) -> None:
+        for process in (self.web, self.worker):
+            process.restart(**changes)
+        _wait_until_ready(self)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -96,7 +116,9 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
     )
     with ExitStack() as stack:
         language = stack.enter_context(LanguageServer())
+        pictures = stack.enter_context(PicturesServer())
         chosen = {"language_provider": "openai", "language_url": language.url, "language_attempts": 1}
+        chosen |= {"images_provider": "webui", "images_url": pictures.url, "images_attempts": 1}
         # A thousandth of the currency for each token.
         chosen["language_prices"] = {"gpt-4.1-mini": ModelPrice(input=Decimal(1000), output=Decimal(1000))}
         settings = settings.model_copy(update=chosen)
@@ -119,7 +141,9 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
             settings=settings,
             engine=engine,
             language=language,
+            pictures=pictures,
             worker=processes["worker"],
+            web=processes["web"],
         )
         _wait_until_ready(stage)
         yield stage
@@ -158,6 +182,12 @@ class Process:
                 stderr=log,
             )
 
+    def restart(self, **changes: Any) -> None:
+        """End it in order, and have it up with these settings changed."""
+        self.stop()
+        self._settings = self._settings.model_copy(update=changes)
+        self.start()
+
     def kill(self) -> None:
         """End it as the kernel does when memory is short."""
         assert self._process is not None
@@ -190,6 +220,9 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STUDIO_LANGUAGE_PROVIDER": settings.language_provider,
         "STUDIO_LANGUAGE_URL": settings.language_url or "",
         "STUDIO_LANGUAGE_ATTEMPTS": str(settings.language_attempts),
+        "STUDIO_IMAGES_PROVIDER": settings.images_provider,
+        "STUDIO_IMAGES_URL": settings.images_url or "",
+        "STUDIO_IMAGES_ATTEMPTS": str(settings.images_attempts),
         "PYTHONUNBUFFERED": "1",
     }
 

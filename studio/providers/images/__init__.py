@@ -82,7 +82,7 @@ def from_settings(settings: Settings) -> ImageProvider:
 
 
 def cost_estimate(settings: Settings, *, provider: ImageProvider, count: int) -> int | None:
-    """What `count` pictures cost by the settings' prices, in millionths of `images_currency`.
+    """What `count` pictures cost by the settings' prices, in millionths of the currency of all prices (`language_currency`).
 
     Zero for placeholders; None where nobody said what the model costs. The longest priced name that begins the
     model's counts ("gpt-image-1" for "gpt-image-1-2025-04-23").

@@ -4,7 +4,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from studio.providers.errors import ProviderBrokenError, ProviderBusyError, ProviderError
+from studio.providers.breaker import Breaker
+from studio.providers.errors import ProviderBrokenError, ProviderBusyError, ProviderError, ProviderRestsError
 from studio.providers.images import refusals
 from studio.providers.images.protocol import ImageClient, Made, Picture, PictureRequest, Watch
 
@@ -27,7 +28,7 @@ class ReliableImages:
     """An ImageProvider around a client.
 
     A request that was turned away (429, 5xx, nobody there) is made again; one that broke off or fell silent is not,
-    since it may have been drawn and paid for. `attempts` counts the first one; `sleep` and `jitter` are given by tests
+    since it may have been drawn and paid for. `attempts` counts the first one; `sleep`, `jitter` and `clock` are given by tests
     only.
     """
 
@@ -40,6 +41,7 @@ class ReliableImages:
         time_limit: float = 900.0,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float], float] = _full_jitter,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._attempts = attempts
@@ -47,6 +49,7 @@ class ReliableImages:
         self._time_limit = time_limit
         self._sleep = sleep
         self._jitter = jitter
+        self._breaker = Breaker(f"images:{client.name}", label=client.label, clock=clock)
 
     @property
     def name(self) -> str:
@@ -94,7 +97,8 @@ class ReliableImages:
         while True:
             attempt += 1
             try:
-                made = self._client.make(request, timeout=self._timeout, time_limit=self._time_limit, watch=watch)
+                with self._breaker.guarding():
+                    made = self._client.make(request, timeout=self._timeout, time_limit=self._time_limit, watch=watch)
             except ProviderError as error:
                 seconds = self._wait_before(attempt, error)
                 if seconds is None:
@@ -117,6 +121,8 @@ class ReliableImages:
     def _wait_before(self, attempt: int, error: ProviderError) -> float | None:
         """Return the seconds to wait after this many failed attempts, or None where the error stands."""
         if attempt >= self._attempts or not isinstance(error, ProviderBusyError):
+            return None
+        if isinstance(error, ProviderRestsError):
             return None
         if error.http_status is None and not isinstance(error, refusals.UnreachableError):
             return None

@@ -1,0 +1,279 @@
+"""The library and pictures from prompts as pages: uploads by tus, the grid, one file, asking, watching, choosing."""
+
+import base64
+import io
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from studio.accounts.permissions import RoleName
+from studio.media import generations, uploads, variants
+from studio.media.models import GenerationState, ImageGeneration, MediaFile
+from studio.providers import storage as storages
+from studio.providers.images import Made, Picture
+from studio.work.models import JobRun, JobState
+from tests.admin_views.conftest import token_of
+from tests.factories.accounts import make_user
+from tests.factories.authoring import make_character
+from tests.factories.media import make_generation, make_portrait, picture, wav
+
+BUDGET = 8
+"""Statements of a page: who asks, the rows, the count, their uses, what is kept, and what a list has besides."""
+
+
+@pytest.fixture
+def storage(settings):
+    return storages.from_settings(settings)
+
+
+@pytest.fixture
+def owner(session):
+    return make_user(session, RoleName.CREATOR)
+
+
+@pytest.fixture
+def browser(browser_of, owner):
+    return browser_of(owner)
+
+
+class Tus:
+    """What tus-js-client sends."""
+
+    def __init__(self, client):
+        self.client = client
+        self.headers = {"X-CSRFToken": token_of(client), "Tus-Resumable": "1.0.0", "Accept": "application/json"}
+
+    def begin(self, size, name="独孤.png"):
+        told = f"filename {base64.b64encode(name.encode()).decode()}"
+        headers = {**self.headers, "Upload-Length": str(size), "Upload-Metadata": told}
+        return self.client.post("/library/uploads/", headers=headers)
+
+    def patch(self, address, data, offset, kind="application/offset+octet-stream"):
+        headers = {**self.headers, "Upload-Offset": str(offset)}
+        return self.client.patch(address, data=data, headers=headers, content_type=kind)
+
+
+@pytest.fixture
+def tus(browser):
+    return Tus(browser)
+
+
+class TestUploads:
+    def test_come_in_parts_and_say_how_much_is_there(self, session, browser, tus):
+        data = picture()
+        answer = tus.begin(len(data))
+        assert (answer.status_code, answer.headers["Tus-Resumable"]) == (201, "1.0.0")
+        address = answer.headers["Location"]
+        assert tus.patch(address, data[:400], 0).status_code == 204
+        told = browser.head(address)
+        assert (told.headers["Upload-Offset"], told.headers["Upload-Length"]) == ("400", str(len(data)))
+        assert tus.patch(address, data[300:], 300).status_code == 409
+        last = tus.patch(address, data[400:], 400)
+        assert last.json["address"].startswith("/library/")
+        assert last.json["told"] == "In your library."
+        assert session.scalar(sa.select(MediaFile.original_name)) == "独孤.png"
+
+    def test_tell_why_a_file_is_refused_and_count_it_no_more(self, session, tus):
+        answer = tus.begin(40, "broken.png")
+        told = tus.patch(answer.headers["Location"], b"MZ" + bytes(38), 0)
+        assert told.status_code == 200
+        assert "does not take files of this kind" in told.json["refused"]
+
+    def test_are_refused_where_they_cannot_be(self, browser, tus):
+        assert tus.begin(10**12).status_code == 413
+        assert tus.begin(0).status_code == 422
+        assert browser.post("/library/uploads/", headers=tus.headers).status_code == 422
+        address = tus.begin(10).headers["Location"]
+        assert tus.patch(address, b"x", 0, kind="text/plain").status_code == 415
+        assert tus.patch(address, bytes(9_000_000), 0).status_code == 413
+        assert browser.delete(address, headers=tus.headers).status_code == 204
+        assert browser.head(address).status_code == 404
+
+    def test_are_nobody_elses(self, session, browser_of, tus):
+        address = tus.begin(10).headers["Location"]
+        stranger = Tus(browser_of(make_user(session, RoleName.CREATOR)))
+        assert stranger.client.head(address).status_code == 404
+        assert stranger.patch(address, b"x", 0).status_code == 404
+
+    def test_work_by_a_form_too_and_one_that_is_broken_keeps_none_out(self, session, browser):
+        files = [(io.BytesIO(picture()), "a.png"), (io.BytesIO(b"MZ" + bytes(50)), "b.png"), (io.BytesIO(wav()), "c")]
+        answer = browser.post(
+            "/library/uploads/form",
+            data={"csrf_token": token_of(browser), "file": files},
+            content_type="multipart/form-data",
+            follow_redirects=True,
+        )
+        assert "2 files are in your library." in answer.text
+        assert "b.png: The studio does not take files of this kind." in answer.text
+        assert session.scalar(sa.select(sa.func.count()).select_from(MediaFile)) == 2
+
+
+class TestLibrary:
+    @pytest.fixture
+    def shelf(self, session, storage, owner):
+        made = [
+            make_portrait(session, actor=owner.actor, storage=storage, data=picture(40, 60, color=(9, number, 90)))
+            for number in range(45)
+        ]
+        uploads.take(session, actor=owner.actor, storage=storage, data=wav(), name="song.wav", quota=0)
+        character = make_character(session, owner=owner.actor)
+        character.portrait_id = made[-1].id
+        session.flush()
+        return made
+
+    def test_shows_a_page_of_ones_own_files_within_its_budget(self, session, browser_of, browser, shelf, statements):
+        browser.get("/library/")
+        statements.clear()
+        answer = browser.get("/library/")
+        assert answer.status_code == 200
+        assert len(statements) <= BUDGET
+        assert answer.text.count('class="tile"') == 40
+        assert "in use" in answer.text
+        assert len(answer.data) < 40_000
+        stranger = browser_of(make_user(session, RoleName.CREATOR))
+        assert 'class="tile"' not in stranger.get("/library/").text
+
+    @pytest.mark.parametrize(
+        ("query", "count"),
+        [
+            ("kind=audio", 1),
+            ("use=used", 1),
+            ("use=unused&kind=audio", 1),
+            ("q=song", 1),
+            ("twins=1", 0),
+            ("made=1", 0),
+        ],
+    )
+    def test_is_sieved(self, browser, shelf, query, count):
+        assert browser.get(f"/library/?{query}").text.count('class="tile"') == count
+
+    def test_says_what_uses_a_file_and_deletes_none_that_is_used(self, browser, post, shelf):
+        page = browser.get(f"/library/{shelf[-1].id}").text
+        assert "Portrait of a character" in page
+        assert f"/library/{shelf[-1].id}/delete" not in page
+        assert post(browser, f"/library/{shelf[-1].id}/delete").status_code == 409
+        assert post(browser, f"/library/{shelf[0].id}/delete").status_code == 303
+        assert browser.get(f"/library/{shelf[0].id}").status_code == 404
+
+    def test_keeps_crop_and_words_and_says_what_is_wrong_with_them(self, session, browser, post, shelf):
+        place = f"/library/{shelf[0].id}"
+        crop = {"crop_left": "10", "crop_top": "0", "crop_right": "90", "crop_bottom": "50,5"}
+        answer = post(
+            browser, f"{place}/describe", row_version="1", alt_text="A tower", focus_x="50", focus_y="20", **crop
+        )
+        assert answer.status_code == 303
+        session.expire_all()
+        assert session.get(MediaFile, shelf[0].id).crop == [0.1, 0.0, 0.9, 0.505]
+        wrong = post(
+            browser, f"{place}/describe", row_version="2", alt_text="Kept typing", **(crop | {"crop_left": "x"})
+        )
+        assert wrong.status_code == 422
+        assert "Kept typing" in wrong.text
+        assert post(browser, f"{place}/describe", row_version="1", alt_text="late").status_code == 409
+
+    def test_makes_a_picture_the_portrait_of_a_character(self, session, browser, post, owner, shelf):
+        character = make_character(session, owner=owner.actor)
+        assert browser.get(f"/library/lookup/character?q={character.name}").json["items"]
+        assert post(browser, f"/library/{shelf[0].id}/use", character=str(character.id)).status_code == 303
+        session.expire_all()
+        assert character.portrait_id == shelf[0].id
+        stranger = make_character(session, owner=make_user(session, RoleName.CREATOR).actor)
+        assert post(browser, f"/library/{shelf[0].id}/use", character=str(stranger.id)).status_code == 404
+
+    def test_gives_a_link_for_those_outside(self, browser, client, post, shelf):
+        link = post(browser, f"/library/{shelf[0].id}/link", headers={"Accept": "application/json"}).json["link"]
+        assert client.get(link).mimetype == "image/png"
+
+
+class TestPictures:
+    def finish(self, session, storage, generation, now):
+        made = Made([Picture(picture(color=(200, number, 10)), 77 + number) for number in range(2)])
+        job = session.get(JobRun, generation.job_id)
+        job.state, job.finished_at = JobState.SUCCEEDED, now
+        return generations.finish(
+            session, generation_id=generation.id, made=made, cost_micro=84_000, storage=storage, now=now
+        )
+
+    def asked(self, session):
+        return session.scalars(sa.select(ImageGeneration).order_by(ImageGeneration.id.desc())).first()
+
+    def test_begin_with_a_prompt_from_the_character_and_end_as_its_portrait(
+        self, session, browser, post, storage, owner, now
+    ):
+        character = make_character(session, owner=owner.actor, name="Mei", description="She has silver hair.")
+        page = browser.get(f"/characters/{character.id}").text
+        assert f"/pictures/new?character={character.id}" in page
+        form = browser.get(f"/pictures/new?character={character.id}").text
+        assert "She has silver hair" in form
+        assert form.count("not used by this provider") == 3
+        assert "No picture provider is set up" in form
+        wanted = {"prompt": "Mei, silver hair", "size": "1024x1536", "count": "2", "seed": "77"}
+        answer = post(browser, "/pictures/new", character=str(character.id), **wanted)
+        assert answer.status_code == 303
+        generation = self.asked(session)
+        live = browser.get(answer.location).text
+        assert 'hx-trigger="every 1s"' in live
+        assert f"/pictures/{generation.id}/stop" in live
+        kept = self.finish(session, storage, generation, now)
+        done = browser.get(f"/pictures/{generation.id}/live").text
+        assert "every 1s" not in done
+        assert f"again={generation.id}&amp;seed=77" in done
+        for file in kept:
+            variants.make(session, file_id=file.id, storage=storage)
+        chosen = post(
+            browser, f"/pictures/{generation.id}/use", file=str(kept[1].id), row_version=str(character.row_version)
+        )
+        assert chosen.status_code == 303
+        session.expire_all()
+        assert character.portrait_id == kept[1].id
+        again = browser.get(f"/pictures/new?again={generation.id}&seed=77").text
+        assert 'value="77"' in again
+        assert "Mei, silver hair" in again
+
+    def test_say_which_number_is_wrong_and_lose_nothing(self, browser, post):
+        answer = post(browser, "/pictures/new", prompt="a tower", size="1024x1024", count="1", seed="-5")
+        assert answer.status_code == 422
+        assert "A whole number that is not negative." in answer.text
+        assert "a tower" in answer.text
+
+    def test_are_stopped_by_whoever_asked(self, session, browser, browser_of, post, owner):
+        post(browser, "/pictures/new", prompt="a tower", size="1024x1024", count="1")
+        generation = self.asked(session)
+        stranger = browser_of(make_user(session, RoleName.CREATOR))
+        assert post(stranger, f"/pictures/{generation.id}/stop").status_code == 404
+        assert post(browser, f"/pictures/{generation.id}/stop").status_code == 303
+        assert "stopped" in browser.get(f"/pictures/{generation.id}").text
+
+    def test_have_a_history_within_its_budget(self, session, browser, owner, statements):
+        for number in range(4):
+            make_generation(session, owner=owner.actor, prompt=f"tower {number}")
+        failed = make_generation(session, owner=owner.actor, prompt="a refused one")
+        failed.state, failed.error_message = (
+            GenerationState.FAILED,
+            "The picture server refuses the request (HTTP %(status)s).",
+        )
+        failed.details = {"error_params": {"status": 418}}
+        session.flush()
+        browser.get("/pictures/")
+        statements.clear()
+        page = browser.get("/pictures/").text
+        assert len(statements) <= BUDGET
+        assert "tower 3" in page
+        assert "HTTP 418" in browser.get(f"/pictures/{failed.id}").text
+
+
+def test_an_open_ai_like_provider_says_what_it_costs(settings, make_app, session, sign_in, owner):
+    app = make_app(
+        settings.model_copy(
+            update={
+                "images_provider": "openai",
+                "images_url": "http://127.0.0.1:9/v1",
+                "images_model": "gpt-image-1",
+                "images_prices": {"gpt-image-1": Decimal("0.042")},
+            }
+        )
+    )
+    page = sign_in(app.test_client(), owner).get("/pictures/new").text
+    assert "About 0.042 USD for each picture." in page
+    assert page.count("not used by this provider") == 4

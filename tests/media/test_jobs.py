@@ -1,0 +1,267 @@
+"""The jobs of media, run by the runtime that workers run: pictures from a prompt to the library, and the sweep."""
+
+import threading
+import time
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from jobs import registry
+from jobs.pulse import Pulse
+from jobs.resources import Resources
+from jobs.runtime import Runtime
+from studio import work
+from studio.accounts.permissions import RoleName
+from studio.authoring import portraits
+from studio.kit.clock import utc_now
+from studio.kit.db import session_scope
+from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError
+from studio.media import generations, prompting, uploads
+from studio.media.generations import Wanted
+from studio.media.models import GeneratedPicture, GenerationState, ImageGeneration, MediaFile, MediaUpload
+from studio.providers import images
+from studio.providers.images import cost_estimate
+from studio.providers.storage import key_of
+from studio.work import steering
+from studio.work.models import JobRun, JobState
+from tests.factories.accounts import make_actor
+from tests.factories.authoring import make_character
+from tests.factories.media import make_portrait
+from tests.fakes.pictures_server import Bytes, PicturesServer, Status
+
+WANTED = Wanted("a keeper of the tower", width=512, height=768, steps=20, guidance=7.0, seed=77, count=2, name="Mei")
+
+
+@pytest.fixture
+def engine(committed_database):
+    return committed_database.engine
+
+
+@pytest.fixture
+def server():
+    with PicturesServer() as running:
+        yield running
+
+
+@pytest.fixture
+def house(settings, committed_database, redis_client, server):
+    """A runtime in this process with a provider of the kind that is asked for."""
+    made = []
+
+    def open_house(kind="webui", **changes):
+        base = {
+            "database_url": SecretStr(committed_database.url),
+            "images_provider": kind,
+            "images_url": server.url,
+            "images_model": "drawer",
+            "images_attempts": 1,
+            "images_prices": {"drawer": Decimal("0.04")},
+        }
+        resources = Resources(settings.model_copy(update=base | changes))
+        made.append(resources)
+        return Runtime(resources, Pulse(resources, name="here", kind="worker"), registry.load())
+
+    yield open_house
+    for resources in made:
+        resources.close()
+
+
+def ask(engine, runtime, wanted=WANTED):
+    shared = runtime.resources
+    with session_scope(engine) as session:
+        owner = make_actor(session, RoleName.CREATOR)
+        character = make_character(session, owner=owner, name="Mei")
+        return portraits.ask_for_pictures(
+            session,
+            actor=owner,
+            wanted=wanted,
+            character_id=character.id,
+            provider=shared.images,
+            estimate_micro=cost_estimate(shared.settings, provider=shared.images, count=wanted.count),
+            currency="USD",
+            quota=0,
+            now=utc_now(),
+        )
+
+
+def look(engine, generation):
+    with session_scope(engine) as session:
+        found = session.get_one(ImageGeneration, generation.id)
+        pictures = session.scalars(
+            sa.select(GeneratedPicture)
+            .where(GeneratedPicture.generation_id == generation.id)
+            .order_by(GeneratedPicture.position)
+        ).all()
+        job = session.get_one(JobRun, generation.job_id)
+        session.expunge_all()
+        return found, pictures, job
+
+
+class TestGenerate:
+    @pytest.mark.parametrize("kind", ["webui", "comfyui", "local"])
+    def test_puts_pictures_into_the_library_with_how_they_were_made(self, engine, house, kind):
+        runtime = house(kind)
+        generation = ask(engine, runtime)
+        runtime.perform(generation.job_id)
+        found, pictures, job = look(engine, generation)
+        assert (found.state, job.state) == (GenerationState.COMPLETED, JobState.SUCCEEDED)
+        assert len(pictures) == 2
+        assert pictures[0].seed == 77
+        assert found.cost_micro == (0 if kind == "local" else 80_000)
+        assert job.cost_micro == found.cost_micro
+        assert (found.steps, found.seed) == (None if kind == "local" else 20, 77)
+        with session_scope(engine) as session:
+            files = session.scalars(sa.select(MediaFile).order_by(MediaFile.id)).all()
+            assert {file.owner_id for file in files} == {generation.user_id}
+            assert all(file.is_kept and file.alt_text for file in files)
+            asked = session.scalars(sa.select(JobRun.name)).all()
+            assert asked.count("media.make_variants") == 2
+        # Doing it twice equals doing it once.
+        with session_scope(engine) as session:
+            assert generations.begin(session, generation_id=generation.id, now=utc_now()) is None
+
+    @pytest.mark.parametrize(
+        ("answer", "sentence"),
+        [
+            (Status(402), "no credit left"),
+            (Status(400, message="content_policy_violation"), "rules do not allow"),
+            (Status(500), "failing just now"),
+            (Bytes(b"<html>captive portal</html>"), "no picture"),
+        ],
+    )
+    def test_keeps_why_nothing_came_in_plain_words(self, engine, house, server, answer, sentence):
+        server.script(answer)
+        runtime = house()
+        generation = ask(engine, runtime)
+        runtime.perform(generation.job_id)
+        found, pictures, job = look(engine, generation)
+        assert (found.state, job.state, pictures) == (GenerationState.FAILED, JobState.FAILED, [])
+        assert sentence in (found.error_message % (found.details["error_params"] or {}))
+        assert sentence in job.error_message
+        assert len(server.requests) == 1
+        # Whoever asked may have it done again, and what came of it replaces the failure.
+        with session_scope(engine) as session:
+            actor = make_actor(session, RoleName.STAFF)
+            steering.retry(session, actor=actor, job_id=generation.job_id, now=utc_now())
+        runtime.perform(generation.job_id)
+        assert look(engine, generation)[0].state is GenerationState.COMPLETED
+
+    @pytest.mark.parametrize("kind", ["webui", "comfyui"])
+    def test_tells_its_progress_in_its_row_and_is_stopped_at_the_provider(self, engine, house, server, kind):
+        server.seconds = 20.0
+        runtime = house(kind)
+        generation = ask(engine, runtime)
+        thread = threading.Thread(target=runtime.perform, args=(generation.job_id,))
+        thread.start()
+        deadline = time.monotonic() + 15
+        while look(engine, generation)[2].percent < 10 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert 10 <= look(engine, generation)[2].percent < 100
+        with session_scope(engine) as session:
+            actor = make_actor(session, RoleName.STAFF)
+            steering.cancel(session, actor=actor, job_id=generation.job_id, now=utc_now())
+        thread.join(15)
+        assert not thread.is_alive()
+        found, pictures, job = look(engine, generation)
+        assert (job.state, pictures) == (JobState.CANCELLED, [])
+        assert generations.state_of(found, job) is GenerationState.CANCELLED
+        assert any(told["path"].endswith("interrupt") for told in server.interrupts)
+        with session_scope(engine) as session:
+            assert generations.settle(session, now=utc_now()) == 1
+        assert look(engine, generation)[0].state is GenerationState.CANCELLED
+
+
+class TestAsk:
+    @pytest.fixture
+    def provider(self, settings):
+        return images.from_settings(settings)
+
+    def ask(self, session, actor, provider, now, **changes):
+        return portraits.ask_for_pictures(
+            session,
+            actor=actor,
+            wanted=Wanted(**{"prompt": "x", **changes}),
+            character_id=None,
+            provider=provider,
+            estimate_micro=None,
+            currency="USD",
+            quota=0,
+            now=now,
+        )
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"prompt": " "}, "prompt"),
+            ({"prompt": "x" * 8_001}, "prompt"),
+            ({"width": 4096}, "width"),
+            ({"steps": 0}, "steps"),
+            ({"guidance": float("nan")}, "guidance"),
+            ({"seed": -1}, "seed"),
+            ({"count": 9}, "count"),
+        ],
+    )
+    def test_says_which_field_is_wrong(self, session, creator, provider, now, changes, field):
+        with pytest.raises(InvalidError) as refusal:
+            self.ask(session, creator, provider, now, **changes)
+        assert field in refusal.value.fields
+
+    def test_keeps_nothing_that_the_provider_ignores(self, session, creator, provider, now):
+        made = self.ask(session, creator, provider, now, steps=30, guidance=5.0, negative_prompt="text")
+        assert (made.steps, made.guidance_scale, made.negative_prompt) == (None, None, "")
+        assert made.details["ignored"] == ["guidance", "negative_prompt", "steps"]
+
+    def test_is_for_creators_and_their_own_characters(self, session, creator, outsider, moderator, provider, now):
+        with pytest.raises(ForbiddenError):
+            self.ask(session, moderator, provider, now)
+        character = make_character(session, owner=outsider)
+        with pytest.raises(NotFoundError):
+            portraits.draft_prompt(session, actor=creator, character_id=character.id)
+
+    def test_has_an_end(self, session, creator, provider, now):
+        for _ in range(generations.MOST_OPEN):
+            self.ask(session, creator, provider, now)
+        with pytest.raises(InvalidError, match="under way"):
+            self.ask(session, creator, provider, now)
+
+
+class TestDraft:
+    def test_takes_looks_and_leaves_macros_and_markup(self):
+        text = prompting.draft(
+            name="Mei",
+            tagline="x",
+            description="<b>{{char}}</b> has *silver hair* and grey eyes. She hates mornings. {{user}} is late.",
+            personality="Patient; dry.",
+            tags=["wuxia", "sword"],
+        )
+        assert text == "Portrait of Mei, upper body, Mei has silver hair and grey eyes, Patient, wuxia, sword"
+
+    def test_speaks_the_language_of_the_card(self):
+        text = prompting.draft(
+            name="独孤求败", tagline="", description="白发老者，身披黑袍。他从未败过。", personality="", tags=[]
+        )
+        assert text == "独孤求败 的半身像，白发老者，身披黑袍"
+
+
+class TestSweep:
+    def test_clears_away_uploads_files_and_objects(self, engine, house, tmp_path):
+        runtime = house("local")
+        storage = runtime.resources.storage
+        with session_scope(engine) as session:
+            owner = make_actor(session, RoleName.CREATOR)
+            file = make_portrait(session, actor=owner, storage=storage)
+            file.created_at = utc_now() - timedelta(days=8)
+            upload = uploads.begin(session, actor=owner, name="x", size=10, quota=0)
+            upload.updated_at = utc_now() - timedelta(days=2)
+            session.flush()
+            job = work.ask(session, "media.sweep")
+        storage.put(key_of("c" * 64), b"young")
+        runtime.perform(job.id)
+        with session_scope(engine) as session:
+            assert session.get_one(JobRun, job.id).result == {"uploads": 1, "files": 1, "objects": 1}
+            assert session.scalar(sa.select(sa.func.count()).select_from(MediaUpload)) == 0
+        assert not storage.exists(key_of(file.sha256))
+        assert storage.exists(key_of("c" * 64))
