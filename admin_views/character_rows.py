@@ -106,7 +106,7 @@ class Rows:
             "scenes": [row.draft() for row in self.scenes],
             "context": dict(self.context),
         }
-        return {name: part for name, part in parts.items() if name in {"greetings", "replies"} | self.sent}
+        return {name: part for name, part in parts.items() if name in self.sent}
 
     def texts(self) -> dict[str, str]:
         """Every longer text by the id of its field on the page."""
@@ -150,6 +150,10 @@ def rows_of(state: Mapping[str, Any]) -> Rows:
     )
 
 
+_TELLS = {"greeting_first": "greetings", "reply_content": "replies"}
+"""Fields that show that a form has the part; what was left out of a form stays as it is."""
+
+
 def rows_from(sent: "MultiDict[str, str]") -> Rows:
     """The rows that a browser sent; fields that belong together come in the same order."""
     return Rows(
@@ -166,7 +170,7 @@ def rows_from(sent: "MultiDict[str, str]") -> Rows:
         context={name: sent.get(name, "") for name in _SETTINGS},
         emotions=dict.fromkeys(EMOTIONS, "")
         | {name.removeprefix(_EMOTION): value for name, value in sent.items() if name.startswith(_EMOTION)},
-        sent=frozenset(sent.getlist("part")),
+        sent=frozenset(sent.getlist("part")) | {part for name, part in _TELLS.items() if name in sent},
     )
 
 

@@ -196,6 +196,24 @@ class TestSaving:
         assert 'id="reply-0-errors"' not in page
 
 
+class TestWhatAFormLeavesOut:
+    def test_stays_as_it_is(self, session, browser, owner, post):
+        character = make_character(
+            session, owner=owner.actor, greetings=Greetings("Hello.", ("Again.",)), replies=[ReplyDraft("Hm?")]
+        )
+        short = {"row_version": character.row_version, "name": "Renamed", "content_rating": "unrated"}
+        assert post(browser, f"/characters/{character.id}/edit", **short).status_code == 303
+        session.expire_all()
+        assert character.name == "Renamed"
+        assert queries.greetings_of(session, character_id=character.id) == Greetings("Hello.", ("Again.",))
+        assert len(queries.list_replies(session, character_id=character.id)) == 1
+        whole = short | {"row_version": character.row_version, "greeting_first": "", "part": ["replies"]}
+        assert post(browser, f"/characters/{character.id}/edit", **whole).status_code == 303
+        session.expire_all()
+        assert queries.greetings_of(session, character_id=character.id) == Greetings()
+        assert queries.list_replies(session, character_id=character.id) == []
+
+
 class TestButtonsWithoutAScript:
     def press(self, post, browser, character, wish, **sent):
         answer = post(browser, f"/characters/{character.id}/edit", **form_of(character, do=wish, **sent))
