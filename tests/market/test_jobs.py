@@ -1,5 +1,6 @@
 """The market's jobs, run by the runtime that workers run."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -14,9 +15,10 @@ from studio import work
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
-from studio.market import queue, screening
+from studio.market import effects, queue, review, screening
 from studio.market.checks import CHECKS
-from studio.market.models import CaseState, ReviewCase, ScreeningResult
+from studio.market.models import CaseState, CharacterPublication, PublicationStatus, ReviewCase, ScreeningResult
+from studio.market.rules import UNDO
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_actor
 from tests.factories.market import case_of, make_card, make_claimed_case, make_listing
@@ -97,3 +99,41 @@ class TestReleaseClaims:
             case = session.get_one(ReviewCase, case_id)
             assert case.state is CaseState.WAITING
             assert [row.case.id for row in queue.page(session, actor=moderator, now=utc_now()).rows] == [case_id]
+
+
+class TestDecisionsAndTimes:
+    def test_take_effect_by_their_jobs_and_are_not_done_twice_by_the_sweep(self, engine, runtime):
+        moment = utc_now() - timedelta(minutes=1)
+        with session_scope(engine) as session:
+            owner, moderator = make_actor(session, RoleName.CREATOR), make_actor(session, RoleName.MODERATOR)
+            case = make_claimed_case(
+                session, owner=owner, moderator=moderator, now=moment, publish_at=moment + timedelta(seconds=30)
+            )
+            publication_id = case.publication_id
+            seen = session.get_one(CharacterPublication, publication_id).content_hash
+            review.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=moment)
+        with session_scope(engine) as session:
+            # As if it had taken effect in time, while the time to publish was still to come.
+            effects.release_due(session, now=moment + UNDO)
+        assert runtime.perform(job_named(engine, "market.let_decision_take_effect").id)
+        assert job_named(engine, "market.let_decision_take_effect").result == {"in_effect": False}
+        assert runtime.perform(job_named(engine, "market.publish_listing").id)
+        with session_scope(engine) as session:
+            assert session.get_one(CharacterPublication, publication_id).status is PublicationStatus.APPROVED
+            job_id = work.ask(session, "market.look_after_listings").id
+        assert runtime.perform(job_id)
+        with session_scope(engine) as session:
+            assert session.get_one(JobRun, job_id).result == {"in_effect": 0, "published": 0, "withdrawn": 0}
+
+    def test_are_done_by_the_sweep_where_redis_and_the_jobs_were_lost(self, engine, runtime):
+        moment = utc_now() - timedelta(minutes=1)
+        with session_scope(engine) as session:
+            owner, moderator = make_actor(session, RoleName.CREATOR), make_actor(session, RoleName.MODERATOR)
+            case = make_claimed_case(session, owner=owner, moderator=moderator, now=moment)
+            seen = session.get_one(CharacterPublication, case.publication_id).content_hash
+            review.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=moment)
+            session.execute(sa.delete(JobRun))
+            job_id = work.ask(session, "market.look_after_listings").id
+        assert runtime.perform(job_id)
+        with session_scope(engine) as session:
+            assert session.get_one(JobRun, job_id).result == {"in_effect": 1, "published": 0, "withdrawn": 0}
