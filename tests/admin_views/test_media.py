@@ -156,6 +156,7 @@ class TestVariant:
             license_type=LicenseType.FREE,
             status=PublicationStatus.PENDING,
             content_hash="x",
+            submitted_at=now,
         )
         session.add(listing)
         session.flush()
