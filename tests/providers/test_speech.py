@@ -367,6 +367,12 @@ class TestLocal:
         languages = {language for voice in local.voices() for language in voice.languages}
         assert {"zh-CN", "zh-HK", "en-US", "en-GB"} <= languages
 
+    def test_speaks_with_every_voice_of_its_list_for_the_studios_languages(self, local):
+        listed = [voice for voice in local.voices() if {"zh-CN", "zh-HK", "en-US", "en-GB"} & set(voice.languages)]
+        assert len(listed) >= 8
+        for voice in listed:
+            assert seconds(local.speak(Wanted("你好 hello", voice.languages[0], voice.id)).audio) > 0.3
+
     @pytest.mark.parametrize("voice", ["no-such-voice", "../../etc/passwd", "x y"])
     def test_refuses_a_voice_that_there_is_not(self, local, voice):
         with pytest.raises(ProviderError):

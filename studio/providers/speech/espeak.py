@@ -125,8 +125,8 @@ def speak(
     return file.getvalue()
 
 
-def voices() -> Sequence[tuple[str, str]]:
-    """(language, name) of each of the library's voices. Raises EspeakError."""
+def voices() -> Sequence[tuple[str, str, str]]:
+    """(file, language, name) of each of the library's voices; a voice is found by its file. Raises EspeakError."""
     with _lock:
         library, _rate = _library()
         listed = library.espeak_ListVoices(None)
@@ -137,6 +137,7 @@ def voices() -> Sequence[tuple[str, str]]:
             place += 1
             # A byte of priority stands before the first language.
             language = ctypes.string_at(one.languages + 1).decode(errors="replace") if one.languages else ""
-            if language:
-                found.append((language, (one.name or b"").decode(errors="replace").replace("_", " ")))
+            file = (one.identifier or b"").decode(errors="replace")
+            if language and file:
+                found.append((file, language, (one.name or b"").decode(errors="replace").replace("_", " ")))
         return found

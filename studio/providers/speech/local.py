@@ -14,7 +14,7 @@ HOW_TO_GET_IT = (
 )
 # espeak-ng's own names of languages that others call differently.
 _TAGS = {"cmn": "zh-CN", "yue": "zh-HK", "hak": "hak-TW"}
-_VOICE = re.compile(r"[A-Za-z0-9-]{2,40}(\+[A-Za-z0-9]{1,20})?")
+_VOICE = re.compile(r"[A-Za-z0-9_-]{2,40}(/[A-Za-z0-9_-]{1,40}){0,2}(\+[A-Za-z0-9]{1,20})?")
 _SHORT_REGION = 2
 _FEMALE = "+f3"
 
@@ -69,11 +69,11 @@ class LocalSpeech:
         if not listed:
             raise ProviderBrokenError("espeak-ng is installed, but does not work. Install it anew.")
         found = []
-        for language, name in listed:
+        for file, language, name in listed:
             tag = (_tag(language),)
             found += [
-                Voice(id=language, name=name, languages=tag, gender="male"),
-                Voice(id=f"{language}{_FEMALE}", name=f"{name} +", languages=tag, gender="female"),
+                Voice(id=file, name=name, languages=tag, gender="male"),
+                Voice(id=f"{file}{_FEMALE}", name=f"{name} +", languages=tag, gender="female"),
             ]
         return found[:MOST_VOICES]
 
