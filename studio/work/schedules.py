@@ -36,7 +36,7 @@ PERIODIC: Sequence[Periodic] = (
     Periodic("editing.sweep", timedelta(hours=6), offset=timedelta(hours=1, minutes=13)),
     Periodic("market.look_after_listings", timedelta(minutes=1)),
     Periodic("market.release_stuck_screenings", timedelta(minutes=5), offset=timedelta(minutes=2)),
-    Periodic("market.tend_desk", timedelta(minutes=1), offset=timedelta(seconds=20)),
+    Periodic("market.tend_desk", timedelta(minutes=2), offset=timedelta(seconds=20)),
     Periodic("media.sweep", timedelta(hours=6), offset=timedelta(hours=1, minutes=51)),
     Periodic("memory.embed_missing", timedelta(minutes=10), offset=timedelta(minutes=3)),
     Periodic("memory.ensure_indexes", timedelta(hours=6), offset=timedelta(minutes=41)),

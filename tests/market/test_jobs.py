@@ -17,11 +17,20 @@ from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
 from studio.market import effects, queue, review, screening
 from studio.market.checks import CHECKS
-from studio.market.models import CaseState, CharacterPublication, PublicationStatus, ReviewCase, ScreeningResult
+from studio.market.models import (
+    CaseState,
+    CharacterPublication,
+    PublicationStatus,
+    ReviewCase,
+    ScreeningResult,
+    Severity,
+)
 from studio.market.rules import UNDO
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_actor
 from tests.factories.market import case_of, make_card, make_claimed_case, make_listing
+from tests.fakes.moderation_server import ModerationServer
+from tests.fakes.openai_server import Status
 
 
 @pytest.fixture
@@ -68,6 +77,41 @@ class TestScreenListing:
         assert runtime.perform(job_id)
         with session_scope(engine) as session:
             assert session.get_one(JobRun, job_id).result == {"screened": False}
+
+
+class TestTendDesk:
+    def test_has_a_model_asked_again_that_could_not_look(self, engine, settings, committed_database, redis_client):
+        with ModerationServer(flags={"BOMB": {"illicit/violent": 0.9}}) as server:
+            given = {
+                "database_url": SecretStr(committed_database.url),
+                "moderation_provider": "openai",
+                "moderation_url": server.url,
+                "moderation_attempts": 1,
+            }
+            resources = Resources(settings.model_copy(update=given))
+            runtime = Runtime(resources, Pulse(resources, name="here", kind="worker"), registry.load())
+            with session_scope(engine) as session:
+                owner = make_actor(session, RoleName.CREATOR)
+                character = make_card(session, owner=owner, now=utc_now(), description="He keeps a BOMB in the cellar.")
+                case_id = case_of(session, make_listing(session, owner=owner, now=utc_now(), character=character)).id
+            server.script(Status(500))
+            assert runtime.perform(job_named(engine, "market.screen_listing").id)
+            with session_scope(engine) as session:
+                assert session.get_one(ReviewCase, case_id).state is CaseState.WAITING
+                assert session.scalar(sa.select(ScreeningResult).where(ScreeningResult.is_failed)) is not None
+                session.execute(sa.text("UPDATE screening_results SET checked_at = now() - interval '1 hour'"))
+                job_id = work.ask(session, "market.tend_desk").id
+            assert runtime.perform(job_id)
+            with session_scope(engine) as session:
+                assert session.get_one(JobRun, job_id).result == {"compared": 0, "remembered": 0, "asked_again": 1}
+            assert runtime.perform(job_named(engine, "market.screen_by_models").id)
+            with session_scope(engine) as session:
+                row = session.scalars(
+                    sa.select(ScreeningResult).where(ScreeningResult.check_name == "moderation")
+                ).one()
+                assert (row.is_failed, row.severity) == (False, Severity.SEVERE)
+            resources.moderation.close()
+            resources.close()
 
 
 class TestReleaseStuckScreenings:
