@@ -13,7 +13,7 @@ from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 
 from studio.settings import Settings
-from studio.work.asking import Nudge
+from studio.work.asking import Nudge, Urgent
 
 SERIALIZER = JSONSerializer
 """Pickle, RQ's default, would let whoever can write to Redis run code."""
@@ -65,12 +65,13 @@ def nudge(redis: "Redis") -> Nudge:
         nonlocal silent_until
         if time.monotonic() < silent_until:
             return
+        is_urgent = isinstance(ids_by_queue, Urgent)
         try:
             for name, ids in ids_by_queue.items():
                 queue = open_queue(redis, name)
                 wanted = list(dict.fromkeys(ids))[:FULL]
                 for start in range(0, len(wanted), _CHUNK):
-                    queue.enqueue_many([_hint(job_id) for job_id in wanted[start : start + _CHUNK]])
+                    queue.enqueue_many([_hint(job_id, at_front=is_urgent) for job_id in wanted[start : start + _CHUNK]])
         except (RedisError, OSError):
             silent_until = time.monotonic() + _SILENCE
             raise
@@ -91,9 +92,10 @@ def has_forgotten(redis: "Redis") -> bool:
     return bool(redis.set(_MEMORY, "1", nx=True))
 
 
-def _hint(job_id: UUID) -> EnqueueData:
+def _hint(job_id: UUID, *, at_front: bool) -> EnqueueData:
     return Queue.prepare_data(
         PERFORM,
+        at_front=at_front,
         args=[str(job_id)],
         # The runtime limits the time; RQ's bookkeeping of results and failures would only repeat the row.
         timeout=-1,

@@ -19,7 +19,13 @@ from studio.work.rules import QUEUES, Argument, as_arguments
 Nudge: TypeAlias = Callable[[Mapping[str, Sequence[UUID]]], None]
 """Told, after a commit, which jobs became due, by queue. A hint: it may fail or be lost, and the sweep makes it good."""
 
+
+class Urgent(dict[str, Sequence[UUID]]):
+    """What a nudge is told of jobs that come before all that wait: they had begun, and their worker is gone."""
+
+
 _nudge: Nudge | None = None
+_URGENT = "studio.work.urgent"
 _WAITING = "studio.work.waiting"
 _OPEN = sa.text("state IN ('queued', 'running')")
 
@@ -143,20 +149,24 @@ def ask_again(session: Session, job: JobRun, *, now: datetime) -> JobRun:
     return follower
 
 
-def nudge_after_commit(session: Session, queue: str, job_ids: Iterable[UUID]) -> None:
-    """Tell the workers of `job_ids` once this transaction is committed: all of one transaction in one call."""
+def nudge_after_commit(session: Session, queue: str, job_ids: Iterable[UUID], *, is_urgent: bool = False) -> None:
+    """Tell the workers of `job_ids` once this transaction is committed: all of one transaction in one call.
+
+    What is urgent comes before all that waits in the queue.
+    """
+    place = _URGENT if is_urgent else _WAITING
     root = session.get_transaction()
-    kept: tuple[object, dict[str, list[UUID]]] | None = session.info.get(_WAITING)
+    kept: tuple[object, dict[str, list[UUID]]] | None = session.info.get(place)
     if kept is None or kept[0] is not root or root is None:
         # What an earlier transaction of this session left behind was rolled back with it.
         kept = (root, {})
-        session.info[_WAITING] = kept
+        session.info[place] = kept
     waiting = kept[1]
     waiting.setdefault(queue, []).extend(job_ids)
 
     def tell() -> None:
-        session.info.pop(_WAITING, None)
+        session.info.pop(place, None)
         if _nudge is not None:
-            _nudge(waiting)
+            _nudge(Urgent(waiting) if is_urgent else waiting)
 
-    on_commit(session, tell, key=_WAITING)
+    on_commit(session, tell, key=place)

@@ -33,7 +33,8 @@ def take_back_lost(session: Session, *, lease: timedelta, now: datetime) -> Sequ
     for job in lost:
         claiming.let_go(session, job, failure=WORKER_LOST, is_final=False, now=now)
         if job.state is JobState.QUEUED:
-            asking.nudge_after_commit(session, job.queue, [job.id])
+            # Behind a thousand others it would come back after a minute.
+            asking.nudge_after_commit(session, job.queue, [job.id], is_urgent=True)
     return [job.id for job in lost]
 
 

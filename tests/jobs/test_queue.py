@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 from jobs import queue
 from studio.embedded.postgres import free_port
 from studio.settings import Settings
+from studio.work.asking import Urgent
 
 
 @pytest.fixture
@@ -25,6 +26,14 @@ def unreachable(settings):
 
 
 class TestNudge:
+    def test_puts_what_is_urgent_before_all_that_waits(self, redis_client):
+        waiting, lost = [uuid4() for _ in range(3)], uuid4()
+        tell = queue.nudge(redis_client)
+        tell({"default": waiting})
+        tell(Urgent({"default": [lost]}))
+        first = queue.open_queue(redis_client, "default").jobs[0]
+        assert first.args[0] == str(lost)
+
     def test_carries_an_id_as_json_and_nothing_else(self, redis_client):
         job_id = uuid4()
         queue.nudge(redis_client)({"default": [job_id, job_id]})
