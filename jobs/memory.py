@@ -74,6 +74,9 @@ def _embed(run: JobContext, *, made_before: datetime | None) -> None:
             with run.transaction() as session:
                 embedded += embeddings.keep(session, provider=provider, pending=batch, vectors=vectors, now=run.now())
             run.progress("Embedding characters", min(99, 100 * (embedded + unchanged) // max(total, 1)))
+            if run.resources.embeddings.is_local:
+                # Elsewhere the next batches are under way by now, and paid for.
+                run.make_way()
         last = ids[-1]
         run.make_way()
     with run.transaction(last=True) as session:

@@ -135,7 +135,8 @@ def finish(session: Session, *, batch_id: UUID, now: datetime) -> dict[str, int]
         work.ask(
             session,
             "memory.embed_missing",
-            queue="bulk",
+            # Nobody waits for it: another import goes before it.
+            queue="background",
             dedupe_key="memory.embed_missing:after_import",
             now=now,
         )

@@ -322,6 +322,9 @@ class TestOutcomes:
         brought(session, creator, storage, now, [(f"{n}.png", card_file(name=f"N{n}")) for n in range(4)])
         names = sorted(session.scalars(sa.select(JobRun.name)))
         assert names == ["authoring.import_cards", "authoring.make_batch_variants", "memory.embed_missing"]
+        # What people wait for goes before what the house does for itself.
+        queues = dict(session.execute(sa.select(JobRun.name, JobRun.queue)).all())
+        assert queues["memory.embed_missing"] == "background"
         assert len(session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "character.import")).all()) == 4
 
     def test_are_those_of_every_real_file(self, session, storage, creator, now, samples):
