@@ -1,5 +1,6 @@
 """The queue that carries ids."""
 
+import inspect
 import json
 import time
 from uuid import uuid4
@@ -15,6 +16,7 @@ from jobs import queue
 from studio.embedded.postgres import free_port
 from studio.settings import Settings
 from studio.work.asking import Urgent
+from studio.work.rules import QUEUES
 
 
 @pytest.fixture
@@ -23,6 +25,13 @@ def unreachable(settings):
     elsewhere = settings.model_copy(update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")})
     with queue.connect(elsewhere) as client:
         yield client
+
+
+class TestCommand:
+    def test_has_a_worker_listen_to_every_queue_unless_told_otherwise(self):
+        from studio.__main__ import worker
+
+        assert inspect.signature(worker).parameters["queues"].default == ",".join(QUEUES)
 
 
 class TestNudge:
