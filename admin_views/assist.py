@@ -65,7 +65,7 @@ class AssistView(StudioView):
         return jsonify(
             ask=url_for(".ask", character_id=character_id),
             is_configured=provider.is_configured,
-            label=provider.label if provider.is_configured else told,
+            label=chat_labels.provider_label(provider.label) if provider.is_configured else told,
             models=list(provider.models),
             kinds=[{"kind": kind.value, "label": str(label)} for kind, label in chat_labels.ASSISTS.items()],
             words={

@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from admin_views import character_helpers, merging
+from admin_views import character_helpers, in_trash, merging
+from admin_views.access import is_fragment
 from admin_views.base import StudioModelView, expose, sent_version
 from admin_views.character_form import (
     CONTEXT_LABELS,
@@ -20,9 +21,10 @@ from admin_views.character_form import (
     form_values,
     readable,
     row_errors,
+    row_links,
     shown_differences,
 )
-from admin_views.character_rows import Rows, rows_from, rows_of, whole
+from admin_views.character_rows import Rows, left_out, rows_from, rows_of, whole
 from admin_views.feedback import asked_of
 from admin_views.forms import Difference, attach_errors, sentence
 from admin_views.saving import NEW
@@ -36,7 +38,7 @@ from studio.authoring.models import TEXT_LENGTH, Character
 from studio.authoring.token_budget import GROUPS
 from studio.editing.rules import merge, same
 from studio.kit.clock import utc_now
-from studio.kit.errors import InvalidError, StudioError
+from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.operations import trash
 from studio.operations.errors import UsedCharacterError
 
@@ -48,7 +50,10 @@ class EditorView(StudioModelView):
     def edit_view(self, row_id: UUID) -> ResponseReturnValue:
         """The editor. Buttons of rows re-arrange what is typed and save nothing; a stale save leads to the merge."""
         session, actor = self.request_session, current_actor()
-        row = queries.get_writable(session, actor=actor, character_id=row_id)
+        try:
+            row = queries.get_writable(session, actor=actor, character_id=row_id)
+        except NotFoundError:
+            return self._in_trash(row_id)
         draft = self.take_up_draft(row_id)
         if draft is not None:
             return self._editor(row, CharacterForm(formdata=draft), rows_from(draft), is_dirty=True)
@@ -58,6 +63,10 @@ class EditorView(StudioModelView):
         asked = self._asked(form, rows, request.form.get("do", ""))
         if asked is not None:
             return self._editor(row, form, rows, is_dirty=True, **asked)
+        return self._save(row_id, form, rows)
+
+    def _save(self, row_id: UUID, form: CharacterForm, rows: Rows) -> ResponseReturnValue:
+        session, actor = self.request_session, current_actor()
         try:
             saved = characters.update(
                 session,
@@ -73,7 +82,18 @@ class EditorView(StudioModelView):
             return self._refused_save(error, row_id, form, rows)
         self.close_drafts(session, row_id)
         self._say_saved(saved)
+        for said in left_out(rows):
+            flash(said, "info")
         return redirect(self.saved_url(saved), 303)
+
+    def _in_trash(self, row_id: UUID) -> ResponseReturnValue:
+        """Where a save finds the character in the trash: a page with the text, which is kept. Raises NotFoundError elsewhere."""
+        row = in_trash.find() if request.method == "POST" and not is_fragment() else None
+        if row is None:
+            raise NotFoundError
+        changed = self.draft_differences(row, request.form, part="")
+        draft = in_trash.keep(row_id, resource=self.endpoint) if changed else None
+        return in_trash.page(row, draft=draft, changed=changed or []), in_trash.GONE
 
     @staticmethod
     def _asked(form: CharacterForm, rows: Rows, wish: str) -> dict[str, Any] | None:
@@ -170,8 +190,9 @@ class EditorView(StudioModelView):
         is_beside_a_field = False
         if isinstance(error, InvalidError):
             form.validate()
-            is_beside_a_field = attach_errors(form, error)
+            is_beside_a_field = attach_errors(form, error) or bool(row_links(error.fields))
             context["row_errors"] = row_errors(error.fields)
+            context["row_links"] = row_links(error.fields)
         if not is_beside_a_field:
             flash(sentence(error), "danger")
         return self._editor(row, form, rows, **context), error.status
@@ -179,6 +200,7 @@ class EditorView(StudioModelView):
     def _editor(self, row: Character, form: CharacterForm, rows: Rows, **context: Any) -> str:
         known = {
             "row_errors": {},
+            "row_links": [],
             "is_dirty": False,
             "row_version": sent_version() or row.row_version,
             "previews": {},

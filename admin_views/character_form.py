@@ -235,6 +235,30 @@ def row_errors(errors: Mapping[str, str]) -> dict[str, str]:
     return {name: gettext(text) for name, text in errors.items() if name.split(".")[0] in PART_LABELS}
 
 
+def row_links(errors: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What stands in rows and is wrong: its name in the reader's words, and the id of its place in the editor."""
+    return [link for link in map(_row_link, errors) if link is not None]
+
+
+def _row_link(name: str) -> tuple[str, str] | None:
+    part, _, rest = name.partition(".")
+    label = str(PART_LABELS.get(part, ""))
+    if not label or part == "content_warnings":
+        return None
+    if part == "greetings":
+        return label, "greeting-first" if rest == "first" else f"field-greeting_{rest}"
+    if part == "context":
+        return (str(CONTEXT_LABELS[rest][0]), rest) if rest in CONTEXT_LABELS else (label, "field-context")
+    if rest.isdigit():
+        row = int(rest)
+        return (
+            (gettext("Reply %(number)d", number=row + 1), f"reply-{row}")
+            if part == "replies"
+            else (gettext("Scene %(number)d", number=row + 1), f"scene-{row}-title")
+        )
+    return label, f"field-{part}"
+
+
 def field_label(name: str) -> str:
     """The name of a field, or of a part of the character, in the reader's words."""
     form = CharacterForm(formdata=None)

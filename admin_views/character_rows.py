@@ -5,8 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 
+from studio.authoring import rules
+from studio.authoring import scenes as scene_rules
 from studio.authoring.chat_settings import EMOTIONS, ContextSettings
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
@@ -148,6 +151,22 @@ def rows_of(state: Mapping[str, Any]) -> Rows:
         context={name: _number(getattr(state["context"], name)) for name in _SETTINGS},
         emotions=emotions,
     )
+
+
+def left_out(rows: Rows) -> list[str]:
+    """A sentence for each kind of row that a save leaves out, since nothing stands in it."""
+    greetings, _wrong = rules.cleaned_greetings(rows.greetings())
+    count = len(rows.alternate) + len(rows.group_only) - len(greetings.alternate) - len(greetings.group_only)
+    replies = len(rows.replies) - len(rules.cleaned_replies([row.draft() for row in rows.replies])[0])
+    scenes = len(rows.scenes) - len(scene_rules.cleaned([row.draft() for row in rows.scenes])[0])
+    said = []
+    if count:
+        said.append(str(ngettext("An empty greeting was left out.", "%(num)d empty greetings were left out.", count)))
+    if replies:
+        said.append(str(ngettext("An empty reply was left out.", "%(num)d empty replies were left out.", replies)))
+    if scenes:
+        said.append(str(ngettext("An empty scene was left out.", "%(num)d empty scenes were left out.", scenes)))
+    return said
 
 
 _TELLS = {"greeting_first": "greetings", "reply_content": "replies"}

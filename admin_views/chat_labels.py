@@ -10,6 +10,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from admin_views import formats
 from studio.chat.models import AssistKind, AssistOutcome
 from studio.chat.prompts import PartKind, Reason
 from studio.providers.language.prices import MICRO
@@ -109,6 +110,11 @@ def shares(parts: Sequence[Mapping[str, Any]]) -> list[Share]:
 def lore_of(parts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The lorebook's entries among the parts."""
     return [part for part in parts if part["kind"] in LORE]
+
+
+def provider_label(label: str) -> str:
+    """What the provider of answers calls itself, in the reader's language."""
+    return formats.provider_label(label)
 
 
 def reason_label(reason: str) -> str:

@@ -11,13 +11,14 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from admin_views import in_trash
 from admin_views.access import is_fragment
 from admin_views.forms import sentence
 from admin_views.resources import resources
 from admin_views.session import current_actor
 from studio.kit.clock import utc_now
 from studio.kit.context import request_id
-from studio.kit.errors import StudioError
+from studio.kit.errors import NotFoundError, StudioError
 from studio.operations import error_log
 from studio.operations.models import ErrorSource
 
@@ -31,7 +32,12 @@ def init_errors(app: Flask) -> None:
 
 
 def _refusal(error: StudioError) -> ResponseReturnValue:
-    return answer(error.status, sentence(error))
+    trashed = in_trash.find() if isinstance(error, NotFoundError) else None
+    if trashed is None:
+        return answer(error.status, sentence(error))
+    if is_fragment() or _wants_json():
+        return answer(in_trash.GONE, in_trash.sentence(trashed))
+    return in_trash.page(trashed), in_trash.GONE
 
 
 def _stale_token(_error: CSRFError) -> ResponseReturnValue:
@@ -99,7 +105,7 @@ def _person_id() -> UUID | None:
 
 def answer(status: int, text: str, *, reference: str | None = None) -> Response:
     """The answer to a request that failed: JSON, a part of a page, or a page, as it was asked for."""
-    if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+    if _wants_json():
         body: dict[str, Any] = {"error": text, "request_id": request_id.get()}
         if reference:
             body["reference"] = reference
@@ -115,6 +121,10 @@ def answer(status: int, text: str, *, reference: str | None = None) -> Response:
             response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#toasts", "beforeend"
     response.status_code = status
     return response
+
+
+def _wants_json() -> bool:
+    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 
 
 def _most_megabytes() -> int:

@@ -134,6 +134,12 @@ def format_money(minor: int, currency: str) -> str:
     return str(format_currency(Money(minor, currency).amount, currency))
 
 
+def provider_label(label: str) -> str:
+    """What a provider calls itself ("fake, at 127.0.0.1"), in the reader's language; names stay as they are."""
+    model, at, host = label.rpartition(", at ")
+    return str(_("%(model)s, at %(host)s", model=model, host=host)) if at else label
+
+
 def status_label(status: object) -> str:
     """A status in the reader's words; one without words is shown as it is stored."""
     return _status_label(str(status), reader()[0])

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
-from admin_views import listing, ui
+from admin_views import formats, listing, ui
 from admin_views.base import Permission, StudioModelView, expose
 from admin_views.formats import hue
 from admin_views.forms import StudioForm
@@ -319,7 +319,7 @@ def _step(job: JobRun) -> str:
 
 
 def _maker(resources: Resources) -> str:
-    return maker_of(resources.images.name, resources.images.label)
+    return formats.provider_label(maker_of(resources.images.name, resources.images.label))
 
 
 def _shown(one: GeneratedPicture, row: ImageGeneration) -> Shown:

@@ -51,9 +51,14 @@ def navigation() -> list[Section]:
     return found
 
 
+_STANDS_FOR = {"trash_lorebooks": "trash", "trash_stories": "trash"}
+"""Views without an entry of their own: the one that stands for them."""
+
+
 def place() -> str:
-    """Which entry stands for the present page: the name of its view."""
-    return (request.endpoint or "").rpartition(".")[0]
+    """Which entry stands for the present page: the name of its view, or of the one that it belongs to."""
+    view = (request.endpoint or "").rpartition(".")[0]
+    return _STANDS_FOR.get(view, view)
 
 
 def _entry(view: Any) -> Entry:

@@ -101,9 +101,15 @@ class SavingRoutes:
             request_session(), actor=current_actor(), resource=self._resource(part), document_id=row_id
         )
         found = []
+        said: set[frozenset[tuple[str, ...]]] = set()
         for draft in drafts:
             if continued is not None and draft.client_id == continued.client_id:
                 continue
+            # A browser that could not send it and the server may have kept the same text twice.
+            text = frozenset(tuple(pair) for pair in draft.fields)
+            if text in said:
+                continue
+            said.add(text)
             differences = self.draft_differences(row, as_fields(draft), part=part)
             # A draft that says what is saved is no unsaved work.
             if differences is None or differences:

@@ -202,9 +202,11 @@ class TestChatView(StudioView):
         sent = queries.find_sent(self.session, message=message)
         chat = queries.get_session(self.session, actor=current_actor(), session_id=message.session_id)
         parts = sent.breakdown["parts"] if sent is not None else []
+        number, total = queries.place_among_siblings(self.session, message=message)
         return self.render(
             "chat/_inspector.html" if is_fragment() else "chat/inspector.html",
             message=message,
+            place=_("answer %(number)d of %(total)d", number=number, total=total),
             chat=chat,
             sent=sent,
             shares=chat_labels.shares(parts),

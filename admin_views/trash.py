@@ -1,20 +1,23 @@
 """The trash: characters, lorebooks and stories that somebody threw away, to be taken out again or deleted for good."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import flash, g, redirect, url_for
+from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 from markupsafe import Markup
 from sqlalchemy.orm import Session, load_only
 
 from admin_views import listing, ui
 from admin_views.base import Permission, StudioModelView, current_version, expose, sent_version
-from admin_views.listing import Column
+from admin_views.formats import exact_time
+from admin_views.listing import Column, as_uuid
 from admin_views.media import portrait_url
 from admin_views.resources import Resources
 from admin_views.session import current_actor
@@ -109,8 +112,18 @@ def _columns(name: Column) -> tuple[Column, ...]:
         name,
         Column("trashed_at", _l("Thrown away"), cell=lambda row: ui.moment(row.trashed_at), sort="trashed"),
         Column("trashed_by", _l("By"), cell=lambda row: g.get("trashed_by", {}).get(row.trashed_by_id, "")),
-        Column("goes_at", _l("Deleted for good"), cell=lambda row: ui.moment(row.trashed_at + STAYS_IN_TRASH)),
+        Column("goes_at", _l("Deleted for good"), cell=_days_left),
     )
+
+
+def _days_left(row: Any) -> Markup:
+    """How long it still waits, in days, as everything else says it; on the last day in hours."""
+    goes_at = row.trashed_at + STAYS_IN_TRASH
+    days = -((utc_now() - goes_at) // timedelta(days=1))
+    if days <= 1:
+        return ui.moment(goes_at)
+    said = ngettext("in %(num)d day", "in %(num)d days", days)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(goes_at.isoformat(), exact_time(goes_at), said)
 
 
 class TrashView(_Trash):
@@ -149,6 +162,9 @@ class TrashView(_Trash):
         """Take it out again. May be repeated, so it needs no version token."""
         character = trash.restore(self.request_session, actor=current_actor(), character_id=row_id)
         flash(_("%(name)s is back.", name=character.name), "success")
+        draft = as_uuid(request.form.get("draft"))
+        if draft is not None:
+            return redirect(url_for("characters.edit_view", row_id=row_id, draft=draft), 303)
         return redirect(url_for("characters.details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/delete", methods=("GET", "POST"))

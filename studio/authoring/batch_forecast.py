@@ -24,6 +24,7 @@ class Forecast:
     twice: int
     pictures: int
     archives: int
+    lorebooks: int
     broken: int
     broken_names: Sequence[str]
 
@@ -54,6 +55,7 @@ def forecast(session: Session, *, actor: Actor, batch_id: UUID) -> Forecast:
         twice=len(cards) - len(distinct),
         pictures=sum(row.state is ItemState.WAITING and row.looks == Glance.PICTURE for row in rows),
         archives=sum(row.state is ItemState.ARCHIVE for row in rows),
+        lorebooks=sum(row.state is ItemState.WAITING and row.looks == Glance.LOREBOOK for row in rows),
         broken=len(broken),
         broken_names=broken[:MOST_NAMED],
     )

@@ -10,7 +10,7 @@ from studio.cards.errors import ExportError
 from studio.cards.formats import v2
 from studio.cards.formats.base import V1_KEYS, V3_KEYS, CardFormat
 from studio.cards.normalise import Normalised, normalise
-from studio.cards.notes import Note
+from studio.cards.notes import Note, Notebook
 
 VERSIONS = ("v1", "v2", "v3")
 _SPECS = {"v2": ("chara_card_v2", "2.0"), "v3": ("chara_card_v3", "3.0")}
@@ -54,6 +54,37 @@ def convert(
         for path in hidden
     )
     return _wrap(original, data, to, normalised.format), loss
+
+
+def added(original: Mapping[str, Any], document: Json) -> tuple[Note, ...]:
+    """The keys that a document of `convert`'s has since its version demands them, and the original had not.
+
+    Of an original in another application's form nothing is said: all its keys have other names.
+    """
+    owner, data = original.get("data"), document.get("data")
+    if not isinstance(data, dict) or original.get("spec") not in {spec for spec, _version in _SPECS.values()}:
+        return ()
+    if not isinstance(owner, dict):
+        owner = original
+    notes = Notebook()
+    _name_added(notes, owner, data, "data")
+    old, new = owner.get("character_book"), data.get("character_book")
+    if isinstance(old, dict) and isinstance(new, dict):
+        path = "data.character_book"
+        _name_added(notes, old, new, path)
+        entries = old.get("entries")
+        kept = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        # World info's entries were translated, which the report of the import says.
+        for entry, became in zip(kept, new["entries"], strict=False):
+            if "keys" in entry:
+                _name_added(notes, entry, became, f"{path}.entries[*]")
+    return notes.repairs
+
+
+def _name_added(notes: Notebook, old: Mapping[str, Any], new: Json, path: str) -> None:
+    for key, value in new.items():
+        if key not in old and value in ("", [], {}, False):
+            notes.repair("added", f"{path}.{key}", "The format demands this key; it is added and says nothing.")
 
 
 def backfill(document: Json) -> Json:

@@ -96,7 +96,8 @@ def fields_found(card: Json) -> tuple[FieldFound, ...]:
 
 def _measure(value: Any) -> tuple[int, int]:
     if isinstance(value, str):
-        return len(value), 1
+        # A line's end is one sign, as everywhere else in the studio.
+        return len(value) - value.count("\r\n"), 1
     if isinstance(value, list):
         return sum(_measure(item)[0] for item in value), len(value)
     if isinstance(value, dict):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from studio.cards import archives, limits, png, portraits, round_trip, webp
-from studio.cards.convert import backfill, convert
+from studio.cards.convert import added, backfill, convert
 from studio.cards.documents import Json, check_depth, check_structure, dump_document
 from studio.cards.errors import CardError, ExportError
 from studio.cards.normalise import Normalised
@@ -32,12 +32,16 @@ _READABLE_BYTES = 200_000
 
 @dataclass(frozen=True)
 class Export:
-    """A card file, ready to be sent: `loss` names what its readers will not see, before anybody downloads it."""
+    """A card file, ready to be sent: `loss` names what its readers will not see, before anybody downloads it.
+
+    `added` names what the file has since its format demands it, and the card had not.
+    """
 
     data: bytes = field(repr=False)
     media_type: str
     filename: str
     loss: tuple[Note, ...] = ()
+    added: tuple[Note, ...] = ()
 
 
 def write_card(
@@ -81,10 +85,11 @@ def write_card(
         notes.append(
             Note("own_left_out", "data.extensions.greenroom", "What only the studio knows is left out of the file.")
         )
+    more = added(raw, document)
     parts = _Parts(document, picture, dict(assets or {}), keep_metadata, is_public, notes)
     data = {"png": _png, "json": _json, "charx": _charx, "webp": _webp}[as_](parts)
     name = str(document.get("data", document).get("name") or "")
-    return Export(data, MEDIA_TYPES[as_], f"{file_stem(name)}.{as_}", tuple(notes))
+    return Export(data, MEDIA_TYPES[as_], f"{file_stem(name)}.{as_}", tuple(notes), more)
 
 
 def _lost_for_good(note: Note) -> Note:

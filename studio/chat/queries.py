@@ -188,6 +188,17 @@ def list_shown(session: Session, *, session_id: UUID, limit: int = MOST_SHOWN) -
     return [Shown(row, siblings[row.position].index(row.id), tuple(siblings[row.position])) for row in rows]
 
 
+def place_among_siblings(session: Session, *, message: ChatMessage) -> tuple[int, int]:
+    """Which of the messages at its position this one is, counted from 1, and how many there are."""
+    row = session.execute(
+        sa.select(
+            sa.func.count().filter(ChatMessage.swipe <= message.swipe),
+            sa.func.count(),
+        ).where(ChatMessage.session_id == message.session_id, ChatMessage.position == message.position)
+    ).one()
+    return row[0], row[1]
+
+
 def list_history(session: Session, *, session_id: UUID, before: int, limit: int) -> list[ChatMessage]:
     """The chosen messages before a position, oldest first, at most the `limit` newest."""
     rows = session.scalars(

@@ -68,6 +68,7 @@
     if (isSignedOut(answer)) return "signed-out";
     // Somebody who may not even know of the document is somebody else.
     if (answer.status === 404 || answer.status === 403) return "other";
+    if (answer.status === 410) return "gone";
     if (!answer.ok) return "lost";
     const told = await answer.json();
     if (told.person !== person) return "other";
@@ -92,7 +93,7 @@
       if (isSignedOut(answer)) return "signed-out";
       if (answer.status === 409) return "other";
       if (answer.status === 413 || answer.status === 422) return "large";
-      if (answer.status === 404 || answer.status === 403) return "gone";
+      if ([403, 404, 410].includes(answer.status)) return "gone";
       if (!answer.ok) return "lost";
       return (await answer.json()).kept === "closed" ? "closed" : "kept";
     } catch {
@@ -107,7 +108,7 @@
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
   };
-  const clock = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+  const clock = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium" });
   const time = () => clock.format(new Date());
 
   class Draft {

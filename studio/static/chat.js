@@ -63,7 +63,20 @@
   });
 
   // The chat as the server has it; what is typed below stays.
-  const reload = (page) => window.htmx.ajax("GET", page, { target: "#chat-log", select: "#chat-log", swap: "outerHTML" }).then(toEnd);
+  const reload = (page) => window.htmx.ajax("GET", page, { target: "#chat-log", select: "#chat-log", swap: "outerHTML" }).then(() => {
+    toEnd();
+    return inspectAgain(page);
+  });
+
+  // What the inspector showed may have been said anew: it shows the answer that stands there now, or nothing.
+  const inspectAgain = (page) => {
+    const position = one("#chat-inspector")?.dataset.position;
+    if (position === undefined) return undefined;
+    const link = one(`.chat-message[data-position="${CSS.escape(position)}"] a[hx-target="#chat-inspector"]`);
+    return link
+      ? window.htmx.ajax("GET", link.getAttribute("hx-get"), { target: "#chat-inspector", swap: "outerHTML" })
+      : window.htmx.ajax("GET", page, { target: "#chat-inspector", select: "#chat-inspector", swap: "outerHTML" });
+  };
 
   const show = (form, said) => {
     const log = one("#chat-log");

@@ -14,6 +14,7 @@ from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.models import Character, Lorebook, LorebookEntry
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
+from studio.cards.reading import fields_found
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
 
@@ -195,6 +196,33 @@ class TestSaving:
         assert 'id="reply-1-errors"' in page
         assert 'id="reply-0-errors"' not in page
 
+    def test_names_every_field_that_is_refused_with_a_link_to_it(self, session, browser, owner, post):
+        character = make_character(session, owner=owner.actor)
+        sent = form_of(character, scene_title="", scene_stage="s", context_window="0", context_tokens="5")
+        answer = post(browser, f"/characters/{character.id}/edit", **sent)
+        page = html.unescape(answer.text)
+        summary = page[page.index("form-errors") :].partition("</ul>")[0]
+        assert 'tabindex="-1" autofocus' in summary
+        for label, anchor in (
+            ("Scene 1", "scene-0-title"),
+            ("Messages looked back on", "context_window"),
+            ("The model's window, in tokens", "context_tokens"),
+        ):
+            assert f'<a href="#{anchor}">{label}</a>' in summary
+            assert f'id="{anchor}"' in page
+
+    def test_says_what_was_left_out_since_it_was_empty(self, session, browser, owner, post):
+        character = make_character(session, owner=owner.actor)
+        sent = form_of(character, scene_title="", reply_content=["", " "], greeting_alternate="")
+        answer = post(browser, f"/characters/{character.id}/edit", **sent)
+        page = browser.get(answer.location).text
+        for said in (
+            "An empty scene was left out.",
+            "2 empty replies were left out.",
+            "An empty greeting was left out.",
+        ):
+            assert said in page
+
 
 class TestWhatAFormLeavesOut:
     def test_stays_as_it_is(self, session, browser, owner, post):
@@ -363,6 +391,15 @@ class TestDetails:
         page = browser.get(f"/characters/{character.id}").text
         assert "self-harm, spiders" in page
         assert "CC BY 4.0" in page
+
+    def test_count_every_text_as_it_was_written(self, session, browser, owner):
+        text = "{{char}} waves at {{user}}." + "x" * 1_000
+        character = make_character(session, owner=owner.actor, name="Al", greetings=Greetings(text), description=text)
+        page = browser.get(f"/characters/{character.id}").text
+        assert page.count(f"{len(text):,} characters,") == 2
+        assert f"{len(text):,} characters" in browser.get(f"/characters/{character.id}/edit").text
+        found = fields_found({"data": {"first_mes": "one\r\ntwo"}})
+        assert found[0].length == len("one\ntwo")
 
 
 class TestTagSuggestions:

@@ -235,6 +235,16 @@ class TestGoingOn:
         post(browser, url, draft=str(client_id), do="undo")
         assert "unsaved work" in browser.get(f"/characters/{character.id}/edit").text
 
+    def test_of_several_the_newest_is_shown_and_the_older_ones_are_folded_away(self, browser, owner, character):
+        for number in range(4):
+            keep(browser, address(character), owner, fields_of(character, description=f"She sings, {number}."))
+        keep(browser, address(character), owner, fields_of(character, description="She sings, 3."))
+        page = browser.get(f"/characters/{character.id}/edit").text
+        shown, _folded, older = page.partition('<details class="recovered-older">')
+        assert shown.count("You have unsaved work") == 1
+        assert "3 older" in older
+        assert older.count("You have unsaved work") == 3
+
     def test_costs_no_statement_where_there_is_none(self, browser, character, statements):
         statements.clear()
         browser.get(f"/characters/{character.id}/edit")

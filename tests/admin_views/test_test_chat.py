@@ -207,6 +207,24 @@ class TestInspector:
         page = browser.get(f"/test-chat/messages/{told[0]['id']}/prompt").get_data(as_text=True)
         assert "price unknown" in page
 
+    def test_inspector_says_which_answer_it_shows(self, session, browser, chat, server):
+        server.script(fake.Says("One.", model="llama"), fake.Says("Two.", model="llama"))
+        lines(posted(browser, f"/test-chat/sessions/{chat.id}/say", headers=STREAM, text="Hello"))
+        first = session.scalars(sa.select(ChatMessage).where(ChatMessage.content == "One.")).one()
+        lines(posted(browser, f"/test-chat/messages/{first.id}/regenerate", headers=STREAM))
+        second = session.scalars(sa.select(ChatMessage).where(ChatMessage.content == "Two.")).one()
+        for message, place in ((first, "answer 1 of 2"), (second, "answer 2 of 2")):
+            page = browser.get(f"/test-chat/messages/{message.id}/prompt").get_data(as_text=True)
+            assert place in page
+            assert message.content in page
+
+    def test_names_the_model_in_the_readers_language(self, browser, chat):
+        page = browser.get(f"/test-chat/{chat.character_id}", headers={"Accept-Language": "zh-CN"})
+        told = browser.get(f"/assist/{chat.character_id}/words", headers={"Accept-Language": "zh-CN"}).json
+        for text in (page.get_data(as_text=True), told["label"]):
+            assert "（127.0.0.1）" in text
+            assert ", at 127.0.0.1" not in text
+
 
 class TestPromptsAndRuns:
     def test_are_kept_without_leaving_the_chat(self, browser, chat):

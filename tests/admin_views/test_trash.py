@@ -1,6 +1,7 @@
 """The trash on the screen: thrown away, undone, taken out, deleted for good."""
 
 import html
+import re
 
 import pytest
 import sqlalchemy as sa
@@ -36,7 +37,9 @@ class TestTrash:
         page = browser.get(answer.location).text
         assert "Slow &lt;Ink&gt; is in the trash for 30 days." in page
         assert f'action="/trash/{character.id}/restore"' in page
-        assert browser.get(f"/characters/{character.id}").status_code == 404
+        answer = browser.get(f"/characters/{character.id}")
+        assert answer.status_code == 410
+        assert f'action="/trash/{character.id}/restore"' in answer.text
 
     def test_shows_who_threw_it_away_and_brings_it_back(self, session, browser, character, post):
         post(browser, f"/characters/{character.id}/trash")
@@ -131,3 +134,58 @@ class TestLorebooks:
             address = f"/trash/lorebooks/{trashed.id}/{url}"
             answer = other.get(address) if method == "GET" else post(other, address, row_version="0")
             assert answer.status_code in {403, 404}
+
+
+class TestWhatIsOpenedOrSavedInTheTrash:
+    def test_keeps_the_text_and_offers_the_way_back(self, session, browser, character, post):
+        post(browser, f"/characters/{character.id}/trash")
+        sent = {"row_version": "1", "name": "Slow <Ink>", "description": "A page that was long in writing."}
+        answer = post(browser, f"/characters/{character.id}/edit", **sent)
+        assert answer.status_code == 410
+        page = html.unescape(answer.text)
+        assert "Slow <Ink> is in the trash" in page
+        assert "A page that was long in writing." in page
+        assert 'href="/trash/"' in page
+        draft = re.search(r'name="draft" value="([^"]+)"', page)[1]
+        back = post(browser, f"/trash/{character.id}/restore", draft=draft)
+        assert back.status_code == 303
+        assert "A page that was long in writing." in browser.get(back.location).text
+        session.expire_all()
+        assert session.get(Character, character.id).description != "A page that was long in writing."
+
+    @pytest.mark.parametrize(
+        "place", ["/characters/{}", "/characters/{}/edit", "/test-chat/{}", "/lorebooks/{}", "/characters/{}/export"]
+    )
+    def test_is_said_to_who_may_restore_it_and_to_nobody_else(
+        self, session, browser, browser_of, character, post, place
+    ):
+        post(browser, f"/characters/{character.id}/trash")
+        address = place.format(character.id)
+        answer = browser.get(address)
+        assert answer.status_code == 410
+        assert f'action="/trash/{character.id}/restore"' in answer.text
+        other = browser_of(make_user(session, RoleName.CREATOR)).get(address)
+        assert other.status_code == 404
+        assert "Slow" not in other.text
+
+    def test_an_outsiders_save_is_not_found(self, session, browser, browser_of, character, post):
+        post(browser, f"/characters/{character.id}/trash")
+        other = browser_of(make_user(session, RoleName.CREATOR))
+        assert post(other, f"/characters/{character.id}/edit", row_version="1", name="Mine").status_code == 404
+
+    def test_tells_a_script_in_a_sentence(self, browser, character, post):
+        post(browser, f"/characters/{character.id}/trash")
+        answer = browser.get(f"/characters/{character.id}/autosave", headers={"Accept": "application/json"})
+        assert answer.status_code == 410
+        assert "in the trash" in answer.json["error"]
+
+    def test_the_days_left_are_said_as_days(self, browser, character, post):
+        post(browser, f"/characters/{character.id}/trash")
+        page = browser.get("/trash/").text
+        assert "in 30 days" in page
+        assert "month" not in page
+
+    @pytest.mark.parametrize("place", ["/trash/", "/trash/lorebooks/", "/trash/stories/"])
+    def test_every_tab_is_the_trash_in_the_menu(self, session, browser_of, place):
+        browser = browser_of(make_user(session, RoleName.STAFF))
+        assert re.search(r'href="/trash/" aria-current="page"', browser.get(place).text)

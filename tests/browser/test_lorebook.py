@@ -64,6 +64,11 @@ class TestGrid:
         writer.press("Apply")
         expect(page.get_by_text("1 entry is changed.")).to_be_visible()
         expect(page.locator(".lore-row").nth(2)).to_contain_text("brought")
+        # A number is never broken in two, and boxes to tick are square.
+        for cell in (".lore-order", ".lore-tokens"):
+            expect(page.locator(f".lore-row {cell}").first).to_have_css("overflow-wrap", "normal")
+            expect(page.locator(f".lore-row {cell}").first).to_have_css("white-space", "nowrap")
+        expect(page.locator(".lore-row input[name=entry]").first).to_have_css("border-top-left-radius", "5px")
         shot(page, "lore-grid")
         assert writer.axe(axe) == []
 
@@ -172,6 +177,9 @@ class TestBox:
         expect(page.locator(".lore-missed")).to_contain_text("further back than the scan depth")
         expect(page.locator(".lore-dropped")).to_contain_text("over the budget")
         expect(page.locator(".lore-chat mark").first).to_be_visible()
+        widths = [page.locator(f".lore-found thead th:nth-child({place})").bounding_box()["width"] for place in (1, 2)]
+        assert widths[0] < 90
+        assert widths[1] > 200
         shot(page, "lore-test")
         assert writer.axe(axe) == []
 

@@ -1,5 +1,6 @@
 """Nothing is made twice, and nothing that was typed is lost."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -96,6 +97,8 @@ class TestDrafts:
         page.get_by_role("button", name="Add a reply").click()
         page.get_by_label("Reply 1").fill("A reply that was not saved.")
         expect(kept(page)).to_contain_text("Saved as a draft")
+        # Written as the studio writes every time.
+        expect(kept(page)).to_contain_text(re.compile(r"\d:\d\d:\d\d"))
         leave(page)
         assert stage.count("characters", id=str(character), tagline="Typed before the crash") == 0
         page = visitor.page = visitor.context.new_page()

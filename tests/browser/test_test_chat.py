@@ -197,6 +197,9 @@ class TestChat:
         expect(inspector.locator(".share-table")).to_contain_text("Description")
         expect(inspector.locator(".sent-text").last).to_contain_text("<img src=x onerror=alert(1)>")
         shot(page, "test-chat-inspector")
+        expect(inspector.locator(".inspector-place")).to_have_text("answer 1 of 1")
+        answers(page).last.get_by_role("button", name="Regenerate").click()
+        expect(inspector.locator(".inspector-place")).to_have_text("answer 2 of 2")
 
     def test_has_no_serious_fault_for_who_cannot_see(self, visit, creator, character, server, axe):
         visitor = visit(creator)

@@ -25,6 +25,11 @@ def zipped(**files: bytes) -> bytes:
         (card_file("charx"), Glance.CARD),
         (json_card(), Glance.CARD),
         (b"\xef\xbb\xbf  \n" + json_card(), Glance.CARD),
+        (b'{"entries": {"0": {"uid": 0, "key": ["sea"], "content": "The sea', Glance.LOREBOOK),
+        (b'{"spec": "lorebook_v3", "data": {"entries": []}}', Glance.LOREBOOK),
+        (b'{"name": "Sea", "extensions": {"spec": 1}, "entries": []}', Glance.LOREBOOK),
+        (b'{"kind": "character", "name": "Ada", "memoryBook": {"kind": "memory", "entries": []}}', Glance.CARD),
+        (b'{"name": "Ada", "first_mes": "\\"}{", "entries": 1}', Glance.CARD),
         (b"name: Ada\ncontext: A writer.\n", Glance.CARD),
         ("名字：".encode() * 3_000, Glance.BROKEN),
         (picture(), Glance.PICTURE),
@@ -44,4 +49,4 @@ def test_is_told_from_the_first_bytes_and_the_names_of_parts(data, looks):
 def test_finds_a_card_in_every_real_card(samples):
     for path in sorted((samples / "cards").rglob("*"))[:60]:
         if path.suffix in {".png", ".json", ".charx", ".webp"}:
-            assert glance(path.read_bytes()) in {Glance.CARD, Glance.PICTURE, Glance.ARCHIVE}, path
+            assert glance(path.read_bytes()) in {Glance.CARD, Glance.PICTURE, Glance.ARCHIVE, Glance.LOREBOOK}, path
