@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 _QUIET = timedelta(seconds=60)
 """A job whose hint waits in a queue is not hinted at again for so long."""
 
+_IMPATIENCE = timedelta(seconds=4)
+"""The same for a job that had begun already: its worker is gone, or its attempt failed."""
+
 _PULSES_ARE_KEPT = timedelta(minutes=15)
 
 
@@ -104,6 +107,7 @@ def _nudge_due(session: Session, resources: Resources, now: datetime) -> None:
     except (RedisError, OSError) as error:
         log.warning("Redis does not answer (%s); jobs wait", type(error).__name__)
         return
+    sweeping.nudge_begun(session, quiet=_IMPATIENCE, now=now)
     if room > 0:
         sweeping.nudge_due(session, quiet=quiet, now=now, limit=room)
 

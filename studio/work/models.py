@@ -63,6 +63,11 @@ class JobRun(Identified, Base):
         sa.Index(
             "ix_job_runs_due", "run_after", "id", postgresql_where=sa.text("state = 'queued' AND held_for IS NULL")
         ),
+        sa.Index(
+            "ix_job_runs_begun",
+            "run_after",
+            postgresql_where=sa.text("state = 'queued' AND held_for IS NULL AND started_at IS NOT NULL"),
+        ),
         sa.Index("ix_job_runs_held", "held_for", "created_at", postgresql_where=sa.text("held_for IS NOT NULL")),
         sa.Index(
             "ix_job_runs_estimated_open",

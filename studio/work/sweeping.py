@@ -70,6 +70,36 @@ def nudge_due(
     return told
 
 
+def nudge_begun(session: Session, *, quiet: timedelta, now: datetime, limit: int = 100) -> Sequence[UUID]:
+    """Tell the workers once more, before all that waits, of due jobs that had begun already; their ids, the oldest first.
+
+    Their hint may have been taken in vain while a server was away, and they have waited long enough. A hint too many is
+    looked at and dropped.
+    """
+    rows = session.execute(
+        sa.select(JobRun.id, JobRun.queue)
+        .where(
+            is_ready(now),
+            JobRun.started_at.is_not(None),
+            sa.or_(JobRun.nudged_at.is_(None), JobRun.nudged_at <= now - quiet),
+        )
+        .order_by(JobRun.run_after)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+    ids = [row[0] for row in rows]
+    if ids:
+        session.execute(
+            sa.update(JobRun)
+            .where(JobRun.id.in_(ids))
+            .values(nudged_at=now)
+            .execution_options(synchronize_session=False)
+        )
+    for job_id, queue in rows:
+        asking.nudge_after_commit(session, queue, [job_id], is_urgent=True)
+    return ids
+
+
 def forget_old(session: Session, *, before: datetime, limit: int = 5_000) -> int:
     """Delete jobs that ended before then, failed ones excepted, at most `limit`; returns how many."""
     old = (

@@ -91,3 +91,14 @@ class TestForgetPulses:
             pulses.record(session, name=name, kind="worker", started_at=seen, job_id=None, now=seen)
         assert sweeping.forget_pulses(session, before=now - timedelta(minutes=15)) == 1
         assert session.scalars(sa.select(WorkerPulse.name)).all() == ["here"]
+
+
+class TestNudgeBegun:
+    def test_hints_again_soon_at_what_had_begun_and_at_nothing_else(self, session, now):
+        make_job(session, now=now)
+        job, token = make_running_job(session, now=now)
+        claiming.give_back(session, job_id=job.id, token=token, now=now)
+        later, quiet = now + timedelta(seconds=5), timedelta(seconds=4)
+        assert sweeping.nudge_begun(session, quiet=quiet, now=now) == []
+        assert sweeping.nudge_begun(session, quiet=quiet, now=later) == [job.id]
+        assert sweeping.nudge_begun(session, quiet=quiet, now=later) == []
