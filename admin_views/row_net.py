@@ -1,7 +1,7 @@
 """The second net under row scopes: what a request reads of owned rows is cut to what its person can ever be shown.
 
 Every read names its scope (`…_visible_to(actor)`): that is the first net, and the narrower one. Should one be forgotten,
-this one still holds: rows of others' drafts, imports, unsaved work and files do not leave the session of a request. It knows
+this one still holds: rows of others' drafts, imports, unsaved work, files, pictures and speech do not leave the session of a request. It knows
 the union of all that any screen shows a person. Jobs, commands and the error log have sessions of their own, without it.
 """
 
@@ -21,7 +21,10 @@ from studio.authoring import queries as authoring
 from studio.authoring.models import CardDocument, Character
 from studio.editing.models import Autosave
 from studio.editing.queries import autosave_visible_to
-from studio.media.models import MediaFile, MediaPurpose
+from studio.media import queries as media
+from studio.media.models import ImageGeneration, MediaFile, MediaPurpose, MediaUpload
+from studio.voices import queries as voices
+from studio.voices.models import SpeechSynthesis, VoiceConfiguration
 
 SCOPED = {"is_scoped": True}
 """The execution options of a statement that is not cut: the base view's list, whose scope is put on in one place, and what a
@@ -107,11 +110,19 @@ def _files(actor: Actor) -> sa.ColumnElement[bool]:
     return sa.or_(own, MediaFile.purpose.in_((MediaPurpose.PORTRAIT, MediaPurpose.VARIANT)))
 
 
+def _voices(actor: Actor) -> sa.ColumnElement[bool]:
+    return sa.or_(voices.configuration_visible_to(actor), voices.configuration_writable_by(actor))
+
+
 _CRITERIA: Mapping[type[Any], Callable[[Actor], sa.ColumnElement[bool]]] = {
     Character: _characters,
     CardDocument: _documents,
     Autosave: autosave_visible_to,
     MediaFile: _files,
+    MediaUpload: media.upload_visible_to,
+    ImageGeneration: media.generation_visible_to,
+    VoiceConfiguration: _voices,
+    SpeechSynthesis: voices.speech_visible_to,
 }
 OWNED = frozenset(_CRITERIA)
 """The models that the net knows."""

@@ -15,9 +15,9 @@ from admin_views import ui, voice_labels
 from admin_views.access import is_fragment
 from admin_views.base import Permission, StudioModelView, expose
 from admin_views.chat_labels import cost_label
-from admin_views.listing import Column, Filter
+from admin_views.listing import Column, Filter, as_uuid
 from admin_views.media import file_response
-from admin_views.resources import Resources
+from admin_views.resources import Resources, request_session
 from admin_views.session import current_actor
 from admin_views.voice_labels import STATES, duration, provider_name, state_badge
 from admin_views.voices import terms_of
@@ -33,6 +33,7 @@ from studio.voices.models import SpeechSynthesis
 
 _MAKE = Permission.SPEECH_MAKE
 _EXCERPT = 80
+_MOST_SPEAKERS = 200
 
 
 def views(resources: Resources) -> list[Any]:
@@ -44,8 +45,22 @@ def _provider_choices(_actor: Actor) -> list[tuple[str, Any]]:
     return [(name, name) for name in KINDS]
 
 
+def _speakers(actor: Actor) -> list[tuple[str, Any]]:
+    """The characters that the person had speak; the list asks for them several times, and reads them once."""
+    if "speaker_choices" not in g:
+        found = queries.list_speakers(request_session(), actor=actor, limit=_MOST_SPEAKERS)
+        g.speaker_choices = [(str(identity), name) for identity, name in found]
+    return list(g.speaker_choices)
+
+
+def _voice(row: SpeechSynthesis) -> str:
+    return f"{row.voice_name or row.voice_id} · {row.language}"
+
+
 def _cost(row: SpeechSynthesis) -> str:
-    return "–" if row.state != "completed" else cost_label(row.cost_micro, row.currency)
+    if row.state != "completed":
+        return "–"
+    return str(_("nothing")) if row.cost_micro == 0 else cost_label(row.cost_micro, row.currency)
 
 
 class SpeechView(StudioModelView):
@@ -65,7 +80,7 @@ class SpeechView(StudioModelView):
     columns = (
         Column("text", _l("Text"), cell=lambda row: excerpt(row.text, _EXCERPT)),
         Column("character", _l("Character"), cell=lambda row: g.speakers.get(row.character_id, "–")),
-        Column("provider", _l("Voice"), cell=lambda row: f"{row.voice_name or row.voice_id} · {row.language}"),
+        Column("provider", _l("Voice"), cell=_voice, wide_only=True),
         Column("duration_ms", _l("Length"), cell=lambda row: duration(row.duration_ms) or "–", numeric=True),
         Column("cost_micro", _l("Cost"), cell=_cost, numeric=True, wide_only=True),
         Column("state", _l("State"), cell=lambda row: state_badge(row.state)),
@@ -82,6 +97,12 @@ class SpeechView(StudioModelView):
             lambda value: SpeechSynthesis.state == value,
             choices=tuple((state.value, label) for state, label in STATES.items()),
             quick=True,
+        ),
+        Filter(
+            "character",
+            _l("Character"),
+            lambda value: SpeechSynthesis.character_id == as_uuid(value),
+            choices=_speakers,
         ),
         Filter(
             "provider",

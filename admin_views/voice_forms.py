@@ -10,7 +10,7 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from admin_views.forms import StudioForm
-from admin_views.voice_labels import NUMBER_HINTS, NUMBER_LABELS
+from admin_views.voice_labels import NUMBER_HINTS, NUMBER_LABELS, provider_label
 from studio.kit.errors import InvalidError
 from studio.providers.speech import KINDS, SpeechProvider, Tuning, Voice, abilities
 from studio.providers.speech.abilities import NUMBERS
@@ -120,7 +120,10 @@ def fill_choices(
 ) -> None:
     """The form offers the providers, the models, the voices at hand with the chosen one, and its manners."""
     form.provider.choices = [
-        SelectChoice(name, one.label if one.is_configured else _("%(name)s (not set up)", name=one.label))
+        SelectChoice(
+            name,
+            provider_label(one) if one.is_configured else _("%(name)s (not set up)", name=provider_label(one)),
+        )
         for name, one in known.items()
     ]
     form.model.choices = [SelectChoice(name, name) for name in models]

@@ -10,15 +10,16 @@ from markupsafe import Markup
 
 from admin_views import ui
 from admin_views.chat_labels import cost_label, failure_sentence, milliseconds
-from admin_views.resources import resources
+from admin_views.resources import request_session, resources
 from admin_views.session import current_actor
 from studio.media.models import GenerationState
 from studio.providers.speech import SpeechProvider
 from studio.providers.speech.abilities import NUMBERS, Abilities
 from studio.secret_key import secret_key
-from studio.voices import links
+from studio.voices import links, queries
 from studio.voices.models import OPEN, SpeechSynthesis, VoiceConfiguration
 from studio.voices.rules import COLUMNS, PEAKS
+from studio.work.models import Hold
 
 NUMBER_LABELS = {
     "speed": _l("Speed"),
@@ -79,17 +80,22 @@ def language_name(tag: str) -> str:
     return f"{LANGUAGES[tag]} · {tag}" if tag in LANGUAGES else tag
 
 
+def provider_label(provider: SpeechProvider) -> str:
+    """What a screen calls a provider: services by their own names, this machine's voice in the reader's language."""
+    return str(_("Local voice (espeak-ng)")) if provider.is_local else provider.label
+
+
 def provider_name(provider: str, known: Mapping[str, SpeechProvider]) -> str:
     """What a screen calls a provider, even one that there is no more."""
     found = known.get(provider)
-    return found.label if found is not None else provider
+    return provider_label(found) if found is not None else provider
 
 
 def duration(value: int | None) -> str:
-    """The length of audio, as a player writes it: 0:07."""
+    """The length of audio, as the browser's player beside it writes it, in seconds that have passed: 0:07."""
     if value is None:
         return ""
-    seconds = max(1, round(value / 1_000))
+    seconds = max(1, value // 1_000)
     return f"{seconds // 60}:{seconds % 60:02d}"
 
 
@@ -132,6 +138,20 @@ def is_open(speech: SpeechSynthesis) -> bool:
     return speech.state in OPEN
 
 
+def hold_sentence(speech: SpeechSynthesis) -> str:
+    """Why speech that waits is not being made, and what to do; empty where it is about to be."""
+    hold = queries.find_hold(request_session(), speech)
+    if hold is Hold.BUDGET:
+        return str(
+            _(
+                "It waits for your budget: it is spoken by itself next month, or when staff raise it. The local voice costs nothing."
+            )
+        )
+    if hold is Hold.PAUSE:
+        return str(_("It is paused. Let it go on from your jobs."))
+    return ""
+
+
 def helpers() -> dict[str, Any]:
     """What the templates of voices and of what messages carry call these."""
     known = resources().speech
@@ -139,11 +159,13 @@ def helpers() -> dict[str, Any]:
         "audio_url": audio_url,
         "state_badge": state_badge,
         "language_name": language_name,
+        "provider_label": provider_label,
         "provider_name": lambda name: provider_name(name, known),
         "duration": duration,
         "wave_path": wave_path,
         "wave_width": PEAKS * _STEP,
         "speech_is_open": is_open,
+        "hold_sentence": hold_sentence,
         "missing_sentence": missing_sentence,
         "cost_label": cost_label,
         "failure_sentence": failure_sentence,

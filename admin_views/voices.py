@@ -30,7 +30,7 @@ from admin_views.voice_forms import (
 from studio.authoring import queries as authoring
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
-from studio.kit.errors import InvalidError, NotFoundError, StudioError
+from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, StudioError
 from studio.providers.speech import KINDS, SpeechProvider, Voice, prices_from
 from studio.voices import configurations, lists, queries, rules, speaking
 from studio.voices.models import VoiceConfiguration
@@ -54,6 +54,7 @@ def terms_of(shared: Resources) -> Terms:
         daily_characters=shared.settings.speech_daily_characters,
         budget_micro=shared.settings.budget_micro,
         local=frozenset(name for name, one in shared.speech.items() if one.is_local),
+        quota_bytes=shared.settings.media_quota * 1_000_000,
     )
 
 
@@ -192,12 +193,8 @@ class VoicesView(StudioView):
                 models=models_of(draft.provider, self.resources.settings),
                 now=utc_now(),
             )
-        except InvalidError as error:
-            if not is_fragment():
-                raise
-            self.session.rollback()
-            words = list(dict.fromkeys(_(text) for text in error.fields.values())) or [sentence(error)]
-            return self.render("voices/_refused.html", words=words), 200
+        except StudioError as error:
+            return self._refused(error)
         return self._heard(speech.id)
 
     @expose("/configurations/<uuid:configuration_id>/listen", methods=("POST",))
@@ -206,17 +203,20 @@ class VoicesView(StudioView):
         actor = current_actor()
         row = queries.get_configuration(self.session, actor=actor, configuration_id=configuration_id)
         draft = configurations.draft_of(row)
-        speech = speaking.ask(
-            self.session,
-            actor=actor,
-            character_id=row.character_id,
-            draft=draft,
-            text=request.form.get("text", "") or rules.sample_for(row.language),
-            terms=terms_of(self.resources),
-            models=(row.model,) if row.model else (),
-            configuration_id=row.id,
-            now=utc_now(),
-        )
+        try:
+            speech = speaking.ask(
+                self.session,
+                actor=actor,
+                character_id=row.character_id,
+                draft=draft,
+                text=request.form.get("text", "") or rules.sample_for(row.language),
+                terms=terms_of(self.resources),
+                models=(row.model,) if row.model else (),
+                configuration_id=row.id,
+                now=utc_now(),
+            )
+        except StudioError as error:
+            return self._refused(error)
         return self._heard(speech.id)
 
     @expose("/list/<string(maxlength=40):provider>/<string(maxlength=40):language>")
@@ -322,6 +322,15 @@ class VoicesView(StudioView):
             languages=voice_labels.LANGUAGES,
             **voice_labels.helpers(),
         )
+
+    def _refused(self, error: StudioError) -> ResponseReturnValue:
+        """Why there is nothing to hear, where the player would stand; without JavaScript, as every refusal."""
+        if not is_fragment() or isinstance(error, (NotFoundError, ForbiddenError)):
+            raise error
+        self.session.rollback()
+        fields = error.fields if isinstance(error, InvalidError) else {}
+        words = list(dict.fromkeys(_(text) for text in fields.values())) or [sentence(error)]
+        return self.render("voices/_refused.html", words=words), 200
 
     def _heard(self, speech_id: UUID) -> ResponseReturnValue:
         if not is_fragment():

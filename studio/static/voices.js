@@ -42,6 +42,7 @@
   // Whoever pressed "Listen" wants to hear it; where the browser will not play by itself, the player stands there.
   const play = () => document.querySelectorAll("audio[data-plays]").forEach((audio) => {
     audio.removeAttribute("data-plays");
+    audio.closest(".speech")?.scrollIntoView({ block: "nearest" });
     audio.play().catch(() => {});
   });
   document.addEventListener("htmx:afterSettle", play);

@@ -51,6 +51,17 @@ class SpeechSpentError(StudioError):
         )
 
 
+class NoRoomForSpeechError(InvalidError):
+    """The person keeps as much as they may, so that the audio would not fit."""
+
+    def __init__(self, *, limit: object) -> None:
+        super().__init__(
+            "There is no room for this speech: you may keep %(limit)s MB of files, speech among them. Delete speech or "
+            "files that you no longer need, then try again. Nothing was spoken, and nothing was spent.",
+            limit=limit,
+        )
+
+
 class TooManyUnderWayError(StudioError):
     """A person has as much speech under way as they may."""
 

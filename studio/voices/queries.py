@@ -15,6 +15,7 @@ from studio.kit.errors import NotFoundError
 from studio.media.models import GenerationState
 from studio.voices import rules
 from studio.voices.models import OPEN, SpeechSynthesis, VoiceConfiguration, VoiceList
+from studio.work.models import Hold, JobRun
 
 T = TypeVar("T")
 
@@ -86,6 +87,22 @@ def list_speech(session: Session, *, actor: Actor, character_id: UUID, limit: in
         .order_by(SpeechSynthesis.created_at.desc(), SpeechSynthesis.id.desc())
         .limit(limit)
     ).all()
+
+
+def list_speakers(session: Session, *, actor: Actor, limit: int) -> list[tuple[UUID, str]]:
+    """The characters that the actor had speak, as (id, name), by name."""
+    spoke = sa.exists().where(SpeechSynthesis.character_id == Character.id, speech_visible_to(actor))
+    rows = session.execute(
+        sa.select(Character.id, Character.name).where(spoke).order_by(Character.name, Character.id).limit(limit)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def find_hold(session: Session, speech: SpeechSynthesis) -> Hold | None:
+    """Why the job of speech that the caller was allowed to see may not begin yet; None where it may."""
+    if speech.state not in OPEN or speech.job_id is None:
+        return None
+    return session.scalar(sa.select(JobRun.held_for).where(JobRun.id == speech.job_id))
 
 
 def find_same(session: Session, *, user_id: UUID, cache_key: str) -> SpeechSynthesis | None:

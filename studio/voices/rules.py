@@ -26,6 +26,10 @@ MOST_UNDER_WAY = 4
 MOST_SHOWN_VOICES = 60
 """Voices that a search of a provider's list answers with."""
 
+ROOM_PER_BYTE = 4_000
+"""Bytes of audio that a byte of UTF-8 may come to: the local voice's WAV (44,100 bytes a second) at its usual speed. A Chinese
+sign has three such bytes and sounds about three times as long as a Latin letter."""
+
 PEAKS = 160
 """Steps of a kept waveform."""
 
@@ -71,6 +75,11 @@ class VoiceDraft:
     def wanted(self, text: str) -> Wanted:
         """The text, spoken by this voice."""
         return Wanted(text=text, language=self.language, voice_id=self.voice_id, model=self.model, tuning=self.tuning)
+
+
+def room_of(wanted: Wanted) -> int:
+    """The bytes that the audio may need, rather too many than too few."""
+    return round(len(wanted.text.encode()) * ROOM_PER_BYTE / min(wanted.tuning.speed, 1.0))
 
 
 def cleaned(draft: VoiceDraft, *, models: Sequence[str] = ()) -> VoiceDraft:

@@ -14,12 +14,13 @@ from studio.accounts.permissions import Actor, Permission
 from studio.authoring import queries as authoring
 from studio.kit.errors import ForbiddenError, StudioError
 from studio.media import files
+from studio.media.errors import FullLibraryError
 from studio.media.models import GenerationState, MediaPurpose
 from studio.providers.speech import SpeechPrices, Spoken, Wanted
 from studio.providers.storage import Storage
 from studio.voices import queries, rules
 from studio.voices.audio import Measured
-from studio.voices.errors import SpeechSpentError, TooManyUnderWayError
+from studio.voices.errors import NoRoomForSpeechError, SpeechSpentError, TooManyUnderWayError
 from studio.voices.models import OPEN, SpeechSynthesis
 from studio.voices.rules import VoiceDraft
 from studio.work import budgets
@@ -30,15 +31,17 @@ _SUFFIXES = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms people have texts spoken: prices, characters of a person's day, the studio's budget for a month.
+    """On what terms people have texts spoken: prices, characters of a day, the studio's budget for a month, room for files.
 
-    Of both limits 0 is none; `local` are the providers that cost nothing.
+    `quota_bytes` are what a person may keep of all files. Of all limits 0 is none; `local` are the providers that cost
+    nothing.
     """
 
     prices: SpeechPrices
     daily_characters: int
     budget_micro: int = 0
     local: frozenset[str] = frozenset({"local"})
+    quota_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,17 @@ def check_budget(session: Session, *, user_id: UUID, estimate: Estimate, terms: 
         raise SpeechSpentError(most=terms.daily_characters)
 
 
+def check_room(session: Session, *, user_id: UUID, wanted: Wanted, terms: Terms) -> None:
+    """Return if the audio will fit beside the files that the person keeps; raises NoRoomForSpeechError.
+
+    It is looked at before anything is spoken: what was paid for is kept, even where others took the room meanwhile.
+    """
+    try:
+        files.refuse_full(session, owner_id=user_id, more=rules.room_of(wanted), quota=terms.quota_bytes)
+    except FullLibraryError as error:
+        raise NoRoomForSpeechError(limit=error.params["limit"]) from None
+
+
 def ask(
     session: Session,
     *,
@@ -90,7 +104,7 @@ def ask(
 ) -> SpeechSynthesis:
     """The text is spoken, or about to be: what was made before with all the same is given again and costs nothing.
 
-    Raises NotFoundError, ForbiddenError, InvalidError, or what `check_budget` raises.
+    Raises NotFoundError, ForbiddenError, InvalidError, or what `check_budget` and `check_room` raise.
     """
     actor.must(Permission.SPEECH_MAKE)
     character = authoring.get_draft(session, actor=actor, character_id=character_id)
@@ -113,6 +127,7 @@ def ask(
         cost = terms.prices.cost_micro(found.provider, found.model, characters=len(wanted.text), is_local=is_local)
         estimate = Estimate(kind="speech", cost_micro=cost, currency=terms.prices.currency, characters=len(wanted.text))
         check_budget(session, user_id=user_id, estimate=estimate, terms=terms, now=now)
+        check_room(session, user_id=user_id, wanted=wanted, terms=terms)
     row = kept or SpeechSynthesis(user_id=user_id, character_id=character.id, cache_key=key, created_at=now)
     row.voice_configuration_id = configuration_id
     row.provider, row.model = found.provider, found.model

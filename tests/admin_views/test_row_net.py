@@ -8,10 +8,12 @@ from sqlalchemy.orm import aliased
 from admin_views.row_net import OWNED
 from studio.accounts.permissions import NOBODY, RoleName
 from studio.authoring.models import CardDocument, Character, CharacterStatus
-from studio.media.models import MediaFile
+from studio.media.models import ImageGeneration, MediaFile, MediaUpload
+from studio.voices.models import SpeechSynthesis, VoiceConfiguration
 from tests.factories.accounts import make_user
 from tests.factories.authoring import import_character, make_character
-from tests.factories.media import make_storage
+from tests.factories.media import make_generation, make_storage, make_upload
+from tests.factories.voices import make_speech, make_voice
 
 
 @pytest.fixture
@@ -81,6 +83,20 @@ class TestNet:
         own, others = (read_as(actor, sa.select(MediaFile.purpose)) for actor in (owner.actor, stranger))
         assert "card" in {row[0] for row in own}
         assert "card" not in {row[0] for row in others}
+
+    @pytest.mark.parametrize("model", [MediaUpload, ImageGeneration, VoiceConfiguration, SpeechSynthesis])
+    def test_keeps_uploads_pictures_voices_and_speech_to_whose_they_are(self, session, owner, read_as, model):
+        character = make_character(session, owner=owner.actor)
+        make_upload(session, owner=owner.actor)
+        make_generation(session, owner=owner.actor)
+        make_voice(session, owner=owner.actor, character=character)
+        make_speech(session, owner=owner.actor, character=character)
+        session.flush()
+        assert count(read_as(owner.actor, sa.select(model))) == 1
+        assert read_as(make_user(session, RoleName.CREATOR).actor, sa.select(aliased(model))) == []
+        # A moderator reads drafts, and so how they sound; what somebody made of them is nobody else's business.
+        seen = read_as(make_user(session, RoleName.MODERATOR).actor, sa.select(model.id))
+        assert count(seen) == (model is VoiceConfiguration)
 
     def test_lets_moderators_read_every_draft(self, session, world, read_as):
         assert count(read_as(make_user(session, RoleName.MODERATOR).actor, sa.select(Character))) == 3

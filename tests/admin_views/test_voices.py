@@ -15,7 +15,7 @@ from studio.providers.errors import ProviderRefusedError
 from studio.providers.speech import Voice
 from studio.voices import lists, speaking
 from studio.voices.models import SpeechSynthesis, VoiceConfiguration
-from studio.work.models import JobRun
+from studio.work.models import Hold, JobRun
 from tests.admin_views.conftest import posted, signed_in
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
@@ -180,6 +180,17 @@ class TestListen:
         part = text_of(posted(browser, f"/voices/{character.id}/listen", headers=PART, **{**FIELDS, "text": "…"}))
         assert "nothing to speak" in part
 
+    def test_says_in_the_part_of_the_page_that_there_is_no_room(self, settings, make_app, session, person, character):
+        make_portrait(session, actor=person.actor, storage=make_storage(settings.data))
+        row = make_voice(session, owner=person.actor, character=character)
+        session.flush()
+        browser = signed_in(make_app(settings.model_copy(update={"media_quota": 1})).test_client(), person)
+        address = f"/voices/configurations/{row.id}/listen"
+        part = text_of(posted(browser, address, headers=PART, text="Ten signs." * 30))
+        assert "no room for this speech: you may keep 1 MB" in part
+        assert "no room for this speech" in text_of(posted(browser, address, text="Ten signs." * 30), status=422)
+        assert session.scalar(sa.select(sa.func.count()).select_from(SpeechSynthesis)) == 0
+
     def test_without_javascript_goes_to_the_speech(self, session, browser, character):
         answer = posted(browser, f"/voices/{character.id}/listen", **FIELDS)
         speech = session.scalars(sa.select(SpeechSynthesis)).one()
@@ -209,6 +220,32 @@ class TestSpeech:
         assert "Dugu" in page
         following = re.search(r'rel="next" href="([^"]+)"', page)[1].replace("&amp;", "&")
         assert text_of(browser.get(following)).count("<tr") == 6
+
+    def test_is_filtered_by_the_characters_that_spoke(self, session, browser, person, character):
+        other = make_character(session, owner=person.actor, name="Ada")
+        make_character(session, owner=person.actor, name="Silent")
+        make_speech(session, owner=person.actor, character=character, text="Said by Dugu")
+        make_speech(session, owner=person.actor, character=other, text="Said by Ada")
+        theirs = make_user(session, RoleName.CREATOR).actor
+        foreign = make_character(session, owner=theirs, name="Foreign")
+        make_speech(session, owner=theirs, character=foreign)
+        session.flush()
+        page = text_of(browser.get(f"/speech/?character={other.id}"))
+        assert "Said by Ada" in page
+        assert "Said by Dugu" not in page
+        options = re.search(r'<select[^>]+name="character".*?</select>', page, re.DOTALL)[0]
+        assert [name for name in ("Ada", "Dugu", "Silent", "Foreign") if name in options] == ["Ada", "Dugu"]
+        page = browser.get(f"/speech/?character={foreign.id}").get_data(as_text=True)
+        assert "Foreign" not in page
+        assert "Well met." not in page
+
+    def test_says_that_it_waits_for_budget_and_asks_less_often(self, session, browser, person, character):
+        speech = make_speech(session, owner=person.actor, character=character)
+        session.get_one(JobRun, speech.job_id).held_for = Hold.BUDGET
+        session.flush()
+        part = text_of(browser.get(f"/speech/{speech.id}/state", headers=PART))
+        assert "It waits for your budget" in part
+        assert "every 15s" in part
 
     def test_shows_text_length_cost_waveform_and_download(self, session, browser, person, character, settings):
         speech = make_speech(session, owner=person.actor, character=character, data=settings.data)

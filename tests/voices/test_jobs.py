@@ -15,12 +15,13 @@ from studio.chat.models import ChatMessage, MultimediaMessage
 from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
 from studio.media.models import GenerationState, MediaFile
+from studio.providers.breaker import MOST_FAILURES
 from studio.providers.speech import espeak
 from studio.providers.storage import key_of
 from studio.voices import lists, queries, speaking
 from studio.voices.models import SpeechSynthesis
-from studio.work import steering
-from studio.work.models import JobRun, JobState
+from studio.work import budgets, steering
+from studio.work.models import Hold, JobRun, JobState
 from tests.factories.accounts import make_actor
 from tests.factories.authoring import make_character
 from tests.factories.chat import make_chat
@@ -131,6 +132,30 @@ class TestSpeak:
         assert job(engine, speech).state is JobState.FAILED
         with session_scope(engine) as session:
             assert session.scalar(sa.select(sa.func.count()).select_from(MediaFile)) == 0
+
+    def test_waits_for_budget_that_went_meanwhile_and_asks_nobody(self, engine, runtime, asked, server):
+        speech = asked()
+        with session_scope(engine) as session:
+            budgets.set_limit(session, user_id=speech.user_id, limit_micro=1, now=utc_now())
+        runtime.perform(speech.job_id)
+        assert not server.requests
+        with session_scope(engine) as session:
+            waits = session.get_one(SpeechSynthesis, speech.id)
+            assert waits.state is GenerationState.PENDING
+            assert queries.find_hold(session, waits) is Hold.BUDGET
+
+    def test_leaves_a_provider_alone_that_keeps_failing_and_says_when_it_is_asked_again(
+        self, engine, runtime, asked, server
+    ):
+        server.script(*[fake.Status(503) for _ in range(MOST_FAILURES)])
+        for number in range(MOST_FAILURES + 1):
+            last = asked(text=f"Well met, number {number}.")
+            runtime.perform(last.job_id)
+        assert len(server.requests) == MOST_FAILURES
+        failed = row(engine, last)
+        assert failed.state is GenerationState.FAILED
+        assert "failed several times in a row; it is asked again in" in failed.failure["msgid"]
+        assert failed.failure["params"]["provider"] == "ElevenLabs"
 
     def test_asks_the_provider_once_however_often_it_is_run(self, engine, runtime, asked, server):
         speech = asked()

@@ -16,7 +16,9 @@ from studio.media.queries import file_visible_to
 from studio.providers.errors import ProviderBusyError
 from studio.providers.storage import key_of
 from studio.voices import links, queries, rules, speaking
-from studio.voices.errors import AudioExpiredError, SpeechSpentError, TooManyUnderWayError
+from studio.voices.errors import AudioExpiredError, NoRoomForSpeechError, SpeechSpentError, TooManyUnderWayError
+from studio.work import budgets
+from studio.work.errors import OverBudgetError
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_actor
 from tests.factories.authoring import NOW, make_character
@@ -98,6 +100,30 @@ class TestAsk:
         assert ask(session, creator, character, "Twelve more, and more.", terms=terms)
         tomorrow = NOW + timedelta(days=1)
         assert ask(session, creator, character, "Twelve more.", ELEVEN, terms=terms, now=tomorrow)
+
+    def test_is_refused_over_budget_before_anything_is_ordered(self, session, creator, character):
+        terms = replace(TERMS, budget_micro=1_000_000)
+        budgets.record(session, user_id=creator.user_id, kind="images", cost_micro=950_000, now=NOW)
+        with pytest.raises(OverBudgetError, match=r"0\.05 USD of your budget for this month is left"):
+            ask(session, creator, character, "Too long for this month. " * 40, ELEVEN, terms=terms)
+        assert jobs_called(session, "voices.speak") == 0
+        assert ask(session, creator, character, "A short one.", ELEVEN, terms=terms).state is GenerationState.PENDING
+        assert ask(session, creator, character, "Long, but free. " * 64, terms=terms)
+
+    def test_is_refused_where_the_audio_would_not_fit_before_anything_is_ordered(
+        self, session, creator, outsider, character, settings
+    ):
+        kept = make_speech(session, owner=creator, character=character, text="Kept.", data=settings.data)
+        size = session.get_one(MediaFile, kept.audio_file_id).size_bytes
+        terms = replace(TERMS, quota_bytes=size + 10 * rules.ROOM_PER_BYTE)
+        with pytest.raises(NoRoomForSpeechError, match="no room for this speech: you may keep"):
+            ask(session, creator, character, "Eleven sign", terms=terms)
+        assert jobs_called(session, "voices.speak") == 1
+        assert ask(session, creator, character, "Ten signs.", terms=terms)
+        # What is there already needs no room, and others' files take none of it.
+        full = replace(TERMS, quota_bytes=1)
+        assert ask(session, creator, character, "Kept.", terms=full).id == kept.id
+        assert ask(session, outsider, make_character(session, owner=outsider), "Ten signs.", terms=terms)
 
     def test_makes_only_a_few_at_once(self, session, creator, character):
         for number in range(rules.MOST_UNDER_WAY):
