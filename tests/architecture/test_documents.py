@@ -23,7 +23,7 @@ MOST_PICTURE_BYTES = 250_000
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
-_TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
+_TARGET = re.compile(r"^([a-z0-9][a-z0-9-]*):", re.MULTILINE)
 _SHELLS = {"", "sh", "bash", "shell", "console"}
 
 
