@@ -161,11 +161,13 @@ def left_out(rows: Rows) -> list[str]:
     scenes = len(rows.scenes) - len(scene_rules.cleaned([row.draft() for row in rows.scenes])[0])
     said = []
     if count:
-        said.append(str(ngettext("An empty greeting was left out.", "%(num)d empty greetings were left out.", count)))
+        said.append(
+            str(ngettext("%(num)d empty greeting was left out.", "%(num)d empty greetings were left out.", count))
+        )
     if replies:
-        said.append(str(ngettext("An empty reply was left out.", "%(num)d empty replies were left out.", replies)))
+        said.append(str(ngettext("%(num)d empty reply was left out.", "%(num)d empty replies were left out.", replies)))
     if scenes:
-        said.append(str(ngettext("An empty scene was left out.", "%(num)d empty scenes were left out.", scenes)))
+        said.append(str(ngettext("%(num)d empty scene was left out.", "%(num)d empty scenes were left out.", scenes)))
     return said
 
 

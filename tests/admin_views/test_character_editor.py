@@ -217,9 +217,9 @@ class TestSaving:
         answer = post(browser, f"/characters/{character.id}/edit", **sent)
         page = browser.get(answer.location).text
         for said in (
-            "An empty scene was left out.",
+            "1 empty scene was left out.",
             "2 empty replies were left out.",
-            "An empty greeting was left out.",
+            "1 empty greeting was left out.",
         ):
             assert said in page
 
