@@ -31,8 +31,9 @@ def due_at(opened_at: datetime, *, pace: Pace | None = None) -> datetime:
     pace = pace or Pace()
     # Wall clock from here on: nine o'clock stays nine o'clock through a change to summer time.
     moment = opened_at.astimezone(pace.zone)
-    if moment.weekday() >= _SATURDAY:
-        monday = moment.date() + timedelta(days=7 - moment.weekday())
+    if moment.weekday() >= _SATURDAY or (moment.weekday() == 0 and moment.time() < _MORNING):
+        # The early hours of Monday as well: what is opened later is never due sooner.
+        monday = moment.date() + timedelta(days=-moment.weekday() % 7)
         moment = datetime.combine(monday, _MORNING, tzinfo=pace.zone)
     left = pace.days
     while left:

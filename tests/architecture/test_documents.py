@@ -126,8 +126,9 @@ class TestCommands:
 class TestSettings:
     def test_that_documents_name_exist(self):
         known = {f"STUDIO_{name.upper()}" for name in Settings.model_fields}
-        # Of the tests alone, and a file's place, which the program does not read.
+        # Of the tests and benchmarks alone, and a file's place, which the program does not read.
         known |= {"STUDIO_TEST_DATABASE_URL", "STUDIO_SAMPLES", "STUDIO_BROWSER", "STUDIO_SHOTS"}
+        known |= {"STUDIO_BENCH_UPLOADS"}
         named = {
             (document.relative_to(ROOT).as_posix(), name)
             for document in DOCUMENTS

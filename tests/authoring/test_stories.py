@@ -274,7 +274,7 @@ class TestMoveCharacter:
         if order != "ABC":
             with pytest.raises(StaleError):
                 stories.move_character(
-                    session, actor=staff, story_id=story.id, character_id=made[1].id, place=place * -9, order_seen=seen
+                    session, actor=staff, story_id=story.id, character_id=found[0].id, place=2, order_seen=seen
                 )
         assert [(one.row_version, one.updated_at) for one in made] == before
 

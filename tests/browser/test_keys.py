@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
+from studio.market import effects, rules
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_card, make_waiting_case
 
@@ -90,4 +91,8 @@ class TestDeskKeys:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator(".messages .alert-success")).to_be_visible()
+        # For ten seconds it can be undone.
+        assert stage.count("character_publications", title=title, status="approved") == 0
+        with stage.session() as session:
+            effects.release_due(session, now=utc_now() + rules.UNDO)
         assert stage.count("character_publications", title=title, status="approved") == 1

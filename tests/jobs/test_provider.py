@@ -15,7 +15,8 @@ from studio.kit import db
 from studio.kit.clock import utc_now
 from studio.memory.models import CharacterEmbedding
 from studio.operations.models import ErrorLog
-from studio.work.models import JobRun, JobState
+from studio.providers.breaker import MOST_FAILURES
+from studio.work.models import JobRun, JobState, ProviderCircuit
 from studio.work.rules import OUTAGE_PATIENCE
 from tests.factories.accounts import make_actor
 from tests.factories.authoring import make_character
@@ -66,15 +67,24 @@ def make_due(house):
     house.change(lambda session: session.execute(sa.update(JobRun).values(run_after=utc_now())))
 
 
+def end_rest(house, worker):
+    """Have the rest of every provider be over, for this process too."""
+    house.change(lambda session: session.execute(sa.update(ProviderCircuit).values(open_until=utc_now())))
+    worker.resources.embeddings._breaker._until = 0.0
+
+
 class TestEmbedCharacter:
     def test_waits_out_a_server_that_is_down(self, house, worker, server, embedding):
         down = embedding.max_attempts + 2
-        server.script(*[Status(503)] * down)
+        server.script(*[Status(503)] * MOST_FAILURES)
         for _ in range(down):
             assert worker.perform(embedding.id)
             assert house.job(embedding).state is JobState.QUEUED
             assert house.job(embedding).run_after > utc_now()
             make_due(house)
+        # After some failures in a row it is left alone for a while.
+        assert server.calls == MOST_FAILURES
+        end_rest(house, worker)
         assert worker.perform(embedding.id)
         assert (house.job(embedding).state, house.job(embedding).attempts) == (JobState.SUCCEEDED, down + 1)
         assert count(house, CharacterEmbedding) == 1
