@@ -78,6 +78,7 @@ class TestDeskKeys:
         expect(page.locator("h1")).to_have_text(title)
         page.keyboard.press("c")
         expect(page.get_by_text("You hold this review")).to_be_visible()
+        page.wait_for_load_state()
         page.keyboard.press("r")
         expect(page.get_by_label("Reason", exact=True).first).to_be_focused()
         page.locator("h1").click()
