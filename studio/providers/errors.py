@@ -1,6 +1,6 @@
 """Why a provider's answer cannot be used, and whether waiting would help."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
 from studio.kit.errors import InvalidError, UnavailableError
 
@@ -22,6 +22,11 @@ class ProviderError(UnavailableError):
         super().__init__(message, **params)
         self.http_status = http_status
         self.request_id = request_id
+
+    def afresh(self) -> Self:
+        """The same sentence as a new error: one that is raised twice drags the first one's way along."""
+        params: dict[str, Any] = dict(self.params)
+        return type(self)(self.msgid, **params)
 
 
 class ProviderRefusedError(ProviderError):

@@ -99,7 +99,9 @@ class TestFromSettings:
         ],
     )
     def test_names_the_setting_that_cannot_be_right(self, given, setting):
-        with pytest.raises(ProviderNotConfiguredError, match=setting) as caught:
+        with pytest.raises(ProviderNotConfiguredError) as caught:
             embeddings.from_settings(settings(embeddings_provider="openai", **given))
-        assert "pass" not in str(caught.value).replace("password", "")
-        assert "钥匙" not in str(caught.value)
+        said = caught.value.msgid % caught.value.params
+        assert setting in said
+        assert "pass" not in said.replace("password", "")
+        assert "钥匙" not in said

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
+from studio.providers import credentials
 from studio.providers.embeddings.answers import vectors_from
 from studio.providers.embeddings.protocol import Vectors
 from studio.providers.embeddings.refusals import DimensionsRefusedError, error_from_response
@@ -154,21 +155,19 @@ def _meaning(error: Exception, *, inputs: int) -> ProviderError:
 
 def from_settings(settings: Settings) -> OpenAICompatibleEmbeddings:
     """Return the client of the server that is set, OpenAI's own where only a key is; raises ProviderNotConfiguredError."""
-    key = settings.embeddings_key.get_secret_value().strip() if settings.embeddings_key else ""
+    key = (
+        credentials.checked_key(settings.embeddings_key.get_secret_value(), "STUDIO_EMBEDDINGS_KEY")
+        if settings.embeddings_key
+        else ""
+    )
     url = (settings.embeddings_url or "").strip()
     if not key and not url:
         raise ProviderNotConfiguredError(
             "Embeddings from a server need STUDIO_EMBEDDINGS_KEY, or STUDIO_EMBEDDINGS_URL for a server without keys. "
             "Set one of them, or STUDIO_EMBEDDINGS_PROVIDER=local."
         )
-    if not key.isascii() or any(character.isspace() for character in key):
-        raise ProviderNotConfiguredError(
-            "STUDIO_EMBEDDINGS_KEY holds characters that no key has. Copy it again, without quotes and spaces."
-        )
-    if url and not _is_web_address(url):
-        raise ProviderNotConfiguredError(
-            "STUDIO_EMBEDDINGS_URL is no web address. It looks like https://host/v1, without a name or password in it."
-        )
+    if url:
+        url = credentials.checked_url(url, "STUDIO_EMBEDDINGS_URL")
     return OpenAICompatibleEmbeddings(
         base_url=url or OPENAI_URL,
         # Never empty: the SDK would then send whatever key its own environment variable holds to this server.
@@ -176,14 +175,6 @@ def from_settings(settings: Settings) -> OpenAICompatibleEmbeddings:
         model=settings.embeddings_model,
         dimensions=settings.embeddings_dimensions,
     )
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False
 
 
 def _too_slow() -> ProviderBusyError:

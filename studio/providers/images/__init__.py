@@ -56,8 +56,7 @@ class Unusable:
     def make(self, request: PictureRequest, *, timeout: float, time_limit: float, watch: Watch) -> Made:
         """Raise ProviderNotConfiguredError; nothing is sent anywhere."""
         del request, timeout, time_limit, watch
-        # A new one each time: an error that is raised twice drags the first one's way along.
-        raise ProviderNotConfiguredError(self.reason.msgid)
+        raise self.reason.afresh()
 
     def close(self) -> None:
         """Nothing is held open."""

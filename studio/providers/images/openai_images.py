@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
+from studio.providers import credentials
 from studio.providers.errors import ProviderError, ProviderNotConfiguredError
 from studio.providers.images import fetching, refusals
 from studio.providers.images.protocol import Made, Picture, PictureRequest, Watch
@@ -199,14 +200,14 @@ def _body(error: Any) -> str:
 def from_settings(settings: Settings) -> OpenAIImages:
     """Return the provider that the settings name; nothing is sent yet. Raises ProviderNotConfiguredError."""
     url = web_address(settings)
-    key = settings.images_key.get_secret_value().strip() if settings.images_key else ""
+    key = (
+        credentials.checked_key(settings.images_key.get_secret_value(), "STUDIO_IMAGES_KEY")
+        if settings.images_key
+        else ""
+    )
     if not url and not key:
         raise ProviderNotConfiguredError(
             "Pictures need a key: set STUDIO_IMAGES_KEY, or STUDIO_IMAGES_URL for a server of your own."
-        )
-    if not key.isascii() or any(character.isspace() for character in key):
-        raise ProviderNotConfiguredError(
-            "STUDIO_IMAGES_KEY holds characters that no key has. Copy it again, without quotes and spaces."
         )
     return OpenAIImages(
         base_url=url or OPENAI_URL,

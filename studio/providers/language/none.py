@@ -31,8 +31,7 @@ class NoModel:
         """Raise ProviderNotConfiguredError; nothing is sent anywhere."""
         del messages, model, max_output, timeout, time_limit, cancel
         if self.reason is not None:
-            # A new one each time: an error that is raised twice drags the first one's way along.
-            raise type(self.reason)(self.reason.msgid)
+            raise self.reason.afresh()
         raise ProviderNotConfiguredError("No language model is configured.")
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
+from studio.providers import credentials
 from studio.providers.errors import (
     ProviderBrokenError,
     ProviderBusyError,
@@ -290,32 +291,22 @@ def _meaning(error: Exception, *, has_begun: bool) -> ProviderError:
 
 def from_settings(settings: Settings) -> OpenAICompatibleLanguage:
     """Return the client of the server that is set, OpenAI's own where only a key is; raises ProviderNotConfiguredError."""
-    key = settings.language_key.get_secret_value().strip() if settings.language_key else ""
+    key = (
+        credentials.checked_key(settings.language_key.get_secret_value(), "STUDIO_LANGUAGE_KEY")
+        if settings.language_key
+        else ""
+    )
     url = (settings.language_url or "").strip()
     if not key and not url:
         raise ProviderNotConfiguredError(
             "A language model from a server needs STUDIO_LANGUAGE_KEY, or STUDIO_LANGUAGE_URL for a server without keys. "
             "Set one of them, or STUDIO_LANGUAGE_PROVIDER=none."
         )
-    if not key.isascii() or any(character.isspace() for character in key):
-        raise ProviderNotConfiguredError(
-            "STUDIO_LANGUAGE_KEY holds characters that no key has. Copy it again, without quotes and spaces."
-        )
-    if url and not _is_web_address(url):
-        raise ProviderNotConfiguredError(
-            "STUDIO_LANGUAGE_URL is no web address. It looks like https://host/v1, without a name or password in it."
-        )
+    if url:
+        url = credentials.checked_url(url, "STUDIO_LANGUAGE_URL")
     return OpenAICompatibleLanguage(
         base_url=url or OPENAI_URL,
         # Never empty: the SDK would then send whatever key its own environment variable holds to this server.
         key=key or "none",
         model=settings.language_model,
     )
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False

@@ -39,8 +39,7 @@ class NoModeration:
 
     def _refusal(self) -> ProviderError:
         if self.reason is not None:
-            # A new one each time: an error that is raised twice drags the first one's way along.
-            return type(self.reason)(self.reason.msgid)
+            return self.reason.afresh()
         return ProviderNotConfiguredError("No moderation model is configured.")
 
 

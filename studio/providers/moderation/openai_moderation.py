@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
+from studio.providers import credentials
 from studio.providers.errors import (
     ProviderBrokenError,
     ProviderBusyError,
@@ -180,31 +181,21 @@ def _meaning(error: Exception) -> ProviderError:
 
 def from_settings(settings: Settings) -> OpenAIModeration:
     """Return the client of the server that is set, OpenAI's own where only a key is; raises ProviderNotConfiguredError."""
-    key = settings.moderation_key.get_secret_value().strip() if settings.moderation_key else ""
+    key = (
+        credentials.checked_key(settings.moderation_key.get_secret_value(), "STUDIO_MODERATION_KEY")
+        if settings.moderation_key
+        else ""
+    )
     url = (settings.moderation_url or "").strip()
     if not key and not url:
         raise ProviderNotConfiguredError(
             "Moderation by a model needs STUDIO_MODERATION_KEY, or STUDIO_MODERATION_URL for a server without keys. "
             "Set one of them, or STUDIO_MODERATION_PROVIDER=none."
         )
-    if not key.isascii() or any(character.isspace() for character in key):
-        raise ProviderNotConfiguredError(
-            "STUDIO_MODERATION_KEY holds characters that no key has. Copy it again, without quotes and spaces."
-        )
-    if url and not _is_web_address(url):
-        raise ProviderNotConfiguredError(
-            "STUDIO_MODERATION_URL is no web address. It looks like https://host/v1, without a name or password in it."
-        )
+    if url:
+        url = credentials.checked_url(url, "STUDIO_MODERATION_URL")
     # Never an empty key: the SDK would then send whatever key its own environment variable holds to this server.
     return OpenAIModeration(base_url=url or OPENAI_URL, key=key or "none", model=settings.moderation_model)
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False
 
 
 def _too_slow() -> ProviderBusyError:

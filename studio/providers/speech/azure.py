@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from studio.providers import credentials
 from studio.providers.errors import ProviderNotConfiguredError
 from studio.providers.speech import exchange, mapping, refusals
 from studio.providers.speech.protocol import MOST_VOICES, Alive, Spoken, Voice, Wanted
@@ -96,6 +97,6 @@ def from_settings(settings: Settings) -> AzureSpeech | None:
         domain = "azure.cn" if region.startswith("china") else "microsoft.com"
         url = f"https://{region}.tts.speech.{domain}"
     return AzureSpeech(
-        key=exchange.checked_key(settings.speech_azure_key.get_secret_value(), "STUDIO_SPEECH_AZURE_KEY"),
-        url=exchange.checked_url(url, "STUDIO_SPEECH_AZURE_URL"),
+        key=credentials.checked_key(settings.speech_azure_key.get_secret_value(), "STUDIO_SPEECH_AZURE_KEY"),
+        url=credentials.checked_url(url, "STUDIO_SPEECH_AZURE_URL"),
     )

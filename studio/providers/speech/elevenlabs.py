@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from studio.providers import credentials
 from studio.providers.speech import exchange, mapping, refusals
 from studio.providers.speech.protocol import MOST_VOICES, Alive, Spoken, Voice, Wanted
 from studio.providers.speech.refusals import About
@@ -112,6 +113,6 @@ def from_settings(settings: Settings) -> ElevenLabs | None:
     if settings.speech_elevenlabs_key is None:
         return None
     return ElevenLabs(
-        key=exchange.checked_key(settings.speech_elevenlabs_key.get_secret_value(), "STUDIO_SPEECH_ELEVENLABS_KEY"),
-        url=exchange.checked_url(settings.speech_elevenlabs_url or URL, "STUDIO_SPEECH_ELEVENLABS_URL"),
+        key=credentials.checked_key(settings.speech_elevenlabs_key.get_secret_value(), "STUDIO_SPEECH_ELEVENLABS_KEY"),
+        url=credentials.checked_url(settings.speech_elevenlabs_url or URL, "STUDIO_SPEECH_ELEVENLABS_URL"),
     )

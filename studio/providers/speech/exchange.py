@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
-from studio.providers.errors import ProviderError, ProviderNotConfiguredError
+from studio.providers.errors import ProviderError
 from studio.providers.speech import refusals
 from studio.providers.speech.protocol import MOST_AUDIO_BYTES, Alive
 from studio.providers.speech.refusals import About
@@ -120,28 +119,3 @@ def certificates() -> ssl.SSLContext:
     import httpx2
 
     return httpx2.create_ssl_context()
-
-
-def checked_key(key: str, setting: str) -> str:
-    """The key without what surrounds it; raises ProviderNotConfiguredError where no key looks like this."""
-    found = key.strip()
-    if not found.isascii() or any(sign.isspace() for sign in found):
-        raise ProviderNotConfiguredError(
-            "%(setting)s holds characters that no key has. Copy it again, without quotes and spaces.", setting=setting
-        )
-    return found
-
-
-def checked_url(url: str, setting: str) -> str:
-    """The address without a slash at its end; raises ProviderNotConfiguredError where it is none."""
-    try:
-        parts = urlsplit(url.strip())
-        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        is_good = False
-    if not is_good:
-        raise ProviderNotConfiguredError(
-            "%(setting)s is no web address. It looks like https://host, without a name or password in it.",
-            setting=setting,
-        )
-    return url.strip().rstrip("/")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from studio.providers import credentials
 from studio.providers.speech import exchange, mapping, refusals
 from studio.providers.speech.protocol import MOST_AUDIO_BYTES, MOST_VOICES, Alive, Spoken, Voice, Wanted
 from studio.providers.speech.refusals import About
@@ -97,6 +98,6 @@ def from_settings(settings: Settings) -> GoogleSpeech | None:
     if settings.speech_google_key is None:
         return None
     return GoogleSpeech(
-        key=exchange.checked_key(settings.speech_google_key.get_secret_value(), "STUDIO_SPEECH_GOOGLE_KEY"),
-        url=exchange.checked_url(settings.speech_google_url or URL, "STUDIO_SPEECH_GOOGLE_URL"),
+        key=credentials.checked_key(settings.speech_google_key.get_secret_value(), "STUDIO_SPEECH_GOOGLE_KEY"),
+        url=credentials.checked_url(settings.speech_google_url or URL, "STUDIO_SPEECH_GOOGLE_URL"),
     )

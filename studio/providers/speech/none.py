@@ -1,9 +1,9 @@
 """What stands in the place of a provider that has no key, or whose settings cannot be right: it says so."""
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from studio.providers.errors import ProviderError, ProviderNotConfiguredError
+from studio.providers.errors import ProviderError
 from studio.providers.speech.protocol import Alive, Spoken, Voice, Wanted
 
 
@@ -20,9 +20,8 @@ class NotConfigured:
 
     @property
     def reason(self) -> ProviderError:
-        """What is to be done: a new error each time, since one that is raised twice drags the first one's way along."""
-        params: dict[str, Any] = dict(self._reason.params)
-        return ProviderNotConfiguredError(self._reason.msgid, **params)
+        """What is to be done."""
+        return self._reason.afresh()
 
     @property
     def missing(self) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
+from studio.providers import credentials
 from studio.providers.errors import ProviderError
 from studio.providers.speech import abilities, exchange, mapping, refusals
 from studio.providers.speech.protocol import MOST_AUDIO_BYTES, Alive, Spoken, Voice, Wanted
@@ -125,7 +126,7 @@ def from_settings(settings: Settings) -> OpenAISpeech | None:
     voices = [name.strip() for name in settings.speech_openai_voices.split(",") if name.strip()]
     return OpenAISpeech(
         # Never empty: the SDK would then send whatever key its own environment variable holds.
-        key=exchange.checked_key(key, "STUDIO_SPEECH_OPENAI_KEY") or "none",
-        url=exchange.checked_url(settings.speech_openai_url or URL, "STUDIO_SPEECH_OPENAI_URL"),
+        key=credentials.checked_key(key, "STUDIO_SPEECH_OPENAI_KEY") or "none",
+        url=credentials.checked_url(settings.speech_openai_url or URL, "STUDIO_SPEECH_OPENAI_URL"),
         voices=voices,
     )
