@@ -171,7 +171,7 @@ class Decisions(StudioView):
             review.claim(self.session, actor=actor, case_id=case_id, now=now)
         return case_id
 
-    def _back(self, case_id: UUID, act: Callable[[], None]) -> ResponseReturnValue:
+    def _back(self, case_id: UUID, act: Callable[[], object]) -> ResponseReturnValue:
         """The case's page again, with what was done or why it was not."""
         try:
             act()

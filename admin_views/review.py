@@ -1,7 +1,7 @@
 """The review desk: the queue, one case with everything that a decision needs, and the decision."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,7 +16,6 @@ from markupsafe import Markup
 from admin_views import desk, desk_labels, i18n, market_labels
 from admin_views.base import Permission, expose
 from admin_views.decisions import Decisions
-from admin_views.forms import sentence
 from admin_views.media import portrait_url
 from admin_views.prepared import Prepared
 from admin_views.resources import Resources
@@ -37,7 +36,6 @@ from studio.memory.errors import NotEmbeddedError
 _P = Permission
 _NEIGHBOURS = 6
 _HISTORY = 5
-_NOT_FOUND = 404
 _MOST_PREPARED = 64
 _PREPARED_LASTS = 600.0
 
@@ -157,7 +155,7 @@ class ReviewView(Decisions):
     @expose("/<uuid:case_id>/claim", methods=("POST",))
     def claim(self, case_id: UUID) -> ResponseReturnValue:
         """Take the case in hand."""
-        return self._do(
+        return self._back(
             case_id, lambda: review.claim(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
         )
 
@@ -174,17 +172,7 @@ class ReviewView(Decisions):
     @expose("/<uuid:case_id>/release", methods=("POST",))
     def release(self, case_id: UUID) -> ResponseReturnValue:
         """Give the case back."""
-        return self._do(case_id, lambda: review.release(self.session, actor=current_actor(), case_id=case_id))
-
-    def _do(self, case_id: UUID, act: Callable[[], Any]) -> ResponseReturnValue:
-        try:
-            act()
-        except StudioError as error:
-            if error.status == _NOT_FOUND:
-                raise
-            self.session.rollback()
-            flash(sentence(error), "warning")
-        return redirect(url_for("review.desk", case_id=case_id), 303)
+        return self._back(case_id, lambda: review.release(self.session, actor=current_actor(), case_id=case_id))
 
     def _desk(self, case_id: UUID, refusal: StudioError | None = None) -> str:
         actor = current_actor()

@@ -23,23 +23,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image
 
+from tests.fakes.openai_server import HangUp, Silence, Status
+
 _WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STEPS = 10
-
-
-@dataclass(frozen=True)
-class Status:
-    """Answer with this HTTP status, these headers and this message."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    message: str = "The fake server was told to say this."
-    code: str | None = None
-
-
-@dataclass(frozen=True)
-class Silence:
-    """Take the request and never answer."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +34,6 @@ class HalfBody:
     """Promise the whole answer, send half of it, and hang up; or, with `stall`, say nothing more."""
 
     stall: bool = False
-
-
-@dataclass(frozen=True)
-class HangUp:
-    """Take the request and close the connection without a word."""
 
 
 @dataclass(frozen=True)
