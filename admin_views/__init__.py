@@ -1,7 +1,6 @@
 """The way in for people: thin views that turn a form into a service's call and its result into a page."""
 
 import importlib
-import importlib.util
 
 from flask import Flask
 from flask_admin import Admin
@@ -12,36 +11,38 @@ from admin_views.resources import Resources
 
 MODULES = (
     "palette",
-    "tray",
-    "authoring",
-    "test_chat",
-    "voices",
-    "speech",
-    "chat_media",
-    "assist",
-    "trash",
-    "stories",
-    "lorebooks",
-    "search",
-    "media",
-    "market",
-    "review",
-    "review_figures",
-    "reports",
-    "appeals",
-    "money",
-    "work",
-    "work_queues",
-    "work_schedules",
-    "work_bulk",
-    "work_budgets",
-    "bulk",
-    "exports",
-    "operations",
-    "accounts",
-    "audit",
+    "work.tray",
+    "authoring.characters",
+    "chat.test_chat",
+    "voices.voices",
+    "voices.speech",
+    "chat.media",
+    "authoring.assist",
+    "authoring.trash",
+    "authoring.stories",
+    "lorebooks.book",
+    "authoring.search",
+    "media.files",
+    "market.listings",
+    "review.cases",
+    "review.figures",
+    "market.reports",
+    "market.appeals",
+    "money.shop",
+    "money.staff",
+    "money.earnings",
+    "work.jobs",
+    "work.queues",
+    "work.schedules",
+    "work.everything",
+    "work.budgets",
+    "operations.bulk",
+    "operations.exports",
+    "operations.errors",
+    "accounts.people",
+    "operations.audit",
 )
-"""One module per domain; each has `views(resources)` that makes its views. Their order is not the navigation's."""
+"""The modules with screens; each has `views(resources)` that makes its views. Their order is not the navigation's."""
 
 
 def register(app: Flask, resources: Resources) -> Admin:
@@ -54,10 +55,7 @@ def register(app: Flask, resources: Resources) -> Admin:
         static_url_path="/unused",
     )
     for name in MODULES:
-        full_name = f"admin_views.{name}"
-        if importlib.util.find_spec(full_name) is None:
-            continue
-        for view in importlib.import_module(full_name).views(resources):
+        for view in importlib.import_module(f"admin_views.{name}").views(resources):
             admin.add_view(view)
     admin.init_app(app)
     return admin

@@ -24,7 +24,6 @@ from werkzeug.datastructures import MultiDict
 
 from admin_views import listing, preferences
 from admin_views.access import AnyOf, declare_reading, route_permission
-from admin_views.export import Exporting
 from admin_views.formats import reader
 from admin_views.forms import StudioForm, current_version, sent_version
 from admin_views.frames import Frames, hole
@@ -32,6 +31,7 @@ from admin_views.guarded import StudioView
 from admin_views.listing import Column, Filter, ListState, Orders, RowPage
 from admin_views.many import Many
 from admin_views.model_forms import FormRoutes
+from admin_views.operations.csv_lists import Exporting
 from admin_views.pickers import MOST_SUGGESTIONS, Picker
 from admin_views.resources import Resources, request_session
 from admin_views.rows import table_rows

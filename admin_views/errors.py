@@ -11,8 +11,8 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from admin_views import in_trash
 from admin_views.access import is_fragment
+from admin_views.authoring import in_trash
 from admin_views.forms import sentence
 from admin_views.resources import resources
 from admin_views.session import current_actor

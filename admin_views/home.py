@@ -8,13 +8,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_datetime
 from flask_babel import lazy_gettext as _l
 
-from admin_views import money_labels
+from admin_views.authoring.version_labels import occasion_label
 from admin_views.base import StudioView, expose
-from admin_views.job_labels import job_label
 from admin_views.listing import counted
+from admin_views.money import labels as money_labels
 from admin_views.resources import Resources
 from admin_views.session import current_actor
-from admin_views.version_labels import occasion_label
+from admin_views.work.labels import job_label
 from studio.accounts.models import User, UserStatus
 from studio.accounts.permissions import Actor, Permission
 from studio.accounts.queries import user_visible_to

@@ -12,9 +12,9 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from admin_views.access import AnyOf
-from admin_views.bulk_labels import ASKS_LABELS, action_label
 from admin_views.forms import current_version
 from admin_views.guarded import Guarded
+from admin_views.operations.bulk_labels import ASKS_LABELS, action_label
 from admin_views.preferences import local_target
 from admin_views.resources import request_session
 from admin_views.rows import Pick, picker
@@ -119,13 +119,13 @@ class Many(Guarded):
 
     @staticmethod
     def _is_proven() -> bool:
-        from admin_views.sign_in import is_fresh
+        from admin_views.accounts.sign_in import is_fresh
 
         return is_fresh()
 
     @staticmethod
     def _prove_first(back: str) -> ResponseReturnValue:
-        from admin_views.sign_in import ask_for_proof
+        from admin_views.accounts.sign_in import ask_for_proof
 
         flash(_("Nothing was changed yet. Give your password, then do it again."), "info")
         return ask_for_proof(back)

@@ -12,7 +12,7 @@ from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session
 
-from admin_views.streams import Streams
+from admin_views.chat.streams import Streams
 from studio.providers.embeddings import EmbeddingProvider
 from studio.providers.images import ImageProvider
 from studio.providers.language import LanguageProvider

@@ -273,7 +273,7 @@ def create(
 
 def _lists(live: "Settings") -> "ListSource":
     """The lists as screens show them, for the job that writes long ones: they are made when the first is asked for."""
-    from admin_views.export import Lists
+    from admin_views.operations.csv_lists import Lists
     from studio.app import create_app
 
     return Lists(create_app(live))

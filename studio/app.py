@@ -21,12 +21,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 
 import admin_views
-from admin_views import errors, headers, i18n, payment_events, preferences, probes, rendering, row_net
+from admin_views import errors, headers, i18n, preferences, probes, rendering, row_net
 from admin_views.access import declare_public, only_reads
+from admin_views.accounts.sign_in import init_sign_in
 from admin_views.bounded_request import BoundedRequest
+from admin_views.money import payment_events
 from admin_views.resources import Resources
 from admin_views.session_cookie import LastingSessions
-from admin_views.sign_in import init_sign_in
 from jobs import queue
 from studio import tables, work
 from studio.kit.context import request_id

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from admin_views.access import route_permission
 from admin_views.base import StudioModelView, StudioView, expose
-from admin_views.export import neutral
+from admin_views.operations.csv_lists import neutral
 from studio.accounts.permissions import Permission, RoleName
 from studio.market.models import CharacterCategory as Category
 from tests.admin_views.shelves import ShelfView
@@ -364,7 +364,7 @@ class TestExport:
         assert "shelf 03" in answer.text
 
     def test_offers_to_write_more_rows_than_the_cap(self, staff, shelves, monkeypatch):
-        monkeypatch.setattr("admin_views.export.MOST_ROWS", 10)
+        monkeypatch.setattr("admin_views.operations.csv_lists.MOST_ROWS", 10)
         answer = staff.get("/shelves/export.csv")
         assert answer.mimetype == "text/html"
         assert "Write the file" in answer.text

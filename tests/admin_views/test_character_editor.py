@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_views.character_rows import ReplyRow, Rows, SceneRow
+from admin_views.authoring.editor_rows import ReplyRow, Rows, SceneRow
 from studio.accounts.permissions import RoleName
 from studio.authoring import characters, queries
 from studio.authoring.chat_settings import ContextSettings

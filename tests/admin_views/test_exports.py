@@ -21,7 +21,7 @@ def owner(session):
 
 @pytest.fixture
 def browser(session, owner, browser_of, monkeypatch):
-    monkeypatch.setattr("admin_views.export.MOST_ROWS", 2)
+    monkeypatch.setattr("admin_views.operations.csv_lists.MOST_ROWS", 2)
     for number in range(3):
         make_character(session, owner=owner.actor, name=f"Luna {number}", tags=["night"])
     return browser_of(owner)

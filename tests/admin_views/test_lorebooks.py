@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 import sqlalchemy as sa
 
-from admin_views.lorebook_files import marked
+from admin_views.lorebooks.files import marked
 from studio.accounts.permissions import RoleName
 from studio.authoring import queries
 from studio.authoring.lorebook_rules import fingerprint, grid_token

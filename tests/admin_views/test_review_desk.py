@@ -5,7 +5,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from admin_views.market_labels import check_title
+from admin_views.market.labels import check_title
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.market import effects, queue, rules, screening

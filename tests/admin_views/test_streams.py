@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from admin_views.streams import Streams
+from admin_views.chat.streams import Streams
 from studio.chat.errors import BusyError
 
 

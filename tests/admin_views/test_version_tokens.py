@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from admin_views.categories import CategoriesView
+from admin_views.market.categories import CategoriesView
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
 from studio.authoring import characters, lorebook_edits, lorebook_states, stories, versions

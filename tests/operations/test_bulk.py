@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from admin_views.bulk_labels import BULK_LABELS
+from admin_views.operations.bulk_labels import BULK_LABELS
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
 from studio.authoring import characters

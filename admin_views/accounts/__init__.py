@@ -1,0 +1,1 @@
+"""People: signing in, one's own account, and who may do what, on the screen."""

@@ -1,0 +1,1 @@
+"""Characters, stories, versions, cards in and out, search and the trash, on the screen."""

@@ -1,0 +1,38 @@
+"""A page of characters as cards: the portrait, the name, a line about them, their state and when they were changed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from admin_views import ui
+from admin_views.formats import hue
+from admin_views.media.files import portrait_urls
+from admin_views.rows import Pick
+
+
+def character_cards(rows: Sequence[Any], *, url_of: Callable[[Any], str | None], pick: Pick | None) -> Markup:
+    """The items of the list of cards; made here and not in a template, since a page has many of them."""
+    moment, badge, portrait = ui.moments(), ui.badges(), portrait_urls("card")
+    parts: list[str] = []
+    for row in rows:
+        name = escape(row.name)
+        box = "" if pick is None else pick(row)
+        tagline = f'<span class="character-card-tagline">{escape(row.tagline)}</span>' if row.tagline else ""
+        if row.portrait_id is None:
+            face = (
+                f'<span class="character-picture character-picture-none hue-{hue(row.name)}" aria-hidden="true">'
+                f"{escape(row.name[:1].upper())}</span>"
+            )
+        else:
+            face = (
+                f'<img class="character-picture" src="{portrait(row.portrait_id)}" alt=""'
+                ' loading="lazy" decoding="async" width="400" height="600">'
+            )
+        parts.append(
+            f'<li class="character-card">{box}<a href="{escape(url_of(row) or "")}">{face}'
+            f'<span class="character-card-text"><span class="character-card-name">{name}</span>{tagline}'
+            f'<span class="character-card-facts">{badge(row.status)}'
+            f'<span class="text-secondary">{moment(row.updated_at)}</span></span></span></a></li>\n'
+        )
+    return Markup("".join(parts))  # noqa: S704 - Everything that people wrote is escaped above.

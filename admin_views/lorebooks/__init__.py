@@ -1,0 +1,1 @@
+"""A character's lorebook on the screen."""

@@ -1,0 +1,1 @@
+"""Listings, categories, reports and appeals on the screen."""

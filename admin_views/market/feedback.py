@@ -1,0 +1,72 @@
+"""What a moderator asked a creator to change, in words and with the place where it is changed."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import url_for
+from sqlalchemy.orm import Session
+
+from admin_views.market.labels import field_label, reason_message, reason_title
+from studio.accounts.permissions import Actor
+from studio.authoring import rules
+from studio.market import queries
+
+# The editor's names for fields that cards call otherwise.
+_FORM_NAMES = {
+    "first_mes": "greeting_first",
+    "alternate_greetings": "greeting_alternate",
+    "group_only_greetings": "greeting_group_only",
+    "mes_example": "example_dialogue",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One reason of a rejection as its creator reads it; `field` is empty where it is about the whole.
+
+    `name` is what the editor calls the field, "" where the editor has none for it; `decision_url` is the listing's
+    page with the whole decision, where it can be appealed against.
+    """
+
+    title: str
+    message: str
+    comment: str
+    field: str
+    name: str
+    url: str
+    decision_url: str
+
+
+def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Asked]:
+    """The reasons that the character's creator has to answer now; none once a new listing is submitted."""
+    decided = queries.find_asking(session, actor=actor, character_id=character_id)
+    if decided is None:
+        return []
+    decision_url = url_for("listings.details_view", row_id=decided.publication.id)
+    return [
+        Asked(
+            title=reason_title(one.reason),
+            message=reason_message(one.reason),
+            comment=one.comment,
+            field=field_label(one.field) if one.field else "",
+            name=_name(one.field),
+            url=_place(character_id, one.field),
+            decision_url=decision_url,
+        )
+        for one in decided.feedback
+    ]
+
+
+def _name(field: str) -> str:
+    name = _FORM_NAMES.get(field, field)
+    return name if name.startswith("greeting_") or name in rules.FIELDS else ""
+
+
+def _place(character_id: UUID, field: str) -> str:
+    if name := _name(field):
+        return url_for("characters.edit_view", row_id=character_id, _anchor=f"field-{name}")
+    if field.startswith("listing."):
+        return url_for("listings.create_view", character_id=character_id)
+    if field == "portrait":
+        return url_for("characters.details_view", row_id=character_id, _anchor="portrait")
+    return url_for("characters.edit_view", row_id=character_id)

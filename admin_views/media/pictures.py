@@ -1,0 +1,356 @@
+"""Pictures from prompts: asking for them, watching them come, choosing one as the portrait, and the history of all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import flash, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from wtforms.validators import InputRequired
+
+from admin_views import formats, listing, ui
+from admin_views.base import Permission, StudioModelView, expose
+from admin_views.formats import hue
+from admin_views.forms import StudioForm
+from admin_views.listing import Column, Filter
+from admin_views.media.files import portrait_url
+from admin_views.media.labels import STATES, cost_of, ignored_of, maker_of, mark_of, money_of, why_failed
+from admin_views.resources import Resources
+from admin_views.session import current_actor
+from admin_views.work.jobs import waits_because
+from admin_views.work.labels import step_label
+from studio.accounts.permissions import Actor
+from studio.authoring import portraits
+from studio.authoring.models import Character
+from studio.authoring.queries import draft_visible_to
+from studio.kit.clock import utc_now
+from studio.kit.errors import InvalidError, NotFoundError
+from studio.kit.text import excerpt
+from studio.media import generations, queries
+from studio.media.generations import Wanted
+from studio.media.models import GeneratedPicture, GenerationState, ImageGeneration
+from studio.media.prompting import NEGATIVE
+from studio.operations import jobs
+from studio.providers.images import cost_estimate
+from studio.work.models import FINAL, JobRun, JobState
+
+_P = Permission
+_MAKE = _P.MEDIA_GENERATE
+_SIZES = ((1024, 1024), (1024, 1536), (1536, 1024), (832, 1216), (768, 1152), (512, 768), (768, 512), (512, 512))
+_DIGITS = 19
+_OPEN = frozenset({GenerationState.PENDING, GenerationState.RUNNING})
+
+
+class PictureForm(StudioForm):
+    """What the picture should show; numbers stay as they were typed, so that what is wrong is said and shown again."""
+
+    character = HiddenField()
+    prompt = TextAreaField(_l("What the picture should show"), validators=[InputRequired()])
+    negative_prompt = TextAreaField(_l("What to leave out"))
+    size = SelectField(_l("Size"))
+    count = SelectField(_l("Pictures"))
+    steps = StringField(_l("Steps"), description=_l("More take longer; 20 to 30 are usual."))
+    guidance = StringField(_l("Guidance"), description=_l("How closely the prompt is followed; about 7 is usual."))
+    seed = StringField(_l("Seed"), description=_l("The same seed gives the same picture again. Empty: by chance."))
+
+    def wanted(self, name: str) -> Wanted:
+        """What was asked for; raises InvalidError for what is no number."""
+        width, _cross, height = (self.size.data or "").partition("x")
+        return Wanted(
+            prompt=self.prompt.data or "",
+            negative_prompt=self.negative_prompt.data or "",
+            width=int(width),
+            height=int(height),
+            steps=_whole(self.steps),
+            guidance=_decimal(self.guidance),
+            seed=_whole(self.seed),
+            count=int(self.count.data or 1),
+            name=name,
+            hue=hue(name or self.prompt.data or ""),
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture that came, as its page shows it."""
+
+    picture: GeneratedPicture
+    url: str
+    full_url: str
+    again_url: str
+
+
+def _state_cell(row: ImageGeneration) -> Markup:
+    return ui.badge(*mark_of(generations.state_of(row, g.picture_jobs.get(row.job_id))))
+
+
+def _prompt_cell(row: ImageGeneration) -> Markup:
+    first = next(iter(g.picture_files.get(row.id, ())), None)
+    face = ui.avatar(portrait_url(first.file_id) if first is not None else None, row.prompt)
+    return Markup('<span class="with-face">{}<span>{}</span></span>').format(face, excerpt(row.prompt, 90))
+
+
+class PicturesView(StudioModelView):
+    """What the present person had drawn."""
+
+    permissions = {  # noqa: RUF012 - The base declares it a ClassVar.
+        "index_view": _MAKE,
+        "details_view": _MAKE,
+        "create_view": _MAKE,
+        "live": _MAKE,
+        "stop": _MAKE,
+        "use": (_P.CHARACTER_WRITE_OWN, _P.STORY_WRITE),
+    }
+    menu_section = "studio"
+    menu_icon = "brush"
+    menu_order = 42
+    list_template = "media/pictures.html"
+    create_template = "media/new_picture.html"
+    details_template = "media/generation.html"
+    form = PictureForm
+    created_text = _l("Asked for. The pictures appear here.")
+    empty_icon = "brush"
+    empty_title = _l("No picture from a prompt yet")
+    empty_text = _l("Open a character and press “Make a picture”, or begin with a prompt of your own.")
+    search_columns = (ImageGeneration.prompt,)
+    search_hint = _l("Words of the prompt")
+    columns = (
+        Column("prompt", _l("Picture"), cell=_prompt_cell),
+        Column("state", _l("State"), cell=_state_cell),
+        Column("model", _l("Made by"), cell=lambda row: row.model or row.provider, wide_only=True),
+        Column("cost", _l("Cost"), cell=cost_of, wide_only=True),
+        Column("created_at", _l("Asked for"), cell=lambda row: ui.moment(row.created_at), sort="created"),
+    )
+    orders: ClassVar[listing.Orders] = {"created": listing.by(ImageGeneration.created_at, unique=ImageGeneration.id)}
+    default_sort = ("created", True)
+    filters = (
+        Filter(
+            "state",
+            _l("State"),
+            lambda value: ImageGeneration.state == GenerationState(value),
+            choices=tuple((state.value, label) for state, label in STATES.items()),
+            quick=True,
+        ),
+    )
+
+    def scope(self, actor: Actor) -> sa.ColumnElement[bool]:
+        """Their own."""
+        return queries.generation_visible_to(actor)
+
+    def row_title(self, row: ImageGeneration) -> str:
+        """The beginning of the prompt."""
+        return excerpt(row.prompt, 60)
+
+    def list_context(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """The first picture of each, and where its job stands."""
+        session = self.request_session
+        g.picture_files = queries.pictures_of(session, generation_ids=[row.id for row in rows]) if rows else {}
+        job_ids = [row.job_id for row in rows if row.job_id is not None and row.state in _OPEN]
+        found = session.scalars(sa.select(JobRun).where(JobRun.id.in_(job_ids))).all() if job_ids else []
+        g.picture_jobs = {job.id: job for job in found}
+        return {"provider_label": _maker(self.resources), "is_local": self.resources.images.is_local}
+
+    # Asking
+
+    def make_form(self, row: Any | None = None) -> Any:
+        """A form that offers what the provider makes, filled from a character or from an earlier request."""
+        provider = self.resources.images
+        form = super().make_form(row)
+        sizes = provider.sizes or _SIZES
+        form.size.choices = [(f"{width}x{height}", f"{width} × {height}") for width, height in sizes]
+        form.count.choices = [(str(number), str(number)) for number in range(1, min(provider.most_pictures, 4) + 1)]
+        if request.method == "GET":
+            self._fill(form)
+        if form.size.data not in {value for value, _label in form.size.choices}:
+            form.size.data = form.size.choices[0][0]
+        if form.count.data not in {value for value, _label in form.count.choices}:
+            form.count.data = "1"
+        return form
+
+    def _fill(self, form: Any) -> None:
+        again = request.args.get("again", type=UUID)
+        if again is not None:
+            earlier = queries.get_generation(self.request_session, actor=current_actor(), generation_id=again)
+            form.character.data = str(earlier.character_id or "")
+            form.prompt.data, form.negative_prompt.data = earlier.prompt, earlier.negative_prompt
+            form.size.data, form.count.data = f"{earlier.width}x{earlier.height}", str(earlier.picture_count)
+            form.steps.data = "" if earlier.steps is None else str(earlier.steps)
+            form.guidance.data = "" if earlier.guidance_scale is None else f"{earlier.guidance_scale:g}"
+            form.seed.data = request.args.get("seed", "")[:_DIGITS]
+            return
+        form.negative_prompt.data = NEGATIVE
+        character_id = request.args.get("character", type=UUID)
+        if character_id is not None:
+            character, form.prompt.data = portraits.draft_prompt(
+                self.request_session, actor=current_actor(), character_id=character_id
+            )
+            form.character.data = str(character.id)
+
+    def form_context(self, row: Any | None) -> dict[str, Any]:  # noqa: ARG002 - There is no form over a row.
+        """Who makes the pictures, what it does not use, and what one costs."""
+        provider, settings = self.resources.images, self.resources.settings
+        estimate = cost_estimate(settings, provider=provider, count=1)
+        asked_for = request.form.get("character") or request.args.get("character")
+        again = request.args.get("again", type=UUID)
+        if again is not None and not asked_for:
+            earlier = queries.get_generation(self.request_session, actor=current_actor(), generation_id=again)
+            asked_for = str(earlier.character_id or "")
+        return {
+            "provider": provider,
+            "maker": _maker(self.resources),
+            "ignored": provider.ignores,
+            "price": money_of(estimate, settings.language_currency) if estimate else "",
+            "is_price_known": estimate is not None,
+            "character": self._character(listing.as_uuid(asked_for)),
+        }
+
+    def do_create(self, session: Session, *, actor: Actor, form: Any) -> ImageGeneration:
+        """Have the pictures asked for."""
+        provider, settings = self.resources.images, self.resources.settings
+        character_id = listing.as_uuid(form.character.data)
+        character = self._character(character_id)
+        if character_id is not None and character is None:
+            raise NotFoundError
+        wanted = form.wanted(character.name if character is not None else "")
+        return portraits.ask_for_pictures(
+            session,
+            actor=actor,
+            wanted=wanted,
+            character_id=character_id,
+            provider=provider,
+            estimate_micro=cost_estimate(settings, provider=provider, count=wanted.count),
+            currency=settings.language_currency,
+            quota=settings.media_quota * 1_000_000,
+            now=utc_now(),
+        )
+
+    def saved_url(self, row: ImageGeneration) -> str:
+        """One watches them come."""
+        return url_for(".details_view", row_id=row.id)
+
+    # Watching
+
+    def details_context(self, row: ImageGeneration) -> dict[str, Any]:
+        """How far it is, what came, and what may be done with it."""
+        session, actor = self.request_session, current_actor()
+        job = session.get(JobRun, row.job_id) if row.job_id is not None else None
+        state = generations.state_of(row, job)
+        character = self._character(row.character_id)
+        shown = [_shown(one, row) for one in queries.pictures_of(session, generation_ids=[row.id])[row.id]]
+        is_open = state in _OPEN
+        return {
+            "generation": row,
+            "job": job,
+            "state": mark_of(state),
+            "is_open": is_open,
+            "is_stopping": job is not None and job.cancel_requested_at is not None and job.state not in FINAL,
+            "step": _step(job) if job is not None and is_open else "",
+            "percent": job.percent if job is not None else 0,
+            "pictures": shown,
+            "character": character,
+            "may_use": character is not None
+            and self.may("use")
+            and portraits.may_use(session, actor=actor, character=character),
+            "cost": cost_of(row),
+            "maker": maker_of(row.provider, str(row.details.get("label") or row.provider)),
+            "why": why_failed(row),
+            "ignored": ignored_of(row.details.get("ignored") or ()),
+            "is_local": bool(row.details.get("is_local")),
+            "seconds": round((row.finished_at - row.started_at).total_seconds(), 1)
+            if row.finished_at is not None and row.started_at is not None
+            else None,
+        }
+
+    @expose("/<uuid:row_id>/live")
+    def live(self, row_id: UUID) -> ResponseReturnValue:
+        """The part of the page that changes while the pictures are drawn."""
+        row = self.get_one(row_id)
+        return self.render("media/_generation.html", row=row, **self.details_context(row))
+
+    @expose("/<uuid:row_id>/stop", methods=("POST",))
+    def stop(self, row_id: UUID) -> ResponseReturnValue:
+        """Stop the drawing, at the provider too."""
+        row = self.get_one(row_id)
+        if row.job_id is None:
+            raise NotFoundError
+        jobs.cancel(self.request_session, actor=current_actor(), job_id=row.job_id, now=utc_now())
+        flash(_("The drawing is being stopped."), "success")
+        return redirect(url_for(".details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/use", methods=("POST",))
+    def use(self, row_id: UUID) -> ResponseReturnValue:
+        """Make one of the pictures the character's portrait."""
+        row, file_id = self.get_one(row_id), listing.as_uuid(request.form.get("file", ""))
+        if row.character_id is None or file_id is None:
+            raise NotFoundError
+        character = portraits.use(
+            self.request_session,
+            actor=current_actor(),
+            character_id=row.character_id,
+            file_id=file_id,
+            row_version=request.form.get("row_version", type=int),
+            now=utc_now(),
+        )
+        flash(_("%(name)s shows this picture now.", name=character.name), "success")
+        return redirect(url_for("characters.details_view", row_id=character.id), 303)
+
+    def _character(self, character_id: UUID | None) -> Character | None:
+        if character_id is None:
+            return None
+        return self.request_session.scalar(
+            sa.select(Character).where(draft_visible_to(current_actor()), Character.id == character_id)
+        )
+
+
+def views(resources: Resources) -> list[Any]:
+    """The views of this module."""
+    return [PicturesView(resources, ImageGeneration, name=_l("Pictures"), endpoint="pictures")]
+
+
+def _step(job: JobRun) -> str:
+    return waits_because(job, now=utc_now()) if job.state is JobState.QUEUED else step_label(job.step)
+
+
+def _maker(resources: Resources) -> str:
+    return formats.provider_label(maker_of(resources.images.name, resources.images.label))
+
+
+def _shown(one: GeneratedPicture, row: ImageGeneration) -> Shown:
+    seed = one.seed if one.seed is not None else None
+    return Shown(
+        picture=one,
+        url=portrait_url(one.file_id, "cover") or "",
+        full_url=url_for("library.details_view", row_id=one.file_id),
+        again_url=url_for("pictures.create_view", again=row.id, seed=seed),
+    )
+
+
+def _whole(field: Any) -> int | None:
+    text = (field.data or "").strip()
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+        raise InvalidError(
+            "Something about this request needs another look.",
+            fields={field.name: "A whole number that is not negative."},
+        )
+    return int(text)
+
+
+def _decimal(field: Any) -> float | None:
+    text = (field.data or "").strip().replace(",", ".")
+    if not text:
+        return None
+    try:
+        return float(text[:_DIGITS])
+    except ValueError:
+        raise InvalidError(
+            "Something about this request needs another look.", fields={field.name: "Write a number."}
+        ) from None

@@ -1,0 +1,1 @@
+"""Money: buying, earning, and what staff see of it."""

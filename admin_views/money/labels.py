@@ -1,0 +1,105 @@
+"""What people read for money: amounts, statuses, kinds of postings and accounts, and what the checks found."""
+
+from typing import Any
+
+from flask_babel import format_currency, format_date, gettext
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup, escape
+
+from admin_views import ui
+from admin_views.market.labels import license_label
+from studio.kit.money import Money
+
+PURCHASE_LABELS = {
+    "pending": _l("waiting for payment"),
+    "paid": _l("paid"),
+    "failed": _l("payment failed"),
+    "cancelled": _l("cancelled"),
+    "disputed": _l("disputed"),
+    "refunded": _l("refunded"),
+    "lost": _l("dispute lost"),
+}
+PAYOUT_LABELS = {
+    "pending": _l("waiting to be sent"),
+    "processing": _l("on its way"),
+    "paid": _l("paid"),
+    "failed": _l("failed"),
+    "cancelled": _l("cancelled"),
+    "held": _l("held"),
+}
+POSTING_LABELS = {
+    "sale": _l("Sale"),
+    "refund": _l("Refund"),
+    "dispute": _l("Dispute"),
+    "dispute_reversal": _l("Dispute won"),
+    "correction": _l("Correction"),
+}
+ACCOUNT_LABELS = {
+    "provider": _l("Held by the payment provider"),
+    "provider_fees": _l("Fees of the payment provider"),
+    "platform_revenue": _l("Platform revenue"),
+    "creator_pending": _l("Creators: pending"),
+    "creator_available": _l("Creators: available"),
+    "payouts_in_transit": _l("Payouts in transit"),
+}
+CHECK_LABELS = {
+    "unbalanced_posting": _l("A posting does not balance"),
+    "pending_differs_from_sales": _l("Pending earnings are not what the sales come to"),
+    "transit_differs_from_payouts": _l("Money in transit is not what open payouts come to"),
+    "sale_not_in_ledger": _l("A paid purchase is not in the ledger with its price"),
+    "refund_not_in_ledger": _l("A refund is not in the ledger"),
+    "payout_not_in_ledger": _l("A payout is not in the ledger as it stands"),
+    "statement_differs_from_ledger": _l("A closed statement is not what the ledger says"),
+    "exclusive_on_the_market": _l("An exclusive that was sold is on the market"),
+    "event_waits_for_a_day": _l("A message of the payment provider waits for what it is about"),
+}
+_COLOURS = {
+    "pending": "pending",
+    "processing": "running",
+    "paid": "approved",
+    "failed": "failed",
+    "cancelled": "withdrawn",
+    "disputed": "warning",
+    "refunded": "withdrawn",
+    "lost": "failed",
+    "held": "warning",
+}
+"""Statuses of money in the colours that the stylesheet has for statuses like them."""
+
+
+def amount(minor: int, currency: str) -> str:
+    """An amount as the reader writes it, whatever its sign; nothing is zero and not "Free"."""
+    return str(format_currency(Money(minor, currency).amount, currency))
+
+
+def amount_mark(minor: int, currency: str) -> Markup:
+    """As `amount`, for a table; a negative one is told by its colour too."""
+    kind = " money-below" if minor < 0 else ""
+    return Markup(f'<span class="money{kind}">{escape(amount(minor, currency))}</span>')  # noqa: S704 - Escaped.
+
+
+def purchase_badge(status: object) -> Markup:
+    """A purchase's status."""
+    return ui.badge(_COLOURS[str(status)], PURCHASE_LABELS[str(status)])
+
+
+def payout_badge(status: object) -> Markup:
+    """A payout's status."""
+    return ui.badge(_COLOURS[str(status)], PAYOUT_LABELS[str(status)])
+
+
+def labels() -> dict[str, Any]:
+    """All of these for templates."""
+    return {
+        "amount": amount,
+        "amount_mark": amount_mark,
+        "purchase_badge": purchase_badge,
+        "payout_badge": payout_badge,
+        "posting_label": lambda kind: str(POSTING_LABELS.get(str(kind), kind)),
+        "account_label": lambda kind: str(ACCOUNT_LABELS.get(str(kind), kind)),
+        "check_label": lambda name: str(CHECK_LABELS.get(name, name)),
+        "license_label": license_label,
+        "format_day": lambda moment: format_date(moment, "medium"),
+        "month": lambda day: format_date(day, "MMMM y", rebase=False),
+        "translate": gettext,
+    }

@@ -1,0 +1,254 @@
+"""Money for staff: revenue, fees, payouts, what needs a person, the trial balance; and every sale."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from flask import flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from admin_views import ui
+from admin_views.base import Permission, StudioModelView, StudioView, expose
+from admin_views.forms import sentence
+from admin_views.listing import Column, Filter, contains
+from admin_views.market import labels as market_labels
+from admin_views.money import labels as money_labels
+from admin_views.money.earnings import chart
+from admin_views.resources import Resources
+from admin_views.session import current_actor
+from studio import work
+from studio.accounts.models import User
+from studio.accounts.permissions import Actor
+from studio.kit.clock import utc_now
+from studio.kit.errors import NotFoundError, StudioError
+from studio.kit.paging import Key
+from studio.market import earnings, ledger, money_queries, payments, payouts, policy, purchases
+from studio.market.models import LedgerTransaction, Purchase, PurchaseStatus
+from studio.market.statements import Period
+from studio.providers.payments import EventKind, LocalPayments
+
+_P = Permission
+_A_MONTH = timedelta(days=30)
+_STUCK = timedelta(hours=1)
+_MOST_POSTINGS = 50
+_MOST_KEY = 64
+
+
+class MoneyView(StudioView):
+    """The platform's money on one page."""
+
+    permissions: ClassVar[Any] = {
+        "index": _P.MONEY_READ_ANY,
+        "make_payouts": _P.PAYOUT_MAKE,
+        "check_now": _P.MONEY_READ_ANY,
+    }
+    menu_section = "money"
+    menu_icon = "building-castle"
+    menu_order = 1
+
+    @expose("/")
+    def index(self) -> ResponseReturnValue:
+        """Revenue, fees, payouts, exceptions and the trial balance."""
+        actor, now = current_actor(), utc_now()
+        trial = ledger.trial_balance(self.session)
+        currencies = sorted({line.currency for line in trial})
+        currency = request.args.get("currency", "")
+        if currency not in currencies:
+            currency = "USD" if "USD" in currencies or not currencies else currencies[0]
+        since = Period.of((now - timedelta(days=365)).date()).begins_at
+        months = earnings.revenue_by_month(self.session, actor=actor, currency=currency, since=since)
+        rules = policy.from_settings(self.resources.settings)
+        troubled = earnings.troubled_payouts(self.session, actor=actor, stuck_before=now - _STUCK)
+        due = payouts.list_due(self.session, actor=actor, policy=rules, limit=50)
+        people = {one.creator_id for one in troubled}
+        return self.render(
+            "money/overview.html",
+            trial=trial,
+            currencies=currencies,
+            currency=currency,
+            chart=chart(months, currency),
+            flows=earnings.flows(self.session, actor=actor, since=now - _A_MONTH),
+            payouts_by_status=earnings.payouts_by_status(self.session, actor=actor, since=now - 12 * _A_MONTH),
+            troubled=troubled,
+            questions=money_queries.list_questions(self.session),
+            due=due,
+            names=dict(self.session.execute(sa.select(User.id, User.name).where(User.id.in_(people))).all()),
+            check=money_queries.last_check(self.session),
+            key=uuid4().hex,
+            provider=self.resources.payments,
+            **money_labels.labels(),
+        )
+
+    @expose("/payouts", methods=("POST",))
+    def make_payouts(self) -> ResponseReturnValue:
+        """Pay everybody who is due; the key of the form makes a second press the same batch."""
+        try:
+            made = payouts.make_batch(
+                self.session,
+                actor=current_actor(),
+                batch_key=request.form.get("key", "")[:_MOST_KEY] or uuid4().hex,
+                provider=self.resources.payments.name,
+                policy=policy.from_settings(self.resources.settings),
+                now=utc_now(),
+            )
+        except StudioError as error:
+            self.session.rollback()
+            flash(sentence(error), "warning")
+            return redirect(url_for("money.index"), 303)
+        flash(ngettext("%(num)d payout made.", "%(num)d payouts made.", len(made)), "success")
+        return redirect(url_for("payouts.index_view"), 303)
+
+    @expose("/check", methods=("POST",))
+    def check_now(self) -> ResponseReturnValue:
+        """Have all money checked now, and not at the next hour."""
+        work.ask(self.session, "money.check_money", actor=current_actor(), dedupe_key="money.check_money", queue="bulk")
+        flash(_("All money is being checked; the result stands here in a moment."), "info")
+        return redirect(url_for("money.index"), 303)
+
+
+class SalesView(StudioModelView):
+    """Every purchase, for staff: terms, postings, refunds."""
+
+    permissions: ClassVar[dict[str, Any]] = {
+        "index_view": _P.MONEY_READ_ANY,
+        "details_view": _P.MONEY_READ_ANY,
+        "refund": _P.MONEY_REFUND,
+        "test_event": _P.MONEY_REFUND,
+        "export_view": _P.MONEY_READ_ANY,
+    }
+    menu_section = "money"
+    menu_icon = "list"
+    menu_order = 5
+    columns = (
+        Column("title", _l("Character"), sort="title"),
+        Column("status", _l("Status"), cell=lambda row: money_labels.purchase_badge(row.status)),
+        Column(
+            "price_minor",
+            _l("Price"),
+            cell=lambda row: money_labels.amount_mark(row.price_minor, row.currency),
+            numeric=True,
+        ),
+        Column(
+            "fee_minor",
+            _l("Fee"),
+            cell=lambda row: money_labels.amount_mark(row.fee_minor, row.currency),
+            numeric=True,
+            wide_only=True,
+        ),
+        Column("license_type", _l("Licence"), cell=lambda row: ui.badge(row.license_type), wide_only=True),
+        Column("created_at", _l("Begun"), cell=lambda row: ui.moment(row.created_at), sort="created"),
+    )
+    export_columns = (
+        Column("id", "id"),
+        Column("title", _l("Character")),
+        Column("status", _l("Status")),
+        Column("price_minor", _l("Price")),
+        Column("fee_minor", _l("Fee")),
+        Column("currency", _l("Currency")),
+        Column("license_type", _l("Licence")),
+        Column("paid_at", _l("Paid")),
+    )
+    orders: ClassVar[dict[str, Any]] = {
+        "created": (Key(Purchase.created_at), Key(Purchase.id)),
+        "title": (Key(Purchase.title), Key(Purchase.id)),
+    }
+    default_sort = ("created", True)
+    filters = (
+        Filter(
+            "status",
+            _l("Status"),
+            lambda value: Purchase.status == value,
+            choices=tuple((value.value, money_labels.PURCHASE_LABELS[value.value]) for value in PurchaseStatus),
+            quick=True,
+        ),
+    )
+    search_hint = _l("Title")
+    details_template = "money/sale.html"
+    empty_title = _l("No sales yet")
+    empty_icon = "coin"
+
+    def scope(self, actor: Actor) -> sa.ColumnElement[bool]:
+        """All, for staff."""
+        return sa.true() if actor.may(_P.MONEY_READ_ANY) else sa.false()
+
+    def search(self, text: str) -> sa.ColumnElement[bool] | None:
+        """Part of a title."""
+        return contains(text, Purchase.title)
+
+    def details_context(self, row: Purchase) -> dict[str, Any]:
+        """Who bought from whom, and what the ledger has of it."""
+        session = self.request_session
+        people = sa.select(User.id, User.name).where(User.id.in_({row.buyer_id, row.creator_id}))
+        postings = (
+            sa.select(LedgerTransaction)
+            .where(LedgerTransaction.purchase_id == row.id)
+            .order_by(LedgerTransaction.occurred_at, LedgerTransaction.id)
+            .limit(_MOST_POSTINGS)
+        )
+        return {
+            "names": dict(session.execute(people).all()),
+            "postings": session.scalars(postings).all(),
+            "is_test": self.resources.payments.is_local and row.provider == self.resources.payments.name,
+            **market_labels.labels(),
+            **money_labels.labels(),
+        }
+
+    @expose("/<uuid:row_id>/refund", methods=("POST",))
+    def refund(self, row_id: UUID) -> ResponseReturnValue:
+        """Give the money back."""
+        try:
+            purchases.ask_refund(
+                self.request_session,
+                actor=current_actor(),
+                purchase_id=row_id,
+                reason=request.form.get("reason", ""),
+                now=utc_now(),
+            )
+        except StudioError as error:
+            if isinstance(error, NotFoundError):
+                raise
+            self.request_session.rollback()
+            flash(sentence(error), "danger")
+        else:
+            flash(_("The provider is asked to give the money back; the status changes in a moment."), "info")
+        return redirect(url_for("sales.details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/test-event", methods=("POST",))
+    def test_event(self, row_id: UUID) -> ResponseReturnValue:
+        """Have the local test provider tell of a dispute, or of its end."""
+        row, provider = self.get_one(row_id), self.resources.payments
+        kind = request.form.get("kind", "")
+        allowed = {EventKind.DISPUTED, EventKind.DISPUTE_WON, EventKind.DISPUTE_LOST}
+        if not isinstance(provider, LocalPayments) or row.provider != provider.name or kind not in allowed:
+            raise NotFoundError
+        now = utc_now()
+        times = row.dispute_count + (1 if kind == EventKind.DISPUTED else 0)
+        body, signature = provider.tell(
+            EventKind(kind),
+            purchase_id=row.id,
+            amount_minor=row.price_minor,
+            currency=row.currency,
+            now=now,
+            times=times,
+        )
+        payments.receive(
+            self.request_session,
+            provider=provider,
+            body=body,
+            signature=signature,
+            policy=policy.from_settings(self.resources.settings),
+            now=now,
+        )
+        return redirect(url_for("sales.details_view", row_id=row_id), 303)
+
+
+def views(resources: Resources) -> list[Any]:
+    """The views of this module."""
+    return [
+        MoneyView(resources, name=_l("Money"), endpoint="money"),
+        SalesView(resources, Purchase, name=_l("Sales"), endpoint="sales"),
+    ]

@@ -1,0 +1,1 @@
+"""What keeps the studio running: errors, the audit log, exports, actions on many rows."""

@@ -1,0 +1,1 @@
+"""Voices and speech on the screen."""

@@ -1,0 +1,1 @@
+"""Jobs, queues, budgets and schedules on the screen."""
