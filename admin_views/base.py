@@ -353,7 +353,7 @@ class StudioModelView(Many, Exporting, FormRoutes, ModelView):  # type: ignore[m
 
     def rows_html(self, rows: Sequence[Any], columns: Sequence[Column], context: Mapping[str, Any]) -> Markup:  # noqa: ARG002 - Subclasses need it.
         """The rows of the list, in HTML; a view that shows them otherwise than in a table overrides it."""
-        return table_rows(rows, columns, url_of=self.row_urls(), pick=self.pick())
+        return table_rows(rows, columns, url_of=self.row_urls(), picks=self.picks())
 
     def list_context(self, rows: Sequence[Any]) -> dict[str, Any]:  # noqa: ARG002 - Subclasses need it.
         """What the list's template needs besides, loaded for the whole page at once; values that can be hashed."""

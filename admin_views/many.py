@@ -17,7 +17,7 @@ from admin_views.guarded import Guarded
 from admin_views.operations.bulk_labels import ASKS_LABELS, action_label
 from admin_views.preferences import local_target
 from admin_views.resources import request_session
-from admin_views.rows import Pick, picker
+from admin_views.rows import Picks, picker
 from admin_views.session import current_actor
 from studio.accounts.permissions import Permission
 from studio.kit.clock import utc_now
@@ -53,8 +53,8 @@ class Many(Guarded):
         actor = current_actor()
         return [action for action in (BULK_ACTIONS[name] for name in self.bulk_actions) if action.offered_to(actor)]
 
-    def pick(self) -> Pick | None:
-        """What makes the check box of a row; None where the person may do nothing to many rows."""
+    def picks(self) -> Picks | None:
+        """What makes the check boxes of rows; None where the person may do nothing to many rows."""
         if not self.bulk_offers():
             return None
 

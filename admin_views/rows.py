@@ -6,22 +6,24 @@ from typing import Any
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
+from admin_views import ui
 from admin_views.listing import Column
 
 _NOTHING = "–"
 
-Pick = Callable[[Any], Markup]
-"""The check box of a row."""
+Picks = Callable[[Sequence[Any]], list[str]]
+"""The check boxes of rows, in HTML."""
 
 
 def table_rows(
-    rows: Sequence[Any], columns: Sequence[Column], *, url_of: Callable[[Any], str | None], pick: Pick | None
+    rows: Sequence[Any], columns: Sequence[Column], *, url_of: Callable[[Any], str | None], picks: Picks | None
 ) -> Markup:
     """The rows of a table's body; the first column leads to the row, where `url_of` knows a way."""
     openings = [_opening(column) for column in columns]
+    boxes = [""] * len(rows) if picks is None else [f'<td class="pick">{box}</td>' for box in picks(rows)]
     parts: list[str] = []
-    for row in rows:
-        parts.append("<tr>" if pick is None else f'<tr><td class="pick">{pick(row)}</td>')
+    for row, box in zip(rows, boxes, strict=True):
+        parts.append(f"<tr>{box}")
         url = url_of(row)
         for column, opening in zip(columns, openings, strict=True):
             shown = column.shown(row)
@@ -34,18 +36,20 @@ def table_rows(
     return Markup("".join(parts))  # noqa: S704 - Every cell is escaped above.
 
 
-def picker(*, value_of: Callable[[Any], str], title_of: Callable[[Any], str]) -> Pick:
-    """Makes the check box by which a row is chosen for what is done to many; it belongs to the form `bulk`."""
+def picker(*, value_of: Callable[[Any], str], title_of: Callable[[Any], str]) -> Picks:
+    """Makes the check boxes by which rows are chosen for what is done to many; they belong to the form `bulk`.
+
+    A row's value is made of ids and numbers: nothing that HTML understands.
+    """
     before, _nul, after = str(escape(_("Select %(name)s", name="\x00"))).partition("\x00")
     opening = '<label class="pick-box"><input type="checkbox" class="form-check-input" form="bulk" name="row" value="'
     middle, ending = f'" aria-label="{before}', f'{after}" data-pick></label>'
 
-    def pick(row: Any) -> Markup:
-        return Markup(  # noqa: S704 - Escaped.
-            f"{opening}{escape(value_of(row))}{middle}{escape(title_of(row))}{ending}"
-        )
+    def picks(rows: Sequence[Any]) -> list[str]:
+        titles = ui.escaped([title_of(row) for row in rows])
+        return [f"{opening}{value_of(row)}{middle}{title}{ending}" for row, title in zip(rows, titles, strict=True)]
 
-    return pick
+    return picks
 
 
 def _opening(column: Column) -> str:

@@ -1,6 +1,6 @@
 """The small parts that lists repeat by the dozen, for cells in Python and, by the macros of their names, for templates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -15,6 +15,11 @@ _NO_TIME = Markup('<span class="text-secondary">–</span>')
 
 def _macro(name: str) -> Any:
     return getattr(current_app.jinja_env.get_template("macros/ui.html").module, name)
+
+
+def escaped(texts: Sequence[str]) -> list[str]:
+    """Each of the texts escaped for HTML; a page's hundred cost little more than one. No text has NUL in it."""
+    return str(escape("\0".join(texts))).split("\0") if texts else []
 
 
 def badge(status: object, label: object | None = None) -> Markup:

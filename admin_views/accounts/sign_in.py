@@ -20,6 +20,7 @@ from admin_views.accounts import sign_in_pages, throttle
 from admin_views.accounts.labels import role_label
 from admin_views.preferences import local_target
 from admin_views.resources import Resources, resources
+from admin_views.row_net import SCOPED
 from admin_views.session import current_person, remember_actor
 from studio.accounts import demo_accounts, passwords, queries, rules, second_factor, sessions
 from studio.accounts.models import Role, User, user_roles
@@ -81,6 +82,7 @@ _OF_SESSION = (
     )
     .options(lazyload(User.roles), *map(defer, _SELDOM_READ))
     .where(User.fs_uniquifier == sa.bindparam("person"), ~sessions.is_ended(sa.bindparam("session", type_=sa.Text())))
+    .execution_options(**SCOPED)
 )
 """The person whose session it is, and their roles' names: asked on every page, so as little as serves."""
 

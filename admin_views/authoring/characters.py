@@ -216,7 +216,7 @@ class CharactersView(EditorView, VersionRoutes):
         """Cards, or the rows of a table."""
         if context["layout"] == "table":
             return super().rows_html(rows, columns, context)
-        return character_cards(rows, url_of=self.row_urls(), pick=self.pick())
+        return character_cards(rows, url_of=self.row_urls(), picks=self.picks())
 
     def do_create(self, session: Session, *, actor: Actor, form: Any) -> Character:
         """Have the character made."""

@@ -30,9 +30,8 @@ from studio.authoring.models import (
     Lorebook,
     LorebookEntry,
 )
-from studio.cards.documents import Json, parse_document
+from studio.cards.documents import Json, parse_again
 from studio.cards.normalise import normalise
-from studio.cards.notes import Notebook
 from studio.cards.reader import read_card
 from studio.kit.errors import ForbiddenError, InvalidError
 from studio.kit.text import excerpt, one_line
@@ -118,7 +117,7 @@ def confirm(session: Session, *, actor: Actor, document_id: UUID, now: datetime)
         raise DocumentDiscardedError
     if document.character_id is not None:
         return queries.get_character(session, actor=actor, character_id=document.character_id)
-    card = normalise(parse_document(document.raw, Notebook())).card
+    card = normalise(parse_again(document.raw)).card
     if wrong := problems_of(card, document.original_name):
         raise UnusableCardError(
             "Some of this card's texts are too long to keep. Shorten them and upload the card again.", fields=wrong

@@ -7,10 +7,9 @@ from sqlalchemy.orm import Session
 from studio.authoring import fields, lorebooks, queries
 from studio.authoring.fields import Parts
 from studio.authoring.models import Character
-from studio.cards.documents import Json, parse_document
+from studio.cards.documents import Json, parse_again
 from studio.cards.editing import apply_edits
 from studio.cards.normalise import Normalised, normalise
-from studio.cards.notes import Notebook
 
 _BLANK: Json = {
     "spec": "chara_card_v3",
@@ -47,7 +46,7 @@ def read_of(session: Session, character: Character) -> tuple[Json, Normalised | 
     its normalised form where it had to be made in any case.
     """
     source = queries.find_source(session, character_id=character.id)
-    raw = _BLANK if source is None else parse_document(source.raw, Notebook())
+    raw = _BLANK if source is None else parse_again(source.raw)
     normalised = normalise(raw)
     card = normalised.card
     wanted = fields.edits(

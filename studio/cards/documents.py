@@ -11,6 +11,7 @@ import orjson
 from studio.cards import limits
 from studio.cards.errors import DamagedError, EncryptedError, NotACardError, TooLargeError
 from studio.cards.notes import Notebook
+from studio.kit import exact_json
 
 Json = dict[str, Any]
 
@@ -36,6 +37,20 @@ def parse_document(payload: bytes, notes: Notebook) -> Json:
     document = parse_json(payload, notes)
     if not isinstance(document, dict):
         raise no_object(document)
+    return document
+
+
+def parse_again(payload: bytes) -> Json:
+    """What `parse_document` made of the same bytes before, sooner and without its notes. Raises what that raises."""
+    try:
+        document = (
+            orjson.loads(payload) if len(payload) <= limits.JSON_BYTES and exact_json.reads_alike(payload) else None
+        )
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        return parse_document(payload, Notebook())
+    check_depth(document)
     return document
 
 

@@ -11,6 +11,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from studio.kit import exact_json
+
 log = logging.getLogger(__name__)
 
 _AFTER_COMMIT = "studio.after_commit"
@@ -29,6 +31,7 @@ def engine_options(*, pool: int) -> dict[str, Any]:
         "max_overflow": pool,
         "pool_timeout": 10,
         "pool_recycle": 1800,
+        "json_deserializer": exact_json.loads,
         "connect_args": {"connect_timeout": 10, "application_name": "greenroom", "options": "-c timezone=UTC"},
     }
 

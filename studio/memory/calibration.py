@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from studio.memory.models import CharacterEmbedding, EmbeddingModel
 from studio.memory.nearest import by_index, exactly
 
-CHOICES = (40, 60, 80, 120, 160, 240, 320, 480, 640)
+CHOICES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640)
 """Values of `hnsw.ef_search` to choose from; what a search costs grows with it."""
 
 RECALL = 0.985
