@@ -46,7 +46,7 @@ def read_of(session: Session, character: Character) -> tuple[Json, Normalised | 
     its normalised form where it had to be made in any case.
     """
     source = queries.find_source(session, character_id=character.id)
-    raw = _BLANK if source is None else parse_again(source.raw)
+    raw = _BLANK if source is None else parse_again(queries.raw_of(session, source))
     normalised = normalise(raw)
     card = normalised.card
     wanted = fields.edits(

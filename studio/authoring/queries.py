@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -270,6 +271,18 @@ def find_source(session: Session, *, character_id: UUID) -> CardDocument | None:
         .order_by(CardDocument.confirmed_at.desc(), CardDocument.id.desc())
         .limit(1)
     )
+
+
+def raw_of(session: Session, document: CardDocument) -> bytes:
+    """The bytes of an import's card, as they came.
+
+    They are asked for in PostgreSQL's binary form: as text they would be twice as long, and reading that takes longer
+    than parsing what it says.
+    """
+    connection: Any = session.connection().connection.driver_connection
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute("SELECT raw FROM card_documents WHERE id = %s", [document.id])
+        return bytes(cursor.fetchone()[0])
 
 
 def get_document(session: Session, *, actor: Actor, document_id: UUID, lock: bool = False) -> CardDocument:

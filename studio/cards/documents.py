@@ -41,17 +41,19 @@ def parse_document(payload: bytes, notes: Notebook) -> Json:
 
 
 def parse_again(payload: bytes) -> Json:
-    """What `parse_document` made of the same bytes before, sooner and without its notes. Raises what that raises."""
-    try:
-        document = (
-            orjson.loads(payload) if len(payload) <= limits.JSON_BYTES and exact_json.reads_alike(payload) else None
-        )
-    except orjson.JSONDecodeError:
-        document = None
-    if not isinstance(document, dict):
-        return parse_document(payload, Notebook())
-    check_depth(document)
-    return document
+    """What `parse_document` made of the same bytes before, sooner and without its notes.
+
+    What that refused may pass here or be refused with another sentence: stored bytes were parsed once.
+    """
+    if len(payload) <= limits.JSON_BYTES and exact_json.reads_alike(payload):
+        try:
+            document = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            if isinstance(document, dict):
+                return document
+    return parse_document(payload, Notebook())
 
 
 def no_object(value: Any) -> NotACardError:
