@@ -82,6 +82,7 @@ STATUS_LABELS = {
     "severe": _l("severe"),
     "succeeded": _l("done"),
     "suspended": _l("suspended"),
+    "closed": _l("closed"),
     "teen": _l("teen"),
     "unlisted": _l("unlisted"),
     "unrated": _l("not rated"),

@@ -1,15 +1,17 @@
 """Jobs of the media: sizes of pictures, pictures from prompts, and clearing away what nothing uses."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
 from studio.kit.errors import InvalidError, StudioError
-from studio.media import files, generations, library, uploads, variants
+from studio.media import files, generations, library, screening, uploads, variants
 from studio.media.errors import GenerationFailedError
+from studio.media.screening import RefusedPromptError
 from studio.providers.errors import ProviderError, ProviderRestsError
-from studio.providers.images import Made, PictureRequest, cost_estimate, refusals
+from studio.providers.images import Made, Picture, PictureRequest, cost_estimate, refusals
 from studio.providers.storage import PARTS
 
 _YOUNG = timedelta(days=1)
@@ -30,9 +32,11 @@ def make_variants(run: JobContext, *, file_id: UUID) -> dict[str, Any] | None:
 def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int] | None:
     """Have the provider make the pictures, and keep them; stopping the job stops the provider too."""
     with run.transaction() as session:
-        request = generations.begin(session, generation_id=generation_id, now=run.now())
-    if request is None:
+        begun = generations.begin(session, generation_id=generation_id, now=run.now())
+    if begun is None:
         return {"pictures": 0}
+    request, rating = begun
+    _look_at_prompt(run, generation_id, request, rating)
     try:
         made = _made(run, request)
     except ProviderRestsError:
@@ -43,20 +47,31 @@ def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int]
     cost = made.cost_micro
     if cost is None:
         cost = cost_estimate(run.settings, provider=run.resources.images, count=len(made.pictures))
-    # Paid is paid, whatever becomes of the pictures.
-    run.spend(cost or 0, kind="images")
-    _look_at(run, generation_id, made)
+    try:
+        _look_at(run, generation_id, made)
+        kept_ones, label = _unrefused(run, generation_id, made, rating)
+        refused = len(made.pictures) - len(kept_ones)
+        if cost is not None and refused:
+            # What is refused costs the person nothing.
+            cost = cost * len(kept_ones) // len(made.pictures)
+    finally:
+        # Paid is paid, whatever else becomes of the pictures, and of the job.
+        run.spend(cost or 0, kind="images")
+    if not kept_ones:
+        raise _given_up(run, generation_id, screening.all_refused(label), is_refused=True)
     run.progress("Keeping the pictures", 99)
     with run.transaction(last=True) as session:
         kept = generations.finish(
             session,
             generation_id=generation_id,
-            made=made,
+            made=replace(made, pictures=kept_ones),
             cost_micro=cost,
             storage=run.resources.storage,
+            screened_by=screening.screened_by(run.resources.moderation),
+            refused_pictures=refused,
             now=run.now(),
         )
-        run.result = {"pictures": len(kept)}
+        run.result = {"pictures": len(kept), "refused": refused}
     return None
 
 
@@ -112,6 +127,19 @@ def _made(run: JobContext, request: PictureRequest) -> Made:
     return run.resources.images.make(request, watch=watch)
 
 
+def _look_at_prompt(run: JobContext, generation_id: UUID, request: PictureRequest, rating: str) -> None:
+    """Return where it may be drawn; else the history says why not. A model that is busy is asked again later."""
+    run.progress("Looking at the prompt", 0)
+    try:
+        screening.refuse_prompt(request.prompt, rating=rating, moderation=run.resources.moderation)
+    except RefusedPromptError as error:
+        raise _given_up(run, generation_id, error, is_refused=True) from None
+    except ProviderError as error:
+        if error.is_transient:
+            raise
+        raise _given_up(run, generation_id, error) from None
+
+
 def _look_at(run: JobContext, generation_id: UUID, made: Made) -> None:
     """Return where every picture is one that can be kept; raises GenerationFailedError otherwise."""
     for picture in made.pictures:
@@ -122,8 +150,28 @@ def _look_at(run: JobContext, generation_id: UUID, made: Made) -> None:
             raise _given_up(run, generation_id, refusals.no_picture()) from None
 
 
-def _given_up(run: JobContext, generation_id: UUID, error: StudioError) -> GenerationFailedError:
+def _unrefused(run: JobContext, generation_id: UUID, made: Made, rating: str) -> tuple[tuple[Picture, ...], str]:
+    """The pictures that may be kept, and what the last of the others was refused for."""
+    kept: list[Picture] = []
+    label = ""
+    for picture in made.pictures:
+        run.progress("Looking at the pictures", 99)
+        try:
+            found = screening.refused(picture.data, rating=rating, moderation=run.resources.moderation)
+        except ProviderError as error:
+            # Nothing is kept unseen; drawing them again by itself would pay twice.
+            raise _given_up(run, generation_id, error) from None
+        if found:
+            label = found
+        else:
+            kept.append(picture)
+    return tuple(kept), label
+
+
+def _given_up(
+    run: JobContext, generation_id: UUID, error: StudioError, *, is_refused: bool = False
+) -> GenerationFailedError:
     """The history says why; trying again by itself could pay twice, so whoever asked decides."""
     with run.transaction() as session:
-        generations.fail(session, generation_id=generation_id, error=error, now=run.now())
+        generations.fail(session, generation_id=generation_id, error=error, is_refused=is_refused, now=run.now())
     return GenerationFailedError(error.msgid, **error.params)

@@ -8,10 +8,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from jobs.registry import JobContext, job
+from studio import work
 from studio.authoring import lorebook_trash, stories
 from studio.kit.errors import InvalidError
 from studio.media import files, regenerating
-from studio.operations import bulk, error_log, exports, trash
+from studio.operations import bulk, clearing, error_log, exports, trash
 from studio.operations.models import BulkRun
 from studio.providers.storage import key_of
 from studio.work import steering, sweeping
@@ -19,6 +20,7 @@ from studio.work import steering, sweeping
 ERRORS_ARE_KEPT = timedelta(days=90)
 JOBS_ARE_KEPT = timedelta(days=30)
 _BATCH = 5_000
+_ONCE_MORE = timedelta(hours=1)
 
 
 @job("operations.prune_errors", max_attempts=3)
@@ -198,3 +200,38 @@ def empty_trash(run: JobContext) -> dict[str, int]:
         gone += count
         if after is None:
             return {"deleted": gone}
+
+
+@job("operations.clear_person", queue="background", max_attempts=20, timeout=6 * 3600)
+def clear_person(run: JobContext, *, user_id: UUID, is_second: bool = False) -> dict[str, int] | None:
+    """Clear away what goes with a closed account, some rows in each transaction; goes on where an earlier attempt ended.
+
+    An hour later it is done once more: a request that was under way when the account was closed may have written since.
+    """
+    with run.transaction() as session:
+        clearing.refuse_unready(session, user_id=user_id, now=run.now())
+    counts: dict[str, int] = {}
+    for place, step in enumerate(clearing.STEPS):
+        count = 1
+        while count:
+            run.progress("Clearing away what goes with the account", 100 * place / len(clearing.STEPS))
+            with run.transaction() as session:
+                count = step.clear(session, user_id)
+            counts[step.name] = counts.get(step.name, 0) + count
+            run.make_way()
+    told = {name: count for name, count in counts.items() if count}
+    with run.transaction(last=True) as session:
+        if not is_second:
+            clearing.settle(session, user_id=user_id, counts=told, now=run.now())
+            work.ask(
+                session,
+                "operations.clear_person",
+                about=("person", user_id),
+                queue="background",
+                dedupe_key=f"operations.clear_person:{user_id}:again",
+                run_after=run.now() + _ONCE_MORE,
+                user_id=user_id,
+                is_second=True,
+            )
+        run.result = {"cleared": sum(told.values())}
+    return None

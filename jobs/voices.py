@@ -1,18 +1,34 @@
-"""Jobs of voices: one text spoken, a provider's list of voices, and what was left open."""
+"""Jobs of voices: one text spoken, the greetings of many characters, a provider's list of voices, and what was left open."""
 
 import time
 from typing import NoReturn
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from jobs.registry import JobContext, job
+from studio.accounts.permissions import Actor
+from studio.accounts.queries import find_active
 from studio.chat import attachments
-from studio.kit.errors import InvalidError, StudioError
+from studio.kit.errors import ForbiddenError, InvalidError, StudioError
+from studio.providers.errors import ProviderError, ProviderNotConfiguredError
 from studio.providers.speech import SpeechProvider, Spoken, Wanted, prices_from
-from studio.voices import audio, lists, speaking
+from studio.voices import audio, greetings, lists, speaking
 from studio.voices.audio import Measured
 from studio.voices.errors import SpeechFailedError
+from studio.voices.greetings import Line
+from studio.voices.speaking import Terms
 
 _BATCH = 200
+
+_CHARACTERS = 25
+"""Characters whose greetings are looked at together."""
+
+_IN_A_ROW = 5
+"""So many greetings that failed one after the other are no chance: the job stops, and says why."""
+
+_FOR_ALL = frozenset({401, 402, 403})
+"""HTTP statuses of refusals that the next greeting would meet as well: the key, the credit, the permission."""
 
 
 @job("voices.speak", max_attempts=3, timeout=600)
@@ -29,22 +45,108 @@ def speak(run: JobContext, *, speech_id: UUID) -> dict[str, int] | None:
     made = _made(run, kind, provider, wanted)
     if isinstance(made, StudioError):
         _give_up(run, speech_id, made)
-    spoken, measured, cost_micro = made
     run.progress("Keeping the audio", 90)
     with run.transaction(last=True) as session:
-        row = speaking.keep(
-            session,
-            speech_id=speech_id,
-            spoken=spoken,
-            measured=measured,
-            cost_micro=cost_micro,
-            took_ms=round((time.monotonic() - began) * 1_000),
-            storage=run.resources.storage,
-        )
-        if row is not None:
-            attachments.fill(session, speech=row)
-        run.result = {"made": 0 if row is None else 1}
+        run.result = {"made": int(_keep(run, session, speech_id, made, began))}
     return None
+
+
+@job("voices.speak_greetings", queue="background", max_attempts=5, timeout=24 * 3600)
+def speak_greetings(run: JobContext) -> dict[str, int]:
+    """Have every greeting spoken that whoever asked may have spoken; what is there already is left, and costs nothing.
+
+    A text that its provider declines stands in the history with the reason, and the next one follows. What the next
+    one would meet as well (no credit, five failures in a row, the day's characters) ends the job with its sentence.
+    """
+    terms = speaking.terms_from(run.settings, run.resources.speech)
+    result = {"spoken": 0, "there": 0, "failed": 0, "left_out": 0}
+    after: UUID | None = None
+    in_a_row = 0
+    with run.transaction() as session:
+        total = greetings.count_greetings(session, actor=_actor(run, session))
+    while True:
+        with run.transaction() as session:
+            actor = _actor(run, session)
+            ids = greetings.character_ids(session, actor=actor, after=after, size=_CHARACTERS)
+            plan = greetings.plan(session, character_ids=ids, is_usable=lambda name: _is_usable(run, name))
+            left = greetings.to_do(session, lines=plan.lines)
+            free = greetings.own_keys(session, actor=actor, keys=[line.cache_key for line in left])
+        if not ids:
+            return result
+        result["left_out"] += plan.left_out
+        result["there"] += len(plan.lines) - len(left)
+        for line in left:
+            outcome = _speak_line(run, actor, line, terms, is_free=line.cache_key in free)
+            failure = outcome if isinstance(outcome, StudioError) else None
+            result["failed" if failure is not None else "spoken" if outcome else "there"] += 1
+            in_a_row = in_a_row + 1 if failure is not None else 0
+            if failure is not None and in_a_row >= _IN_A_ROW:
+                raise SpeechFailedError(failure.msgid, **failure.params)
+            run.progress("Speaking greetings", min(99, 100 * sum(result.values()) / max(total, 1)))
+            run.make_way()
+        after = ids[-1]
+
+
+def _speak_line(run: JobContext, actor: Actor, line: Line, terms: Terms, *, is_free: bool) -> bool | StudioError:
+    """Whether the line was spoken now (else it was there), or why it could not be; raises what concerns every line."""
+    if not is_free:
+        run.afford(speaking.estimate_of(line.draft, line.wanted, terms).cost_micro or 0)
+    with run.transaction() as session:
+        row = greetings.begin(session, actor=actor, line=line, terms=terms, job_id=run.job_id, now=run.now())
+    if row is None:
+        return False
+    kind, began = line.draft.provider, time.monotonic()
+    made = _made(run, kind, run.resources.speech.get(kind), line.wanted)
+    if not isinstance(made, StudioError):
+        with run.transaction() as session:
+            _keep(run, session, row.id, made, began)
+        return True
+    with run.transaction() as session:
+        if _concerns_all(made):
+            greetings.drop(session, speech_id=row.id)
+        else:
+            speaking.fail(session, speech_id=row.id, error=made)
+    if _concerns_all(made):
+        raise made
+    return made
+
+
+def _concerns_all(error: StudioError) -> bool:
+    if not isinstance(error, ProviderError):
+        return False
+    return error.is_transient or isinstance(error, ProviderNotConfiguredError) or error.http_status in _FOR_ALL
+
+
+def _actor(run: JobContext, session: Session) -> Actor:
+    """Whoever asked, with the roles that they have now."""
+    actor = find_active(session, user_id=run.owner_id)
+    if actor is None:
+        raise ForbiddenError
+    return actor
+
+
+def _is_usable(run: JobContext, name: str) -> bool:
+    provider = run.resources.speech.get(name)
+    return provider is not None and provider.is_configured
+
+
+def _keep(
+    run: JobContext, session: Session, speech_id: UUID, made: tuple[Spoken, Measured, int | None], began: float
+) -> bool:
+    """Keep the audio, also for messages that wait for it; whether nobody else was first."""
+    spoken, measured, cost_micro = made
+    row = speaking.keep(
+        session,
+        speech_id=speech_id,
+        spoken=spoken,
+        measured=measured,
+        cost_micro=cost_micro,
+        took_ms=round((time.monotonic() - began) * 1_000),
+        storage=run.resources.storage,
+    )
+    if row is not None:
+        attachments.fill(session, speech=row)
+    return row is not None
 
 
 def _made(
@@ -60,7 +162,7 @@ def _made(
         )
         # The provider was paid, whatever the audio turns out to be.
         run.spend(cost_micro or 0, kind="speech")
-        run.progress("Checking the audio", 75)
+        run.check()
         return spoken, audio.measured(spoken.audio), cost_micro
     except StudioError as error:
         return error

@@ -8,22 +8,26 @@ from flask import Response, flash, make_response, redirect, request, session, ur
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_security.utils import logout_user
 from markupsafe import Markup
 from wtforms import PasswordField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 
 from admin_views.accounts import throttle
+from admin_views.accounts.closing import OwnCloseForm, blocker_sentences, what_goes, what_stays
 from admin_views.accounts.sign_in import ask_for_proof, is_fresh
 from admin_views.accounts.sign_in_pages import key, open_session, wait_page
 from admin_views.base import StudioView, expose
-from admin_views.forms import StudioForm, attach_errors
+from admin_views.forms import StudioForm, attach_errors, sentence
 from admin_views.session import current_actor, current_person
 from studio.accounts import own_account, people, rules, second_factor
 from studio.accounts.errors import WrongCodeError, WrongPasswordError
 from studio.accounts.models import Theme, User
 from studio.accounts.permissions import Permission
 from studio.kit.clock import utc_now
-from studio.kit.errors import ForbiddenError, InvalidError
+from studio.kit.errors import ForbiddenError, InvalidError, StudioError
+from studio.market import policy
+from studio.operations import leaving
 
 _SEED = "totp_seed"
 
@@ -67,7 +71,7 @@ class OwnAccountView(StudioView):
     """Everybody's page about themselves."""
 
     permissions: ClassVar[dict[str, Permission]] = dict.fromkeys(
-        ("index", "password", "set_up", "recovery_codes", "disable", "end_sessions"), Permission.STUDIO_ENTER
+        ("index", "password", "set_up", "recovery_codes", "disable", "end_sessions", "close"), Permission.STUDIO_ENTER
     )
     in_menu = False
 
@@ -178,6 +182,54 @@ class OwnAccountView(StudioView):
         session["fs_paa"] = given_at
         flash(_("Every other browser is signed out."), "success")
         return redirect(url_for("account.index"), 303)
+
+    @expose("/close", methods=("GET", "POST"))
+    def close(self) -> ResponseReturnValue:
+        """Say what goes and what stays; with the password, close the account for good and sign out."""
+        person, form = _person(), OwnCloseForm()
+        if request.method == "GET":
+            return self._closing(form)
+        with throttle.attempts_by_person(person.id, breached=wait_page):
+            try:
+                leaving.close(
+                    self.session,
+                    actor=current_actor(),
+                    user_id=person.id,
+                    policy=policy.from_settings(self.resources.settings),
+                    password=str(form.current_password.data or ""),
+                    now=utc_now(),
+                )
+            except StudioError as error:
+                if isinstance(error, WrongPasswordError):
+                    throttle.failed()
+                self.session.rollback()
+                refusal = None
+                if not (isinstance(error, InvalidError) and attach_errors(form, error)):
+                    refusal = sentence(error)
+                return self._closing(form, refusal=refusal), error.status
+        logout_user()
+        flash(_("Your account is closed. What goes with it is being deleted."), "success")
+        return redirect(url_for("security.login"), 303)
+
+    def _closing(self, form: OwnCloseForm, *, refusal: str | None = None) -> str:
+        person = _person()
+        found = leaving.outlook(
+            self.session,
+            actor=current_actor(),
+            user_id=person.id,
+            policy=policy.from_settings(self.resources.settings),
+        )
+        return self.render(
+            "accounts/close.html",
+            person=person,
+            form=form,
+            is_own=True,
+            refusal=refusal,
+            goes=what_goes(found),
+            stays=what_stays(found),
+            blockers=blocker_sentences(found, may_overrule=False),
+            is_blocked=bool(found.blockers),
+        )
 
     def _page(self, *, form: SettingsForm | None = None, password_form: PasswordForm | None = None) -> str:
         person = _person()

@@ -16,12 +16,13 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from admin_views import ui
+from admin_views.accounts.closing import CloseForm, blocker_sentences, what_goes, what_stays
 from admin_views.accounts.labels import ROLE_LABELS, ROLE_SENTENCES, role_label
 from admin_views.accounts.own_account import OwnAccountView
 from admin_views.accounts.sign_in import ask_for_proof, is_fresh
 from admin_views.accounts.sign_in_pages import key
 from admin_views.base import StudioModelView, expose
-from admin_views.forms import StudioForm, sent_version, sentence
+from admin_views.forms import StudioForm, attach_errors, sent_version, sentence
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.operations.audit import changes_of
 from admin_views.rendering import status_label
@@ -33,6 +34,8 @@ from studio.accounts.permissions import Actor, Permission, RoleName
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.kit.paging import Key
+from studio.market import policy
+from studio.operations import leaving
 
 
 class RolesField(SelectMultipleField):  # type: ignore[misc]  # WTForms has no types.
@@ -76,6 +79,7 @@ class PeopleView(StudioModelView):
         "end_sessions": Permission.PERSON_WRITE,
         "remove_second_factor": Permission.PERSON_WRITE,
         "password_link": Permission.PERSON_WRITE,
+        "close": Permission.PERSON_WRITE,
     }
     menu_section = "people"
     menu_icon = "users"
@@ -244,6 +248,62 @@ class PeopleView(StudioModelView):
         response = make_response(self.render(self.details_template, row=row, columns=(), **context))
         response.headers["Cache-Control"] = "no-store"
         return response
+
+    @expose("/<uuid:row_id>/close", methods=("GET", "POST"))
+    def close(self, row_id: UUID) -> ResponseReturnValue:
+        """Say what goes and what stays; with the address and a reason, close the account for good."""
+        row = self.get_one(row_id)
+        if row.id == current_actor().user_id:
+            return redirect(url_for("account.close"))
+        if row.status is UserStatus.CLOSED:
+            return redirect(self.saved_url(row))
+        if not is_fresh():
+            return ask_for_proof(url_for("people.close", row_id=row.id))
+        form = CloseForm()
+        if request.method == "GET":
+            return self._closing(row, form)
+        try:
+            leaving.close(
+                self.request_session,
+                actor=current_actor(),
+                user_id=row.id,
+                policy=policy.from_settings(self.resources.settings),
+                email=str(form.email.data or ""),
+                reason=str(form.reason.data or ""),
+                leaves_small=bool(form.leaves_small.data),
+                row_version=sent_version(),
+                now=utc_now(),
+            )
+        except NotFoundError:
+            raise
+        except StudioError as error:
+            self.request_session.rollback()
+            refusal = None
+            if not (isinstance(error, InvalidError) and attach_errors(form, error)):
+                refusal = sentence(error)
+            return self._closing(self.get_one(row_id), form, refusal=refusal), error.status
+        flash(_("The account is closed. What goes with it is being deleted."), "success")
+        return redirect(self.saved_url(row), 303)
+
+    def _closing(self, row: User, form: CloseForm, *, refusal: str | None = None) -> str:
+        found = leaving.outlook(
+            self.request_session,
+            actor=current_actor(),
+            user_id=row.id,
+            policy=policy.from_settings(self.resources.settings),
+        )
+        return self.render(
+            "accounts/close.html",
+            person=row,
+            form=form,
+            is_own=False,
+            refusal=refusal,
+            goes=what_goes(found),
+            stays=what_stays(found),
+            blockers=blocker_sentences(found, may_overrule=True),
+            has_small=any(one.is_small for one in found.blockers),
+            is_blocked=found.is_blocked,
+        )
 
     def _do(self, row_id: UUID, act: Callable[[Session, Actor], Any]) -> ResponseReturnValue:
         row = self.get_one(row_id)

@@ -37,6 +37,7 @@ from studio.media import generations, queries
 from studio.media.generations import Wanted
 from studio.media.models import GeneratedPicture, GenerationState, ImageGeneration
 from studio.media.prompting import NEGATIVE
+from studio.media.screening import screened_by
 from studio.operations import jobs
 from studio.providers.images import cost_estimate
 from studio.work.models import FINAL, JobRun, JobState
@@ -206,6 +207,7 @@ class PicturesView(StudioModelView):
             "provider": provider,
             "maker": _maker(self.resources),
             "ignored": provider.ignores,
+            "screened_by": screened_by(self.resources.moderation),
             "price": money_of(estimate, settings.language_currency) if estimate else "",
             "is_price_known": estimate is not None,
             "character": self._character(listing.as_uuid(asked_for)),

@@ -121,7 +121,7 @@ class SpeechView(StudioModelView):
 
     def scope(self, actor: Actor) -> sa.ColumnElement[bool]:
         """One's own."""
-        return queries.speech_visible_to(actor)
+        return queries.speech_owned_by(actor)
 
     def row_title(self, row: SpeechSynthesis) -> str:
         """Speech is called by its first words."""
@@ -150,7 +150,8 @@ class SpeechView(StudioModelView):
     @expose("/<uuid:row_id>/state")
     def state(self, row_id: UUID) -> ResponseReturnValue:
         """Where the speech stands, asked again by whoever waits for it."""
-        row = speaking.settle(self.request_session, self.get_one(row_id))
+        found = queries.get_speech(self.request_session, actor=current_actor(), speech_id=row_id)
+        row = speaking.settle(self.request_session, found)
         if not is_fragment():
             return redirect(url_for(".details_view", row_id=row.id))
         return self.render("voices/_speech.html", speech=row, plays="plays" in request.args, **voice_labels.helpers())

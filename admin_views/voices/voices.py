@@ -31,7 +31,7 @@ from studio.authoring import queries as authoring
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
 from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, StudioError
-from studio.providers.speech import KINDS, SpeechProvider, Voice, prices_from
+from studio.providers.speech import KINDS, SpeechProvider, Voice
 from studio.voices import configurations, lists, queries, rules, speaking
 from studio.voices.models import VoiceConfiguration
 from studio.voices.rules import VoiceDraft
@@ -49,13 +49,7 @@ def views(resources: Resources) -> list[Any]:
 
 def terms_of(shared: Resources) -> Terms:
     """On what terms people have texts spoken, by the settings."""
-    return Terms(
-        prices=prices_from(shared.settings),
-        daily_characters=shared.settings.speech_daily_characters,
-        budget_micro=shared.settings.budget_micro,
-        local=frozenset(name for name, one in shared.speech.items() if one.is_local),
-        quota_bytes=shared.settings.media_quota * 1_000_000,
-    )
+    return speaking.terms_from(shared.settings, shared.speech)
 
 
 class VoicesView(StudioView):

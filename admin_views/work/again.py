@@ -19,6 +19,7 @@ AGAIN: Mapping[str, tuple[str, Callable[[JobRun], str | None]]] = {
     "authoring.import_cards": ("batches.index", lambda _job: url_for("batches.index")),
     "memory.embed_all": ("bulk_jobs.page", _bulk_job("embeddings")),
     "operations.remake_variants": ("bulk_jobs.page", _bulk_job("variants")),
+    "voices.speak_greetings": ("bulk_jobs.page", _bulk_job("greetings")),
 }
 """By the job's name: the route of its form, and the form's address with what was chosen then."""
 

@@ -17,6 +17,7 @@ from studio.kit.clock import utc_now
 from studio.operations import bulk_jobs
 from studio.operations.bulk_jobs import BULK_JOBS, Means
 from studio.work import figures
+from studio.work.queries import job_visible_to
 
 BULK_JOB_WORDS = {
     "embeddings": (
@@ -31,14 +32,26 @@ BULK_JOB_WORDS = {
         _l("pictures"),
         "photo",
     ),
+    "greetings": (
+        _l("Have all greetings spoken"),
+        _l(
+            "Every greeting is spoken by its character's voice for its language, and can be heard on the page of that "
+            "character's voices. What was spoken before with all the same costs nothing."
+        ),
+        _l("greetings"),
+        "microphone",
+    ),
 }
 """By the kind's name: its title, what it is for, what is counted, and its icon."""
 
 
-class BulkJobsView(StudioView):
-    """Every kind of bulk job, and a page for each."""
+_FOR = (Permission.BULK_JOB_RUN, Permission.SPEECH_MAKE)
 
-    permissions: ClassVar[Any] = dict.fromkeys(("index", "page", "start"), Permission.BULK_JOB_RUN)
+
+class BulkJobsView(StudioView):
+    """Every kind of bulk job that the present person may have done, and a page for each."""
+
+    permissions: ClassVar[Any] = dict.fromkeys(("index", "page", "start"), _FOR)
     menu_section = "operations"
     menu_icon = "stack-2"
     menu_order = 13
@@ -46,10 +59,13 @@ class BulkJobsView(StudioView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
         """All kinds, with what is under way of each."""
-        last = figures.last_runs(self.session, names=[kind.job for kind in BULK_JOBS.values()])
+        actor = current_actor()
+        kinds = bulk_jobs.offered_to(actor)
+        last = figures.last_runs(self.session, names=[kind.job for kind in kinds], criterion=job_visible_to(actor))
         return self.render(
             "work/bulk_jobs.html",
-            kinds=[(kind, BULK_JOB_WORDS[name], last.get(kind.job)) for name, kind in BULK_JOBS.items()],
+            kinds=[(kind, BULK_JOB_WORDS[kind.name], last.get(kind.job)) for kind in kinds],
+            is_own=not actor.may(Permission.BULK_JOB_RUN),
             state_mark=state_mark,
         )
 
@@ -58,15 +74,19 @@ class BulkJobsView(StudioView):
         """The dry run of one kind: how many, how long, how dear; or the job that is under way."""
         actor, settings, now = current_actor(), self.resources.settings, utc_now()
         is_anew = request.args.get("anew") == "1"
-        found = bulk_jobs.forecast(self.session, actor=actor, name=name, is_anew=is_anew, means=self._means(), now=now)
+        means = self._means()
+        found = bulk_jobs.forecast(self.session, actor=actor, name=name, is_anew=is_anew, means=means, now=now)
         return self.render(
             "work/bulk_job.html",
             name=name,
+            kind=BULK_JOBS[name],
             words=BULK_JOB_WORDS[name],
             is_anew=is_anew,
+            is_own=not actor.may(Permission.BULK_JOB_RUN),
             forecast=found,
+            found=found.found,
             lasts=format_timedelta(max(round(found.seconds), 1), threshold=2),
-            job=bulk_jobs.find_under_way(self.session, name=name),
+            job=bulk_jobs.find_under_way(self.session, actor=actor, name=name),
             standing=bulk_jobs.standing(self.session, actor=actor, settings=settings, now=now),
             money=lambda micro: micro_label(micro, settings.language_currency),
             provider=self.resources.embeddings if name == "embeddings" else None,
@@ -90,7 +110,7 @@ class BulkJobsView(StudioView):
         return redirect(url_for("jobs.details_view", row_id=job.id), 303)
 
     def _means(self) -> Means:
-        return Means(self.resources.settings, self.resources.embeddings)
+        return Means(self.resources.settings, self.resources.embeddings, self.resources.speech)
 
 
 def views(resources: Resources) -> list[Any]:

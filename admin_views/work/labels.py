@@ -50,6 +50,7 @@ JOB_LABELS = {
     "operations.remake_variants": _l("Make all picture sizes"),
     "operations.requeue_failed": _l("Do failed jobs again"),
     "operations.collect_error_files": _l("Collect errors kept in files"),
+    "operations.clear_person": _l("Clear away what goes with a closed account"),
     "operations.preview_bulk": _l("Try a change on many rows"),
     "operations.run_bulk": _l("Change many rows"),
     "operations.sweep_exports": _l("Clear away old exports"),
@@ -59,6 +60,7 @@ JOB_LABELS = {
     "operations.prune_jobs": _l("Delete old jobs"),
     "voices.refresh_list": _l("Fetch a provider's voices"),
     "voices.speak": _l("Have a text spoken"),
+    "voices.speak_greetings": _l("Have all greetings spoken"),
     "voices.sweep": _l("Settle speech that nobody makes"),
 }
 """A job that is not here is shown by its name."""

@@ -86,6 +86,20 @@ class NotSuspendedError(ConflictError):
         super().__init__("This person is not suspended.")
 
 
+class ClosedAccountError(ConflictError):
+    """Nothing can be done about an account that is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("This account is closed. What is left of it only says that there was one.")
+
+
+class DemoAccountError(ConflictError):
+    """Everybody uses the demo's people."""
+
+    def __init__(self) -> None:
+        super().__init__("This is an account of the demo, which others use as well. It cannot be closed.")
+
+
 class StalePersonError(StaleError):
     """Someone changed the person since the page was opened."""
 

@@ -28,6 +28,8 @@ class UserStatus(StrEnum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    CLOSED = "closed"
+    """Gone for good: the row stands for whoever it was wherever something stays as proof."""
 
 
 class Theme(StrEnum):
@@ -73,6 +75,10 @@ class User(Identified, Timestamped, Base, UserMixin):
         sa.CheckConstraint("email LIKE '%_@_%'", name="email_has_an_at"),
         # A suspended person has a moment and a reason; an active one has neither.
         sa.CheckConstraint("(status = 'suspended') = (suspended_at IS NOT NULL)", name="suspended_at_goes_with_status"),
+        sa.CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closed_at_goes_with_status"),
+        # Nobody signs in to a closed account, whatever else fails.
+        sa.CheckConstraint("status <> 'closed' OR password IS NULL", name="closed_has_no_password"),
+        sa.CheckConstraint("cleared_at IS NULL OR closed_at IS NOT NULL", name="cleared_goes_with_closed"),
         at_most("name", 80),
         at_most("email", 254),
         sa.Index("ix_users_created_at_id", "created_at", "id"),
@@ -84,6 +90,9 @@ class User(Identified, Timestamped, Base, UserMixin):
     status: Mapped[UserStatus] = mapped_column(stored(UserStatus, "status"), default=UserStatus.ACTIVE)
     suspended_at: Mapped[datetime | None]
     suspension_reason: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    # When everything that was to go with the account was gone.
+    cleared_at: Mapped[datetime | None]
     is_demo: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     # Counted up by `studio.accounts.people` alone: signing in touches the row too and must not make a form stale.
     row_version: Mapped[int] = mapped_column(default=1, server_default="1")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy.orm import Session
 
-from studio.accounts import audit, people, queries, rules
+from studio.accounts import audit, people, rules
 from studio.accounts.errors import BadPasswordLinkError, OwnAccountError
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
@@ -34,7 +34,7 @@ def make(session: Session, *, actor: Actor, key: bytes, user_id: UUID, now: date
     NotFoundError or OwnAccountError.
     """
     actor.must(Permission.PERSON_WRITE)
-    user = queries.get_user(session, actor=actor, user_id=user_id, lock=True)
+    user = people.locked(session, actor=actor, user_id=user_id)
     if user.id == actor.user_id:
         raise OwnAccountError
     audit.record(session, actor=actor, action="person.make_password_link", resource="person", resource_id=user.id)

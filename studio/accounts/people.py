@@ -13,6 +13,7 @@ from studio import work
 from studio.accounts import audit, passwords, queries, rules
 from studio.accounts.errors import (
     AlreadySuspendedError,
+    ClosedAccountError,
     EmailTakenError,
     LastAdminError,
     NotSuspendedError,
@@ -49,7 +50,7 @@ def create(
         email=email,
         name=name,
         password=None if password is None else passwords.hashed(password),
-        fs_uniquifier=_fresh_uniquifier(),
+        fs_uniquifier=fresh_uniquifier(),
         status=UserStatus.ACTIVE,
         is_demo=is_demo,
         roles=_roles(session, roles),
@@ -77,7 +78,7 @@ def rename(session: Session, *, actor: Actor, user_id: UUID, name: str, row_vers
     """Give a person another name; people may rename themselves. Saying the same name again changes nothing."""
     if actor.user_id != user_id:
         actor.must(Permission.PERSON_WRITE)
-    user = _locked(session, actor=actor, user_id=user_id, row_version=row_version)
+    user = locked(session, actor=actor, user_id=user_id, row_version=row_version)
     name = rules.clean_name(name)
     if name == user.name:
         return user
@@ -104,14 +105,14 @@ def set_roles(
     NotFoundError, OwnAccountError, LastAdminError or StalePersonError.
     """
     actor.must(Permission.ROLE_ASSIGN)
-    user = _locked(session, actor=actor, user_id=user_id, row_version=row_version)
+    user = locked(session, actor=actor, user_id=user_id, row_version=row_version)
     if user.id == actor.user_id:
         raise OwnAccountError
     held, wanted = {role.name for role in user.roles}, set(roles)
     if held == wanted:
         return user
     if RoleName.ADMIN in held - wanted:
-        _keep_an_admin(session, user)
+        keep_an_admin(session, user)
     user.roles = _roles(session, wanted)
     _changed(session, user)
     audit.record(
@@ -137,18 +138,18 @@ def suspend(
     AlreadySuspendedError, MissingReasonError or StalePersonError.
     """
     actor.must(Permission.PERSON_WRITE)
-    user = _locked(session, actor=actor, user_id=user_id, row_version=row_version)
+    user = locked(session, actor=actor, user_id=user_id, row_version=row_version)
     if user.id == actor.user_id:
         raise OwnAccountError
     if user.status is UserStatus.SUSPENDED:
         raise AlreadySuspendedError
     reason = rules.clean_reason(reason)
     if any(role.name is RoleName.ADMIN for role in user.roles):
-        _keep_an_admin(session, user)
+        keep_an_admin(session, user)
     user.status = UserStatus.SUSPENDED
     user.suspended_at = now
     user.suspension_reason = reason
-    user.fs_uniquifier = _fresh_uniquifier()
+    user.fs_uniquifier = fresh_uniquifier()
     _changed(session, user)
     audit.record(
         session,
@@ -168,7 +169,7 @@ def suspend(
 def reinstate(session: Session, *, actor: Actor, user_id: UUID, row_version: int | None = None) -> User:
     """Let a suspended person sign in again; raises NotSuspendedError where they can already."""
     actor.must(Permission.PERSON_WRITE)
-    user = _locked(session, actor=actor, user_id=user_id, row_version=row_version)
+    user = locked(session, actor=actor, user_id=user_id, row_version=row_version)
     if user.status is not UserStatus.SUSPENDED:
         raise NotSuspendedError
     user.status = UserStatus.ACTIVE
@@ -193,7 +194,7 @@ def set_password(session: Session, *, actor: Actor, user_id: UUID, password: str
     Raises ForbiddenError, NotFoundError or WeakPasswordError.
     """
     actor.must(Permission.PERSON_WRITE)
-    user = _locked(session, actor=actor, user_id=user_id)
+    user = locked(session, actor=actor, user_id=user_id)
     rules.check_password(password, about=(user.name, user.email))
     replace_password(session, user=user, password=password)
     audit.record(session, actor=actor, action="person.set_password", resource="person", resource_id=user.id)
@@ -203,7 +204,7 @@ def set_password(session: Session, *, actor: Actor, user_id: UUID, password: str
 def replace_password(session: Session, *, user: User, password: str) -> None:
     """Hash and keep a checked password and end every session; for this domain's use cases, which lock and record."""
     user.password = passwords.hashed(password)
-    user.fs_uniquifier = _fresh_uniquifier()
+    user.fs_uniquifier = fresh_uniquifier()
     _changed(session, user)
 
 
@@ -211,8 +212,8 @@ def end_sessions(session: Session, *, actor: Actor, user_id: UUID) -> User:
     """Sign the person out everywhere; people may do this to themselves. Repeating it is safe."""
     if actor.user_id != user_id:
         actor.must(Permission.PERSON_WRITE)
-    user = _locked(session, actor=actor, user_id=user_id)
-    user.fs_uniquifier = _fresh_uniquifier()
+    user = locked(session, actor=actor, user_id=user_id)
+    user.fs_uniquifier = fresh_uniquifier()
     _changed(session, user)
     audit.record(session, actor=actor, action="person.end_sessions", resource="person", resource_id=user.id)
     return user
@@ -221,7 +222,7 @@ def end_sessions(session: Session, *, actor: Actor, user_id: UUID) -> User:
 def remove_second_factor(session: Session, *, actor: Actor, user_id: UUID, reason: str) -> User:
     """Take the authenticator away from a person who lost it, and end their sessions; the log keeps why."""
     actor.must(Permission.PERSON_WRITE)
-    user = _locked(session, actor=actor, user_id=user_id)
+    user = locked(session, actor=actor, user_id=user_id)
     if user.id == actor.user_id:
         raise OwnAccountError
     reason = rules.clean_reason(reason)
@@ -229,7 +230,7 @@ def remove_second_factor(session: Session, *, actor: Actor, user_id: UUID, reaso
     user.tf_totp_secret = None
     user.tf_last_step = None
     user.mf_recovery_codes = None
-    user.fs_uniquifier = _fresh_uniquifier()
+    user.fs_uniquifier = fresh_uniquifier()
     _changed(session, user)
     audit.record(
         session,
@@ -242,14 +243,18 @@ def remove_second_factor(session: Session, *, actor: Actor, user_id: UUID, reaso
     return user
 
 
-def _locked(session: Session, *, actor: Actor, user_id: UUID, row_version: int | None = None) -> User:
+def locked(session: Session, *, actor: Actor, user_id: UUID, row_version: int | None = None) -> User:
+    """The person, locked, for this domain's use cases; raises NotFoundError, ClosedAccountError or StalePersonError."""
     user = queries.get_user(session, actor=actor, user_id=user_id, lock=True)
+    if user.status is UserStatus.CLOSED:
+        raise ClosedAccountError
     if row_version is not None and row_version != user.row_version:
         raise StalePersonError
     return user
 
 
-def _keep_an_admin(session: Session, user: User) -> None:
+def keep_an_admin(session: Session, user: User) -> None:
+    """Return if somebody else who can sign in is an admin; raises LastAdminError."""
     # Two admins who demote each other at once meet at this row; the second then counts without the first.
     session.execute(sa.select(Role.id).where(Role.name == RoleName.ADMIN).with_for_update(key_share=True))
     if user.status is UserStatus.ACTIVE and not queries.has_other_active_admin(session, user=user):
@@ -265,5 +270,6 @@ def _changed(session: Session, user: User) -> None:
     session.flush()
 
 
-def _fresh_uniquifier() -> str:
+def fresh_uniquifier() -> str:
+    """Ends every session of whoever gets it."""
     return secrets.token_hex(32)

@@ -43,6 +43,12 @@ def find_by_email(session: Session, email: str) -> User | None:
     return session.scalar(sa.select(User).where(sa.func.lower(User.email) == rules.one_line_email(email)))
 
 
+def find_active(session: Session, *, user_id: UUID | None) -> Actor | None:
+    """The person with the roles that they hold now, read anew; None where they are suspended or gone."""
+    user = session.get(User, user_id, populate_existing=True) if user_id is not None else None
+    return user.actor if user is not None and user.status is UserStatus.ACTIVE else None
+
+
 def has_password(session: Session, *, user_id: UUID) -> bool:
     """Whether the person can sign in with a password; without one they wait for a password link."""
     return session.scalar(sa.select(User.password.is_not(None)).where(User.id == user_id)) is True

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
 from typing import Any
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
@@ -52,6 +53,11 @@ def clean_email(text: str) -> str:
     if len(found.normalized) > LONGEST_EMAIL:
         raise BadEmailError
     return found.normalized
+
+
+def pseudonym(user_id: UUID) -> str:
+    """What an account is called when it is closed: one and the same person everywhere, and nobody in particular."""
+    return f"Deleted person {user_id.hex[-6:]}"
 
 
 def one_line_email(text: str) -> str:

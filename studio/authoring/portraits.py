@@ -1,5 +1,6 @@
 """A character's picture: a first prompt from its card, pictures asked for, one of the library chosen as the portrait."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -44,7 +45,8 @@ def ask_for_pictures(
 ) -> ImageGeneration:
     """Pictures are asked for, of this character or of nobody. Raises NotFoundError, or what `generations.ask` raises."""
     if character_id is not None:
-        queries.get_draft(session, actor=actor, character_id=character_id)
+        character = queries.get_draft(session, actor=actor, character_id=character_id)
+        wanted = replace(wanted, rating=character.content_rating.value)
     return generations.ask(
         session,
         actor=actor,

@@ -195,7 +195,7 @@ def withdraw(session: Session, *, actor: Actor, publication_id: UUID, now: datet
     if not transitions.can(publication, Step.WITHDRAW):
         raise NotPendingError
     before = take_back(session, publication, why=UndoneReason.WITHDRAWN, by_id=actor.user_id, now=now)
-    _audit_status(session, actor=actor, action="listing.withdraw", publication=publication, before=before)
+    audit_status(session, actor=actor, action="listing.withdraw", publication=publication, before=before)
     return publication
 
 
@@ -232,7 +232,7 @@ def unlist(session: Session, *, actor: Actor, publication_id: UUID, now: datetim
     transitions.apply(publication, Step.UNLIST, now=now)
     session.flush()
     show_character(session, character_id=publication.character_id, live=None)
-    _audit_status(session, actor=actor, action="listing.unlist", publication=publication, before="approved")
+    audit_status(session, actor=actor, action="listing.unlist", publication=publication, before="approved")
     return publication
 
 
@@ -256,7 +256,7 @@ def relist(session: Session, *, actor: Actor, publication_id: UUID, now: datetim
     transitions.apply(publication, Step.RELIST, now=now)
     session.flush()
     show_character(session, character_id=publication.character_id, live=publication)
-    _audit_status(session, actor=actor, action="listing.relist", publication=publication, before="unlisted")
+    audit_status(session, actor=actor, action="listing.relist", publication=publication, before="unlisted")
     return publication
 
 
@@ -315,7 +315,7 @@ def withdraw_archived(session: Session, *, now: datetime) -> int:
             continue
         before = take_back(session, publication, why=UndoneReason.ARCHIVED, by_id=None, now=now)
         tell(publication, Notice.ARCHIVED, now=now)
-        _audit_status(session, actor=SYSTEM, action="listing.withdraw", publication=publication, before=before)
+        audit_status(session, actor=SYSTEM, action="listing.withdraw", publication=publication, before=before)
     session.flush()
     return len(ids)
 
@@ -483,9 +483,10 @@ def _terms(publication: CharacterPublication) -> dict[str, Any]:
     }
 
 
-def _audit_status(
+def audit_status(
     session: Session, *, actor: Actor, action: str, publication: CharacterPublication, before: str
 ) -> None:
+    """The audit log says where the listing stood before, and where it stands now."""
     audit.record(
         session,
         actor=actor,

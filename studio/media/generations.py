@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from studio.work.models import FINAL, JobRun, JobState
 
 RESOURCE = "image_generation"
 MOST_OPEN = 10
+MOST_REFUSED = 20
 MOST_SIDE = 2048
 LEAST_SIDE = 64
 MOST_STEPS = 150
@@ -56,6 +57,8 @@ class Wanted:
     # Whom a placeholder names, and one of twelve colours for it.
     name: str = ""
     hue: int = 0
+    # What the character is rated: how much of it may be drawn.
+    rating: str = "unrated"
 
 
 def ask(
@@ -85,6 +88,7 @@ def ask(
     )
     if (session.scalar(waiting) or 0) >= MOST_OPEN:
         raise InvalidError("Ten requests for pictures are under way. Wait for one of them, or stop it.")
+    _refuse_stubborn(session, user_id=actor.user_id, now=now)
     files.refuse_full(session, owner_id=actor.user_id, more=_ROOM * wanted.count, quota=quota)
     used = {name: None if name in provider.ignores else getattr(wanted, name) for name in OPTIONS}
     generation = ImageGeneration(
@@ -110,6 +114,7 @@ def ask(
             "estimate_micro": estimate_micro,
             "name": wanted.name[:200],
             "hue": wanted.hue,
+            "rating": wanted.rating,
         },
     )
     session.add(generation)
@@ -131,15 +136,15 @@ def ask(
     return generation
 
 
-def begin(session: Session, *, generation_id: UUID, now: datetime) -> PictureRequest | None:
-    """The request is under way; what to ask the provider for, or None where it is done already or gone."""
+def begin(session: Session, *, generation_id: UUID, now: datetime) -> tuple[PictureRequest, str] | None:
+    """The request is under way; what to ask the provider for and what its character is rated, or None where it is done already or gone."""
     generation = _locked(session, generation_id)
     if generation is None or generation.state is GenerationState.COMPLETED:
         return None
     generation.state, generation.error_message = GenerationState.RUNNING, None
     generation.started_at = now
     session.flush()
-    return PictureRequest(
+    request = PictureRequest(
         prompt=generation.prompt,
         negative_prompt=generation.negative_prompt,
         width=generation.width,
@@ -151,6 +156,7 @@ def begin(session: Session, *, generation_id: UUID, now: datetime) -> PictureReq
         name=str(generation.details.get("name") or ""),
         hue=int(generation.details.get("hue") or 0),
     )
+    return request, str(generation.details.get("rating") or "unrated")
 
 
 def finish(
@@ -161,10 +167,13 @@ def finish(
     cost_micro: int | None,
     storage: Storage,
     now: datetime,
+    screened_by: str = "",
+    refused_pictures: int = 0,
 ) -> Sequence[MediaFile]:
     """The pictures are in the library of who asked, with the history of how they were made; returns their files.
 
-    `made` holds pictures that were looked at (`files.checked_picture`). Raises InvalidError for one that is none.
+    `made` holds pictures that were looked at (`files.checked_picture`), by the model `screened_by` too where there is
+    one, without those that it refused. Raises InvalidError for one that is no picture.
     """
     generation = _locked(session, generation_id)
     if generation is None or generation.state is GenerationState.COMPLETED:
@@ -197,19 +206,23 @@ def finish(
         **generation.details,
         "revised_prompt": made.revised_prompt,
         "request_id": made.request_id,
+        "screened_by": screened_by,
+        "refused_pictures": refused_pictures,
     }
     session.flush()
     return kept
 
 
-def fail(session: Session, *, generation_id: UUID, error: StudioError, now: datetime) -> None:
-    """No picture came, and the history says why, in the error's words."""
+def fail(session: Session, *, generation_id: UUID, error: StudioError, now: datetime, is_refused: bool = False) -> None:
+    """No picture came, and the history says why, in the error's words; `is_refused` where it was for what it shows."""
     generation = _locked(session, generation_id)
     if generation is None or generation.state is GenerationState.COMPLETED:
         return
     generation.state, generation.finished_at = GenerationState.FAILED, now
     generation.error_message = error.msgid
     generation.details = {**generation.details, "error_params": _plain(error.params)}
+    if is_refused:
+        generation.details = {**generation.details, "is_refused": True}
     session.flush()
 
 
@@ -251,6 +264,17 @@ def _locked(session: Session, generation_id: UUID) -> ImageGeneration | None:
         .with_for_update()
         .execution_options(populate_existing=True)
     )
+
+
+def _refuse_stubborn(session: Session, *, user_id: UUID, now: datetime) -> None:
+    """What is refused costs the person nothing, and a picture that is refused costs the studio all the same."""
+    refused = sa.select(sa.func.count()).where(
+        ImageGeneration.user_id == user_id,
+        ImageGeneration.created_at > now - timedelta(days=1),
+        ImageGeneration.details["is_refused"].as_boolean(),
+    )
+    if (session.scalar(refused) or 0) >= MOST_REFUSED:
+        raise InvalidError("Twenty of your requests were refused since yesterday. Try again tomorrow.")
 
 
 def _refuse(wanted: Wanted, provider: ImageProvider) -> None:

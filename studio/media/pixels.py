@@ -99,6 +99,23 @@ def variant(
     return out.getvalue(), small.width, small.height
 
 
+def as_jpeg(data: bytes, *, within: tuple[int, int]) -> bytes:
+    """The picture as a JPEG that is no larger than `within`, on white where it is transparent: for who only looks at it.
+
+    Raises as `opened`.
+    """
+    _header, picture = opened(data, shown=within)
+    size = whole(picture.width, picture.height, VariantSize(*within, 0))
+    small = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if small.mode == "RGBA":
+        ground = Image.new("RGB", small.size, (255, 255, 255))
+        ground.paste(small, mask=small.getchannel("A"))
+        small = ground
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
 def _looked_at(
     picture: Image.Image, part: Box, focus: tuple[float, float] | None, size: tuple[int, int]
 ) -> tuple[float, float]:

@@ -1,13 +1,15 @@
-"""Work over everything that the studio has: what each kind would do, how long and how dear that is, and starting it.
+"""Work over everything that somebody may see: what each kind would do, how long and how dear that is, and starting it.
 
-A kind is one entry of `BULK_JOBS`. Its job stops at any step when it is paused, makes way for what people wait for, and
+A kind is one entry of `BULK_JOBS`; staff do it to all that the studio has, and creators, where a kind is for them too,
+to what is theirs. Its job stops at any step when it is paused, makes way for what people wait for, and
 goes on where it was; `is_anew` has it do again what is done already.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +21,10 @@ from studio.media import regenerating
 from studio.memory import embeddings
 from studio.providers.embeddings.protocol import Described
 from studio.providers.embeddings.texts import estimate_tokens
+from studio.providers.speech import SpeechProvider
 from studio.settings import Settings
+from studio.voices import greetings, speaking
+from studio.voices import queries as voices
 from studio.work import budgets, figures
 from studio.work.models import JobRun
 from studio.work.queries import find_open
@@ -35,20 +40,41 @@ class Means:
 
     settings: Settings
     embeddings: Described
+    speech: Mapping[str, SpeechProvider] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a dry run found: how many there are in all and to do, how long and how dear that is expected to be.
+class Count:
+    """How many there are in all and to do, and what that is expected to cost (millionths).
 
-    `is_measured` says whether the time comes from an earlier run; else it is a guess.
+    `left_out` can not be done here, `unpriced` cost nobody knows what. With `is_guess` a part of all was looked at.
+    `over_today` is by how many signs of speech it is more than the actor may have made today.
     """
 
     total: int
     count: int
+    cost_micro: int = 0
+    left_out: int = 0
+    unpriced: int = 0
+    is_guess: bool = False
+    over_today: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a dry run found, and how long that is expected to take.
+
+    `is_measured` says whether the time comes from an earlier run; else it is a guess.
+    """
+
+    found: Count
     seconds: float
-    cost_micro: int
     is_measured: bool
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do for sure."""
+        return not self.found.count and not self.found.is_guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +85,16 @@ class BulkJob:
     job: str
     counted: str
     guess: float
-    count: Callable[[Session, Means, datetime | None], tuple[int, int, int]]
-    """(all, to do, expected cost in millionths); with a time, what was made before it is to be done again."""
+    count: Callable[[Session, Actor, Means, datetime | None, datetime], Count]
+    """What there is now; with a first time, what was made before it is to be done again."""
+    has_anew: bool = True
+    """Whether what is done already can be done again; what is found by a hash of all that changes it cannot."""
     measured_by: tuple[str, ...] = ()
+    permission: Permission = Permission.BULK_JOB_RUN
+
+    def offered_to(self, actor: Actor) -> bool:
+        """Whether the actor may have it done, to everything or to what is theirs."""
+        return actor.may(self.permission)
 
 
 class NothingToDoError(ConflictError):
@@ -78,24 +111,49 @@ class AlreadyUnderWayError(ConflictError):
         super().__init__("This work is already waiting or running; look at that job instead.")
 
 
-def _count_embeddings(session: Session, means: Means, made_before: datetime | None) -> tuple[int, int, int]:
+def _count_embeddings(
+    session: Session, _actor: Actor, means: Means, made_before: datetime | None, _now: datetime
+) -> Count:
     provider = means.embeddings
     total = embeddings.count_characters(session)
     count = embeddings.count_to_look_at(session, provider=provider, made_before=made_before)
     price = Decimal(0) if provider.is_local else means.settings.embeddings_price
     if not count or not price:
-        return total, count, 0
+        return Count(total, count)
     ids = embeddings.ids_to_look_at(session, provider=provider, size=_SAMPLE, made_before=made_before)
     sample = embeddings.pending_of(session, provider=provider, character_ids=ids, made_before=made_before)
     tokens = sum(estimate_tokens(item.text) for item in sample)
-    return total, count, int(tokens * price * count / max(len(ids), 1))
+    return Count(total, count, int(tokens * price * count / max(len(ids), 1)))
 
 
-def _count_variants(session: Session, _means: Means, made_before: datetime | None) -> tuple[int, int, int]:
-    return (
-        regenerating.count_pictures(session),
-        regenerating.count_to_make(session, made_before=made_before),
-        0,
+def _count_variants(
+    session: Session, _actor: Actor, _means: Means, made_before: datetime | None, _now: datetime
+) -> Count:
+    return Count(regenerating.count_pictures(session), regenerating.count_to_make(session, made_before=made_before))
+
+
+def _count_greetings(
+    session: Session, actor: Actor, means: Means, _made_before: datetime | None, now: datetime
+) -> Count:
+    terms = speaking.terms_from(means.settings, means.speech)
+    found = greetings.forecast(
+        session,
+        actor=actor,
+        terms=terms,
+        is_usable=lambda name: name in means.speech and means.speech[name].is_configured,
+    )
+    over = 0
+    if found.characters and terms.daily_characters and actor.user_id is not None:
+        used = voices.characters_today(session, user_id=actor.user_id, now=now)
+        over = max(0, used + found.characters - terms.daily_characters)
+    return Count(
+        total=found.total,
+        count=found.count,
+        cost_micro=found.cost_micro,
+        left_out=found.left_out,
+        unpriced=found.unpriced,
+        is_guess=found.is_guess,
+        over_today=over,
     )
 
 
@@ -111,21 +169,34 @@ BULK_JOBS: Mapping[str, BulkJob] = {
             measured_by=("memory.embed_all", "memory.embed_missing"),
         ),
         BulkJob("variants", "operations.remake_variants", "pictures", 8.0, _count_variants),
+        BulkJob(
+            "greetings",
+            "voices.speak_greetings",
+            "spoken",
+            1.5,
+            _count_greetings,
+            has_anew=False,
+            permission=Permission.SPEECH_MAKE,
+        ),
     )
 }
-"""Every kind by its name in addresses; `admin_views/bulk_jobs.py` has their words."""
+"""Every kind by its name in addresses; `admin_views/work/everything.py` has their words."""
+
+
+def offered_to(actor: Actor) -> list[BulkJob]:
+    """The kinds that the actor may have done."""
+    return [kind for kind in BULK_JOBS.values() if kind.offered_to(actor)]
 
 
 def forecast(session: Session, *, actor: Actor, name: str, is_anew: bool, means: Means, now: datetime) -> Forecast:
     """What the work would be, without doing any of it. Raises ForbiddenError or NotFoundError."""
-    actor.must(Permission.BULK_JOB_RUN)
-    kind = _kind(name)
-    total, count, cost = kind.count(session, means, now if is_anew else None)
+    kind = _kind(name, actor)
+    found = kind.count(session, actor, means, now if is_anew and kind.has_anew else None, now)
     measured = figures.last_success(
         session, names=kind.measured_by or (kind.job,), at_least=_AT_LEAST, counted=kind.counted
     )
     rate = measured[0] / measured[1] if measured is not None else kind.guess
-    return Forecast(total, count, count / rate, cost, is_measured=measured is not None)
+    return Forecast(found, found.count / rate, is_measured=measured is not None)
 
 
 def start(session: Session, *, actor: Actor, name: str, is_anew: bool, means: Means, now: datetime) -> JobRun:
@@ -133,22 +204,23 @@ def start(session: Session, *, actor: Actor, name: str, is_anew: bool, means: Me
 
     Raises ForbiddenError, NotFoundError, NothingToDoError or AlreadyUnderWayError.
     """
+    kind = _kind(name, actor)
     found = forecast(session, actor=actor, name=name, is_anew=is_anew, means=means, now=now)
-    if not found.count:
+    if found.is_idle:
         raise NothingToDoError
-    kind = _kind(name)
-    key = f"bulk-job:{name}"
+    key = _key(kind, actor)
     if find_open(session, dedupe_key=key) is not None:
         raise AlreadyUnderWayError
+    choices: dict[str, Any] = {"is_anew": is_anew} if kind.has_anew else {}
     job = work.ask(
         session,
         kind.job,
         actor=actor,
         queue="background",
         dedupe_key=key,
-        estimate_micro=found.cost_micro,
+        estimate_micro=found.found.cost_micro,
         now=now,
-        is_anew=is_anew,
+        **choices,
     )
     audit.record(
         session,
@@ -156,14 +228,14 @@ def start(session: Session, *, actor: Actor, name: str, is_anew: bool, means: Me
         action="bulk_job.start",
         resource="job",
         resource_id=job.id,
-        after={"name": kind.job, "is_anew": is_anew, "count": found.count, "cost_micro": found.cost_micro},
+        after={"name": kind.job, **choices, "count": found.found.count, "cost_micro": found.found.cost_micro},
     )
     return job
 
 
-def find_under_way(session: Session, *, name: str) -> JobRun | None:
-    """The job of this kind that waits or runs, or None."""
-    return find_open(session, dedupe_key=f"bulk-job:{name}")
+def find_under_way(session: Session, *, actor: Actor, name: str) -> JobRun | None:
+    """The actor's job of this kind that waits or runs, or None."""
+    return find_open(session, dedupe_key=_key(_kind(name, actor), actor))
 
 
 def standing(session: Session, *, actor: Actor, settings: Settings, now: datetime) -> budgets.Standing | None:
@@ -173,8 +245,15 @@ def standing(session: Session, *, actor: Actor, settings: Settings, now: datetim
     return budgets.standing(session, user_id=actor.user_id, default_micro=settings.budget_micro, now=now)
 
 
-def _kind(name: str) -> BulkJob:
+def _kind(name: str, actor: Actor) -> BulkJob:
     kind = BULK_JOBS.get(name)
     if kind is None:
         raise NotFoundError
+    actor.must(kind.permission)
     return kind
+
+
+def _key(kind: BulkJob, actor: Actor) -> str:
+    """What staff do to everything is under way once; what a creator does to their own, once for each of them."""
+    key = f"bulk-job:{kind.name}"
+    return key if actor.may(Permission.BULK_JOB_RUN) else f"{key}:{actor.user_id}"

@@ -64,6 +64,11 @@ def delete(session: Session, *, actor: Actor, character_id: UUID, row_version: i
     if character.row_version != row_version:
         raise StaleError("This was changed in the meantime. Look at it again, then decide.")
     _refuse_used(session, character)
+    erase(session, actor=actor, character=character)
+
+
+def erase(session: Session, *, actor: Actor, character: Character) -> None:
+    """A locked character that nothing holds as proof is gone for good, with all that only it has; its files go by a job."""
     _record(session, actor, character, "delete", name=character.name)
     _delete(session, character)
 
@@ -84,8 +89,7 @@ def empty(session: Session, *, now: datetime, after: UUID | None = None, limit: 
     gone = 0
     for character in due:
         if not _proof(session, character):
-            _record(session, SYSTEM, character, "delete", name=character.name)
-            _delete(session, character)
+            erase(session, actor=SYSTEM, character=character)
             gone += 1
     return gone, due[-1].id if len(due) == limit else None
 

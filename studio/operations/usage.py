@@ -70,6 +70,12 @@ def users_of(session: Session, *, character_id: UUID) -> Sequence[Use]:
     return sorted(found, key=lambda use: (use.hold is not Hold.PROOF, use.table))
 
 
+def is_proof(character_id: sa.SQLColumnExpression[UUID]) -> sa.ColumnElement[bool]:
+    """Whether anything holds the character as proof, so that it can never be deleted: a criterion for statements."""
+    held = [sa.exists().where(column == character_id) for _name, column, is_proof in _references() if is_proof]
+    return sa.or_(sa.false(), *held)
+
+
 def _references() -> list[tuple[str, sa.ColumnElement[UUID], bool]]:
     """Name, column and whether it refuses the deletion, for every foreign key to characters."""
     target = Character.__table__

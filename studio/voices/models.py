@@ -86,6 +86,12 @@ class SpeechSynthesis(Identified, Timestamped, Base):
             unique=True,
             postgresql_where=sa.text("state IN ('pending', 'running', 'completed')"),
         ),
+        sa.Index(
+            "ix_speech_synthesis_character_id_cache_key_greeting",
+            "character_id",
+            "cache_key",
+            postgresql_where=sa.text("is_greeting"),
+        ),
     )
 
     user_id: Mapped[UUID] = refers_to("users.id", ondelete="CASCADE", index=False)
@@ -101,6 +107,8 @@ class SpeechSynthesis(Identified, Timestamped, Base):
     # What the voice was told (`Tuning.as_json`), and the hash of everything that changes the audio.
     tuning: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     cache_key: Mapped[str]
+    # A greeting of the character's, for everybody who may read its draft; all else is for whoever asked alone.
+    is_greeting: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     text: Mapped[str]
     state: Mapped[GenerationState] = mapped_column(
         stored(GenerationState, "state"), default=GenerationState.PENDING, server_default=GenerationState.PENDING

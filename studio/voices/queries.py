@@ -33,6 +33,16 @@ def configuration_writable_by(actor: Actor) -> sa.ColumnElement[bool]:
 
 
 def speech_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
+    """What one had spoken oneself, and the greetings of characters whose drafts one may read, whoever had them spoken."""
+    if not actor.may(Permission.SPEECH_MAKE):
+        return sa.false()
+    greetings = sa.and_(
+        SpeechSynthesis.is_greeting, SpeechSynthesis.character_id.in_(_characters(draft_visible_to(actor)))
+    )
+    return sa.or_(speech_owned_by(actor), greetings)
+
+
+def speech_owned_by(actor: Actor) -> sa.ColumnElement[bool]:
     """What one had spoken oneself: the words may be of a chat that is nobody else's business."""
     if not actor.may(Permission.SPEECH_MAKE) or actor.user_id is None:
         return sa.false()
@@ -51,9 +61,14 @@ def get_configuration(session: Session, *, actor: Actor, configuration_id: UUID)
     return _one(session, query)
 
 
-def get_speech(session: Session, *, actor: Actor, speech_id: UUID, lock: bool = False) -> SpeechSynthesis:
+def get_speech(session: Session, *, actor: Actor, speech_id: UUID) -> SpeechSynthesis:
+    """Speech that the actor may hear; raises NotFoundError."""
+    return _one(session, sa.select(SpeechSynthesis).where(SpeechSynthesis.id == speech_id, speech_visible_to(actor)))
+
+
+def get_own_speech(session: Session, *, actor: Actor, speech_id: UUID, lock: bool = False) -> SpeechSynthesis:
     """What the actor had spoken, locked until the transaction ends where asked; raises NotFoundError."""
-    query = sa.select(SpeechSynthesis).where(SpeechSynthesis.id == speech_id, speech_visible_to(actor))
+    query = sa.select(SpeechSynthesis).where(SpeechSynthesis.id == speech_id, speech_owned_by(actor))
     if lock:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     return _one(session, query)
@@ -80,7 +95,7 @@ def list_active(session: Session, *, character_id: UUID) -> Sequence[VoiceConfig
 
 
 def list_speech(session: Session, *, actor: Actor, character_id: UUID, limit: int = PAGE) -> Sequence[SpeechSynthesis]:
-    """The newest that the actor had spoken by a character."""
+    """The newest that a character said and the actor may hear."""
     return session.scalars(
         sa.select(SpeechSynthesis)
         .where(speech_visible_to(actor), SpeechSynthesis.character_id == character_id)
@@ -91,7 +106,7 @@ def list_speech(session: Session, *, actor: Actor, character_id: UUID, limit: in
 
 def list_speakers(session: Session, *, actor: Actor, limit: int) -> list[tuple[UUID, str]]:
     """The characters that the actor had speak, as (id, name), by name."""
-    spoke = sa.exists().where(SpeechSynthesis.character_id == Character.id, speech_visible_to(actor))
+    spoke = sa.exists().where(SpeechSynthesis.character_id == Character.id, speech_owned_by(actor))
     rows = session.execute(
         sa.select(Character.id, Character.name).where(spoke).order_by(Character.name, Character.id).limit(limit)
     )

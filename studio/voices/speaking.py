@@ -1,6 +1,6 @@
 """Having a text spoken: asked for once, made by a job, found again by the hash of everything that changes it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,8 +16,9 @@ from studio.kit.errors import ForbiddenError, StudioError
 from studio.media import files
 from studio.media.errors import FullLibraryError
 from studio.media.models import GenerationState, MediaPurpose
-from studio.providers.speech import SpeechPrices, Spoken, Wanted
+from studio.providers.speech import SpeechPrices, SpeechProvider, Spoken, Wanted, prices_from
 from studio.providers.storage import Storage
+from studio.settings import Settings
 from studio.voices import queries, rules
 from studio.voices.audio import Measured
 from studio.voices.errors import NoRoomForSpeechError, SpeechSpentError, TooManyUnderWayError
@@ -42,6 +43,17 @@ class Terms:
     budget_micro: int = 0
     local: frozenset[str] = frozenset({"local"})
     quota_bytes: int = 0
+
+
+def terms_from(settings: Settings, providers: Mapping[str, SpeechProvider]) -> Terms:
+    """The terms by the settings, and by which of the providers cost nothing."""
+    return Terms(
+        prices=prices_from(settings),
+        daily_characters=settings.speech_daily_characters,
+        budget_micro=settings.budget_micro,
+        local=frozenset(name for name, one in providers.items() if one.is_local),
+        quota_bytes=settings.media_quota * 1_000_000,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,11 @@ def check_budget(session: Session, *, user_id: UUID, estimate: Estimate, terms: 
         currency=estimate.currency,
         now=now,
     )
+    check_day(session, user_id=user_id, estimate=estimate, terms=terms, now=now)
+
+
+def check_day(session: Session, *, user_id: UUID, estimate: Estimate, terms: Terms, now: datetime) -> None:
+    """Return if the person's characters of the day have room for this; raises SpeechSpentError. What is free needs none."""
     if estimate.cost_micro == 0 or not terms.daily_characters:
         return
     used = queries.characters_today(session, user_id=user_id, now=now)
@@ -114,29 +131,22 @@ def ask(
     user_id = actor.user_id
     if user_id is None:
         raise ForbiddenError
-    # One after the other: the same may be asked for twice at once, and characters of the day are spent here.
-    lock = sa.func.hashtextextended(f"speech:{user_id}", 0)
-    session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+    lock_person(session, user_id=user_id)
     kept = queries.find_kept(session, user_id=user_id, cache_key=key, character_id=character.id)
-    if kept is not None and not _is_lost(session, kept):
+    if kept is not None and not is_lost(session, kept):
         return kept
     same = queries.find_same(session, user_id=user_id, cache_key=key)
     cost: int | None = 0
     if same is None:
-        is_local = found.provider in terms.local
-        cost = terms.prices.cost_micro(found.provider, found.model, characters=len(wanted.text), is_local=is_local)
-        estimate = Estimate(kind="speech", cost_micro=cost, currency=terms.prices.currency, characters=len(wanted.text))
+        estimate = estimate_of(found, wanted, terms)
+        cost = estimate.cost_micro
         check_budget(session, user_id=user_id, estimate=estimate, terms=terms, now=now)
         check_room(session, user_id=user_id, wanted=wanted, terms=terms)
     row = kept or SpeechSynthesis(user_id=user_id, character_id=character.id, cache_key=key, created_at=now)
-    row.voice_configuration_id = configuration_id
-    row.provider, row.model = found.provider, found.model
-    row.voice_id, row.voice_name, row.language = found.voice_id, found.voice_name, found.language
-    row.tuning, row.text, row.currency = found.tuning.as_json(), wanted.text, terms.prices.currency
-    row.failure = None
+    describe(row, found, wanted, currency=terms.prices.currency, configuration_id=configuration_id)
     session.add(row)
     if same is not None:
-        _copy(row, same)
+        copy_audio(row, same)
         session.flush()
         return row
     row.state = GenerationState.PENDING
@@ -145,9 +155,38 @@ def ask(
     return row
 
 
+def lock_person(session: Session, *, user_id: UUID) -> None:
+    """The person's speech is asked for one after the other until the transaction ends.
+
+    The same may be asked for twice at once, and characters of the day are spent where it is.
+    """
+    lock = sa.func.hashtextextended(f"speech:{user_id}", 0)
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
+
+def estimate_of(draft: VoiceDraft, wanted: Wanted, terms: Terms) -> Estimate:
+    """What having the text spoken is about to cost."""
+    count = len(wanted.text)
+    cost = terms.prices.cost_micro(
+        draft.provider, draft.model, characters=count, is_local=draft.provider in terms.local
+    )
+    return Estimate(kind="speech", cost_micro=cost, currency=terms.prices.currency, characters=count)
+
+
+def describe(
+    row: SpeechSynthesis, draft: VoiceDraft, wanted: Wanted, *, currency: str, configuration_id: UUID | None
+) -> None:
+    """The row says what is spoken, by which voice, and nothing of a failure before."""
+    row.voice_configuration_id = configuration_id
+    row.provider, row.model = draft.provider, draft.model
+    row.voice_id, row.voice_name, row.language = draft.voice_id, draft.voice_name, draft.language
+    row.tuning, row.text, row.currency = draft.tuning.as_json(), wanted.text, currency
+    row.failure = None
+
+
 def try_again(session: Session, *, actor: Actor, speech_id: UUID, terms: Terms, now: datetime) -> SpeechSynthesis:
     """What failed or was stopped is made after all, by a row of its own. Raises as `ask`."""
-    row = queries.get_speech(session, actor=actor, speech_id=speech_id)
+    row = queries.get_own_speech(session, actor=actor, speech_id=speech_id)
     if row.character_id is None:
         # Its character is gone, and with it whoever might say whether it may be spoken for.
         authoring.get_draft(session, actor=actor, character_id=row.id)
@@ -234,7 +273,7 @@ def fail(session: Session, *, speech_id: UUID, error: StudioError) -> None:
 
 def settle(session: Session, row: SpeechSynthesis) -> SpeechSynthesis:
     """Speech whose job has ended without it (stopped, or given up) is cancelled, so that nobody waits for it."""
-    if row.state in OPEN and _is_lost(session, row):
+    if row.state in OPEN and is_lost(session, row):
         locked = _locked(session, row.id)
         if locked is not None and locked.state in OPEN:
             locked.state = GenerationState.CANCELLED
@@ -259,7 +298,7 @@ def sweep(session: Session, *, limit: int) -> int:
 
 def forget(session: Session, *, actor: Actor, speech_id: UUID) -> UUID | None:
     """The actor's speech is gone with its audio, from messages too; returns its character. Raises NotFoundError."""
-    row = queries.get_speech(session, actor=actor, speech_id=speech_id, lock=True)
+    row = queries.get_own_speech(session, actor=actor, speech_id=speech_id, lock=True)
     character_id, file_id = row.character_id, row.audio_file_id
     audit.record(
         session,
@@ -302,14 +341,14 @@ def _order(session: Session, row: SpeechSynthesis, *, actor: Actor, estimate_mic
     session.flush()
 
 
-def _copy(row: SpeechSynthesis, same: SpeechSynthesis) -> None:
+def copy_audio(row: SpeechSynthesis, same: SpeechSynthesis) -> None:
     """The row has the audio that another character's row has, and cost nothing."""
     row.state = GenerationState.COMPLETED
     row.audio_file_id, row.duration_ms, row.peaks = same.audio_file_id, same.duration_ms, list(same.peaks)
     row.characters, row.cost_micro, row.processing_time_ms = 0, 0, 0
 
 
-def _is_lost(session: Session, row: SpeechSynthesis) -> bool:
+def is_lost(session: Session, row: SpeechSynthesis) -> bool:
     """Whether nobody makes what is open."""
     if row.state not in OPEN:
         return False

@@ -149,12 +149,14 @@ def dead_letters(session: Session) -> Sequence[DeadGroup]:
     return [DeadGroup(*row) for row in rows]
 
 
-def last_runs(session: Session, *, names: Sequence[str]) -> Mapping[str, JobRun]:
-    """The newest job of each name, where there is one."""
+def last_runs(
+    session: Session, *, names: Sequence[str], criterion: sa.ColumnElement[bool] | None = None
+) -> Mapping[str, JobRun]:
+    """The newest job of each name, where there is one, of those that meet the criterion."""
     wanted = sa.select(sa.func.unnest(sa.literal(list(names), sa.ARRAY(sa.Text))).label("name")).subquery()
     newest = (
         sa.select(JobRun.id)
-        .where(JobRun.name == wanted.c.name)
+        .where(JobRun.name == wanted.c.name, sa.true() if criterion is None else criterion)
         .order_by(JobRun.created_at.desc())
         .limit(1)
         .lateral("newest")

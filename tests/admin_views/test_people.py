@@ -8,7 +8,10 @@ import sqlalchemy as sa
 from studio.accounts import second_factor
 from studio.accounts.models import AuditEntry, User, UserStatus
 from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
 from tests.factories.accounts import PASSWORD, make_user
+from tests.factories.authoring import make_character
+from tests.factories.money import buy, make_offer
 
 pytestmark = pytest.mark.usefixtures("redis_client")
 
@@ -140,6 +143,53 @@ class TestSuspend:
         assert post(browser, f"/people/{person.id}/reinstate").status_code == 303
         session.expire_all()
         assert person.status is UserStatus.ACTIVE
+
+
+class TestClose:
+    def test_says_first_what_goes_and_what_stays_then_wants_the_address(self, browser, session, person, post):
+        make_character(session, owner=person.actor, name="Draft")
+        address = f"/people/{person.id}/close"
+        page = browser.get(address).text
+        assert "1 character that was never offered" in page
+        assert "Deleted person" in page
+        given = {"reason": "She asked for it.", "row_version": person.row_version}
+        answer = post(browser, address, email="somebody@else.example", **given)
+        assert answer.status_code == 422
+        assert "She asked for it." in answer.text
+        session.expire_all()
+        assert person.active
+        answer = post(browser, address, email=person.email, **given)
+        assert answer.location == f"/people/{person.id}"
+        session.expire_all()
+        assert person.status is UserStatus.CLOSED
+        page = browser.get(answer.location).text
+        assert "A job is deleting what goes with it" in page
+        assert "Reinstate" not in page
+        assert browser.get(address).location == f"/people/{person.id}"
+
+    def test_names_unpaid_earnings_and_offers_no_button(self, browser, session, person, post):
+        offer = make_offer(session, owner=person.actor, now=utc_now(), price=5_000)
+        buy(session, buyer=make_user(session, RoleName.CREATOR).actor, offer=offer, now=utc_now())
+        page = browser.get(f"/people/{person.id}/close").text
+        assert "42.50 USD of earnings are still held back" in page
+        assert "Close the account</button>" not in page
+        answer = post(browser, f"/people/{person.id}/close", email=person.email, reason="x", leaves_small="y")
+        assert answer.status_code == 409
+        session.expire_all()
+        assert person.active
+
+    def test_of_ones_own_wants_the_password_and_signs_out(self, app, session, person, post):
+        theirs = app.test_client()
+        post(theirs, "/sign-in", email=person.email, password=PASSWORD)
+        assert "Close my account" in theirs.get("/account/").text
+        assert "What is deleted" in theirs.get("/account/close").text
+        assert post(theirs, "/account/close", current_password="something else").status_code == 422
+        answer = post(theirs, "/account/close", current_password=PASSWORD)
+        assert answer.location.startswith("/sign-in")
+        assert "Your account is closed" in theirs.get("/sign-in").text
+        assert theirs.get("/account/").status_code in {302, 303}
+        session.expire_all()
+        assert person.status is UserStatus.CLOSED
 
 
 class TestOtherActions:

@@ -8,12 +8,14 @@ import sqlalchemy as sa
 from studio import work
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
+from studio.authoring.rules import Greetings
 from studio.kit.clock import utc_now
 from studio.work import budgets, claiming, queues
 from studio.work.models import Hold, JobRun, JobState, PersonBudget, QueuePause
 from studio.work.rules import MICRO
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
+from tests.factories.voices import make_draft, make_voice
 from tests.factories.work import make_failed_job, make_running_job
 
 
@@ -208,6 +210,24 @@ class TestBulkJobs:
 
     def test_are_not_for_creators(self, browser_of, owner):
         assert browser_of(owner).get("/bulk-jobs/embeddings").status_code == 403
+
+    def test_have_greetings_spoken_for_creators_of_their_own(self, session, browser_of, post, staff, owner):
+        browser = browser_of(owner)
+        page = browser.get("/bulk-jobs/").text
+        assert "Have all greetings spoken" in page
+        assert "Embed all characters" not in page
+        assert "No greeting has a voice yet" in browser.get("/bulk-jobs/greetings").text
+        for who in (owner, make_user(session, RoleName.CREATOR)):
+            own = make_character(session, owner=who.actor, name="Ada", greetings=Greetings("Hello.", ("Hi.",), ()))
+            make_voice(session, owner=who.actor, character=own, draft=make_draft("elevenlabs", voice_id="v"))
+        page = browser.get("/bulk-jobs/greetings").text
+        # No key is set here, and nothing would be asked in vain.
+        assert "0 greetings" in page
+        assert "of 2 of yours" in page
+        assert "2 are left out" in page
+        assert "Everything anew" not in page
+        assert post(browser, "/bulk-jobs/greetings/start").status_code == 409
+        assert "of 4 in all" in browser_of(staff).get("/bulk-jobs/greetings").text
 
     def test_of_a_kind_that_there_is_not_are_not_found(self, browser_of, staff):
         assert browser_of(staff).get("/bulk-jobs/everything").status_code == 404

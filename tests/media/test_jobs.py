@@ -14,6 +14,7 @@ from jobs.pulse import Pulse
 from jobs.resources import Resources
 from jobs.runtime import Runtime
 from studio import work
+from studio.accounts.models import User
 from studio.accounts.permissions import RoleName
 from studio.authoring import portraits
 from studio.kit.clock import utc_now
@@ -26,10 +27,12 @@ from studio.providers import images
 from studio.providers.images import cost_estimate
 from studio.providers.storage import key_of
 from studio.work import steering
-from studio.work.models import JobRun, JobState
+from studio.work.models import JobRun, JobState, Spending
 from tests.factories.accounts import make_actor
 from tests.factories.authoring import make_character
 from tests.factories.media import make_portrait
+from tests.fakes.moderation_server import ModerationServer
+from tests.fakes.openai_server import Status as ModelStatus
 from tests.fakes.pictures_server import Bytes, PicturesServer, Status
 
 WANTED = Wanted("a keeper of the tower", width=512, height=768, steps=20, guidance=7.0, seed=77, count=2, name="Mei")
@@ -172,6 +175,97 @@ class TestGenerate:
         with session_scope(engine) as session:
             assert generations.settle(session, now=utc_now()) == 1
         assert look(engine, generation)[0].state is GenerationState.CANCELLED
+
+
+class TestScreening:
+    """What is not drawn, or not kept: said in plain words, in the history, and at no cost."""
+
+    @pytest.fixture
+    def model(self):
+        flags = {"gallows": {"violence/graphic": 0.99}, "picture": {}}
+        with ModerationServer(flags=flags) as running:
+            yield running
+
+    def settings(self, model):
+        return {
+            "moderation_provider": "openai",
+            "moderation_url": model.url,
+            "moderation_key": SecretStr("k"),
+            "moderation_attempts": 1,
+        }
+
+    def assert_refused(self, engine, generation, words):
+        found, pictures, job = look(engine, generation)
+        assert (found.state, job.state, pictures) == (GenerationState.FAILED, JobState.FAILED, [])
+        assert words in (found.error_message % (found.details["error_params"] or {}))
+        assert found.details["is_refused"]
+        assert job.cost_micro == 0
+
+    def test_by_words_asks_no_provider(self, engine, house, server):
+        runtime = house()
+        generation = ask(engine, runtime, Wanted(prompt="a naked girl, 15 years old"))
+        runtime.perform(generation.job_id)
+        self.assert_refused(engine, generation, "words of young age beside sexual ones")
+        assert not server.requests
+
+    def test_by_words_lets_descriptions_be(self, engine, house):
+        runtime = house()
+        generation = ask(engine, runtime, Wanted(prompt="age: 15, sex: female, a fencer with a wooden sword"))
+        runtime.perform(generation.job_id)
+        assert look(engine, generation)[0].state is GenerationState.COMPLETED
+
+    def test_of_the_prompt_by_the_model_asks_no_provider(self, engine, house, server, model):
+        runtime = house(**self.settings(model))
+        generation = ask(engine, runtime, Wanted(prompt="a gallows in the rain"))
+        runtime.perform(generation.job_id)
+        self.assert_refused(engine, generation, "refuses this prompt (violence/graphic)")
+        assert not server.requests
+
+    def test_of_the_picture_keeps_none_and_costs_nothing(self, engine, house, server, model):
+        model.flags["picture"] = {"sexual": 0.9}
+        runtime = house(**self.settings(model))
+        generation = ask(engine, runtime)
+        runtime.perform(generation.job_id)
+        self.assert_refused(engine, generation, "refuses what was drawn (sexual)")
+        with session_scope(engine) as session:
+            assert session.scalar(sa.select(sa.func.count()).select_from(MediaFile)) == 0
+            assert session.scalar(sa.select(sa.func.count()).select_from(Spending)) == 0
+        # It was shown small, as a JPEG.
+        assert {asked.media_type for asked in model.requests if asked.picture} == {"image/jpeg"}
+
+    def test_says_who_looked(self, engine, house, model):
+        runtime = house(**self.settings(model))
+        generation = ask(engine, runtime)
+        runtime.perform(generation.job_id)
+        found, pictures, _job = look(engine, generation)
+        assert (found.state, len(pictures)) == (GenerationState.COMPLETED, 2)
+        assert "omni-moderation-latest" in found.details["screened_by"]
+
+    def test_waits_where_the_model_is_busy_and_draws_nothing_unseen(self, engine, house, server, model):
+        model.script(ModelStatus(503))
+        runtime = house(**self.settings(model))
+        generation = ask(engine, runtime)
+        runtime.perform(generation.job_id)
+        assert look(engine, generation)[2].state is JobState.QUEUED
+        assert not server.requests
+
+    def test_ends_after_twenty_refusals_a_day(self, engine, house, monkeypatch):
+        monkeypatch.setattr(generations, "MOST_REFUSED", 1)
+        runtime = house()
+        generation = ask(engine, runtime, Wanted(prompt="a naked girl, 15 years old"))
+        runtime.perform(generation.job_id)
+        with session_scope(engine) as session, pytest.raises(InvalidError, match="were refused since yesterday"):
+            generations.ask(
+                session,
+                actor=session.get_one(User, generation.user_id).actor,
+                wanted=WANTED,
+                character_id=None,
+                provider=runtime.resources.images,
+                estimate_micro=0,
+                currency="USD",
+                quota=0,
+                now=utc_now(),
+            )
 
 
 class TestAsk:
