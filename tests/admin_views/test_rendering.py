@@ -85,7 +85,12 @@ class TestMarks:
 
 class TestEscaped:
     def test_escapes_each_text_by_itself(self):
-        assert ui.escaped(["<b>", "", 'Tom & "Jerry"', "名字"]) == ["&lt;b&gt;", "", "Tom &amp; &#34;Jerry&#34;", "名字"]
+        assert ui.escaped(["<b>", "", 'Tom & "Jerry"', "名字"]) == [
+            "&lt;b&gt;",
+            "",
+            "Tom &amp; &#34;Jerry&#34;",
+            "名字",
+        ]
 
     def test_has_nothing_for_nothing(self):
         assert ui.escaped([]) == []
