@@ -55,6 +55,14 @@ class FormRoutes(SavingRoutes):
                 del form[name]
         return form
 
+    def made_text(self, row: Any) -> str:  # noqa: ARG002 - Subclasses need it.
+        """What is said when `row` was made."""
+        return str(self.created_text)
+
+    def changed_text(self, row: Any) -> str:  # noqa: ARG002 - Subclasses need it.
+        """What is said when `row` was changed; "Saved." where nothing is given."""
+        return ""
+
     @expose("/new", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
         """A form for a new row; what was typed into one that was left is offered again."""
@@ -67,7 +75,7 @@ class FormRoutes(SavingRoutes):
             except StudioError as error:
                 return self._refused(self.create_template, error, form=form, row=None)
             self.close_drafts(self.request_session, NEW_ID, part=NEW)
-            flash(str(self.created_text) or _("Saved."), "success")
+            flash(self.made_text(row) or _("Saved."), "success")
             return redirect(self.saved_url(row), 303)
         status = 422 if request.method == "POST" else 200
         context = self._new_context() | self.form_context(None)
@@ -95,7 +103,7 @@ class FormRoutes(SavingRoutes):
             except StudioError as error:
                 return self._refused(self.edit_template, error, form=form, row=row_id)
             self.close_drafts(self.request_session, row_id)
-            flash(_("Saved."), "success")
+            flash(self.changed_text(row) or _("Saved."), "success")
             return redirect(self.saved_url(row), 303)
         status = 422 if request.method == "POST" else 200
         context = {"row": row, "form": form, "row_version": sent_version() or current_version(row)}

@@ -137,6 +137,16 @@ class JobContext:
                 written = self.write_costs(session)
             del self._costs[:written]
 
+    def spend_for_house(self, cost_micro: int, *, kind: str, requests: int) -> None:
+        """Add to what the studio itself spends in a month: for what a person's job does on the studio's behalf.
+
+        Written at once, in a transaction of its own; where the database is away just now, it goes uncounted.
+        """
+        if not requests:
+            return
+        with suppress(OperationalError, InterfaceError), db.session_scope(self.resources.side_engine) as session:
+            budgets.record_of_house(session, kind=kind, cost_micro=cost_micro, requests=requests, now=self.now())
+
     def write_costs(self, session: Session) -> int:
         """Have `session` write what was spent and is not written yet; returns how many entries that are."""
         for kind, cost in self._costs:

@@ -10,6 +10,7 @@ from studio.market import category_tree, due, duplicates, effects, listings, rev
 from studio.market.checks import ALL, MODEL_CHECKS
 from studio.market.checks.base import Finding
 from studio.market.checks.models import Models
+from studio.providers.language import prices_from
 
 _MOST_AT_ONCE = 200
 _BATCH = 50
@@ -36,12 +37,15 @@ def _screen(run: JobContext, case_id: UUID, *, only: frozenset[str] | None) -> d
         prepared = screening.prepare(session, case_id=case_id, storage=run.resources.storage, now=run.now())
     if prepared is None:
         return {"screened": False}
-    models = Models(run.resources.moderation, run.resources.judge)
+    models = Models(run.resources.moderation, run.resources.judge, prices_from(run.settings))
     checks = [check for check in ALL if only is None or check.name in only]
     findings: dict[screening.AnyCheck, Finding] = {}
     for done, check in enumerate(checks):
         run.progress(check.title, 5 + 90 * done // len(checks))
-        findings.update(screening.look(prepared, models=models, only=frozenset({check.name})))
+        for looked, finding in screening.look(prepared, models=models, only=frozenset({check.name})):
+            findings[looked] = finding
+            # The creator asked for a review, not for a model: the studio pays.
+            run.spend_for_house(finding.cost_micro, kind=looked.name, requests=finding.requests)
     with run.transaction(last=True) as session:
         run.result = screening.keep(
             session,

@@ -14,9 +14,9 @@ from admin_views.forms import sentence
 from admin_views.session import current_actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
-from studio.market import flags, held_queries, notes, queries, queue, recalls, reports, review, rules
+from studio.market import margin, notes, queries, queue, recalls, review, rules
 from studio.market.dossier import Around
-from studio.market.models import CaseState, CharacterPublication, Outcome, ReviewCase, ReviewDecision
+from studio.market.models import CharacterPublication, Outcome, ReviewCase, ReviewDecision
 from studio.market.rules import Reason
 
 _P = Permission
@@ -201,26 +201,23 @@ class Decisions(StudioView):
         What `around` knows not to be there is not looked for.
         """
         actor, now = current_actor(), utc_now()
-        held = held_queries.find_held(self.session, case=case) if case.state is CaseState.DECIDING else None
-        rows, note = _typed(), request.form.get("note", "")
-        if not rows and request.method == "GET" and is_mine and around.was_undone:
+        # Only who may decide now is shown what they could choose.
+        found = margin.read(
+            self.session, actor=actor, case=case, publication=publication, around=around, decides=is_mine
+        )
+        held, rows, note = found.held, _typed(), request.form.get("note", "")
+        if not rows and request.method == "GET" and found.undone is not None:
             # Who undid a decision finds what they had chosen.
-            rows, note = held_queries.undone_form(self.session, case_id=case.id, moderator_id=actor.user_id)
+            rows = [(one.reason.code, one.field, one.comment) for one in found.undone.feedback]
+            note = found.undone.decision.note
         return {
             "held": held,
             "held_seconds": held.seconds_left(now) if held is not None else 0,
             "is_held_by_me": held is not None and held.decision.moderator_id == actor.user_id,
-            "notes": notes.list_of_character(self.session, actor=actor, character_id=publication.character_id)
-            if around.has_notes
-            else (),
-            "flags": flags.list_open(self.session, publication_ids=[publication.id]).get(publication.id, ())
-            if around.has_flags
-            else (),
-            "reports": reports.list_of_listing(self.session, actor=actor, publication_id=publication.id)
-            if around.has_reports
-            else (),
-            # Only who may decide now is shown what they could choose.
-            "reasons": queries.list_reasons(self.session) if is_mine else [],
+            "notes": found.notes,
+            "flags": found.flags,
+            "reports": found.reports,
+            "reasons": found.reasons,
             "fields": rules.REVIEW_FIELDS,
             "rows": [*rows, *[("", "", "")] * max(1, _ROWS - len(rows))],
             "note": note,

@@ -13,10 +13,13 @@ from admin_views.market import labels as market_labels
 from admin_views.resources import Resources
 from admin_views.review import labels as desk_labels
 from admin_views.session import current_actor
+from admin_views.work.labels import micro_label
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError
 from studio.market import check_modes, figures
+from studio.market.checks import MODEL_CHECKS
 from studio.market.models import CheckMode
+from studio.work import budgets
 
 _P = Permission
 _DAYS = (7, 30, 90)
@@ -80,6 +83,8 @@ class ChecksView(StudioView):
             switches=check_modes.list_switches(self.session, actor=current_actor(), now=utc_now()),
             modes=list(CheckMode),
             sources=self._sources(),
+            spent=budgets.of_house(self.session, kinds=[check.name for check in MODEL_CHECKS], now=utc_now()),
+            money=lambda micro: micro_label(micro, self.resources.settings.language_currency),
             **market_labels.labels(),
             **desk_labels.labels(),
         )

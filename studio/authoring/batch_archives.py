@@ -16,6 +16,7 @@ from studio.cards import archives, limits, packs
 from studio.cards.errors import CardError
 from studio.cards.packs import Member
 from studio.kit.errors import StudioError
+from studio.kit.orm import lock_one
 from studio.providers.storage import Storage, key_of
 
 _GROUP_FILES = 50
@@ -129,7 +130,7 @@ def keep(session: Session, *, storage: Storage, archive: Archive, members: Seque
     Raises TooManyFilesError or StorageFullError.
     """
     item = session.get_one(CardBatchItem, archive.item_id)
-    batch = session.get_one(CardBatch, item.batch_id, with_for_update=True)
+    batch = lock_one(session, CardBatch, item.batch_id, key_share=False)
     card_batches.keep(
         session,
         storage=storage,

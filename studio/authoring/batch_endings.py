@@ -17,6 +17,7 @@ from studio.authoring.models import (
     CharacterVersion,
     ItemState,
 )
+from studio.kit.orm import lock_one
 from studio.media import files
 
 KEPT = timedelta(days=7)
@@ -47,7 +48,7 @@ def undo_some(session: Session, *, batch_id: UUID, after: UUID | None, now: date
 
     Returns the last file that was looked at (None where all were, and the batch is undone) and how many were archived.
     """
-    batch = session.get_one(CardBatch, batch_id, with_for_update=True)
+    batch = lock_one(session, CardBatch, batch_id, key_share=False)
     if batch.state is not BatchState.UNDOING:
         return None, 0
     actor = batch_work.owner_of(session, batch)

@@ -38,7 +38,7 @@ from studio.cards.reader import read_card
 from studio.cards.reading import CardReading
 from studio.kit import db
 from studio.kit.errors import ForbiddenError, InvalidError, StudioError
-from studio.kit.orm import insert_new
+from studio.kit.orm import insert_new, lock_one, lock_row
 from studio.media import files
 from studio.media.models import MediaFile, MediaPurpose
 from studio.providers.storage import MissingObjectError, Storage, key_of
@@ -81,7 +81,7 @@ def take(session: Session, *, storage: Storage, batch_id: UUID, now: datetime) -
 
     Works as the batch's owner, whose permission is asked for anew. Raises ForbiddenError or StorageError.
     """
-    batch = session.scalar(sa.select(CardBatch).where(CardBatch.id == batch_id).with_for_update(key_share=True))
+    batch = lock_row(session, CardBatch, batch_id)
     if batch is None or batch.state is not BatchState.IMPORTING:
         return Step(0, 0, 0)
     actor = owner_of(session, batch)
@@ -117,7 +117,7 @@ def finish(session: Session, *, batch_id: UUID, now: datetime) -> dict[str, int]
 
     Returns how many files had which outcome.
     """
-    batch = session.get_one(CardBatch, batch_id, with_for_update=True)
+    batch = lock_one(session, CardBatch, batch_id, key_share=False)
     counts = batch_queries.counts_of(session, batch_ids=[batch.id])[batch.id]
     if batch.state is not BatchState.IMPORTING:
         return _plain(counts)

@@ -173,6 +173,7 @@ def sweep_previews(session: Session, *, now: datetime, limit: int = _SWEPT_AT_ON
         .limit(limit)
         # One that is being confirmed at this moment is left to the next sweep.
         .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()
     file_ids = {file_id for document in due for file_id in (document.source_file_id, document.portrait_id) if file_id}
     for document in due:

@@ -79,6 +79,7 @@ def empty(session: Session, *, now: datetime, limit: int = 100) -> int:
         .order_by(TrashedLorebook.trashed_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()
     for trashed in due:
         _record_deleted(session, SYSTEM, trashed)
@@ -94,6 +95,7 @@ def get(session: Session, *, actor: Actor, trashed_id: UUID) -> TrashedLorebook:
         .where(trashed_visible_to(actor), TrashedLorebook.id == trashed_id)
         .options(undefer(TrashedLorebook.book))
         .with_for_update()
+        .execution_options(populate_existing=True)
     )
     if found is None:
         raise NotFoundError

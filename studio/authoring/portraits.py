@@ -79,6 +79,7 @@ def use(
         sa.select(MediaFile)
         .where(library_visible_to(actor), MediaFile.id == file_id, MediaFile.purpose == MediaPurpose.PORTRAIT)
         .with_for_update(read=True, key_share=True)
+        .execution_options(populate_existing=True)
     )
     if picture is None:
         raise NotFoundError

@@ -255,6 +255,7 @@ def empty_trash(session: Session, *, now: datetime, limit: int = 100) -> int:
         .order_by(Story.trashed_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()
     for story in due:
         _record(session, SYSTEM, story, "delete")

@@ -24,6 +24,7 @@ from studio.chat.prompts import Frame, Prompt, Turn
 from studio.chat.rules import Count, Limits
 from studio.kit.clock import utc_now
 from studio.kit.errors import StudioError, UnavailableError
+from studio.kit.orm import lock_row
 from studio.providers.errors import ProviderError
 from studio.providers.language import Cancel, Delta, Finish, LanguageProvider, Message, Prices
 from studio.settings import Settings
@@ -252,7 +253,7 @@ def _settle(
     with open_session() as session:
         if count is not None:
             usage.record(session, user_id=task.owner_id, count=count, now=now)
-        message = session.scalar(sa.select(ChatMessage).where(ChatMessage.id == task.message_id).with_for_update())
+        message = lock_row(session, ChatMessage, task.message_id, key_share=False)
         if message is None or message.state is not MessageState.STREAMING:
             # Deleted, or given up by whoever took this process for dead.
             return MessageState.STOPPED if message is None else message.state

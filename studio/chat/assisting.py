@@ -20,6 +20,7 @@ from studio.chat.rules import Count, Limits
 from studio.kit.clock import utc_now
 from studio.kit.differences import Piece, words
 from studio.kit.errors import ForbiddenError, InvalidError, StudioError, UnavailableError
+from studio.kit.orm import lock_row
 from studio.kit.text import excerpt, one_line, storable
 from studio.providers.language import Cancel, Delta, Finish, LanguageProvider, Prices
 
@@ -200,7 +201,7 @@ def _settle(
     with open_session() as session:
         if count is not None:
             usage.record(session, user_id=wanted.owner_id, count=count, now=now)
-        assist = session.get(WritingAssist, wanted.assist_id, with_for_update=True)
+        assist = lock_row(session, WritingAssist, wanted.assist_id, key_share=False)
         if assist is None:
             return
         assist.outcome, assist.length_after, assist.response_time_ms = outcome, len(text), took

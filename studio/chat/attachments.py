@@ -134,6 +134,7 @@ def remove(session: Session, *, actor: Actor, attachment_id: UUID) -> UUID:
         sa.select(MultimediaMessage)
         .where(MultimediaMessage.id == attachment_id, attachment_visible_to(actor))
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     if row is None:
         raise NotFoundError

@@ -19,6 +19,7 @@ from studio.chat.models import AnswerState, PromptRun, PromptRunAnswer, Side
 from studio.chat.prompts import Frame, Turn
 from studio.chat.rules import Count, Limits
 from studio.kit.errors import ForbiddenError, StudioError, UnavailableError
+from studio.kit.orm import lock_row
 from studio.providers.errors import ProviderError
 from studio.providers.language import Message
 
@@ -165,9 +166,7 @@ def keep(session: Session, *, question: Question, answered: Answered, now: datet
     """The answer stands; one that stands already is left as it is."""
     if answered.count is not None:
         usage.record(session, user_id=question.owner_id, count=answered.count, now=now)
-    answer = session.scalar(
-        sa.select(PromptRunAnswer).where(PromptRunAnswer.id == question.answer_id).with_for_update()
-    )
+    answer = lock_row(session, PromptRunAnswer, question.answer_id, key_share=False)
     if answer is None or answer.state is not AnswerState.WAITING:
         return
     answer.state, answer.content = AnswerState.COMPLETE, answered.text

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapped_column
 from uuid_utils.compat import uuid7
+
+_Row = TypeVar("_Row")
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -72,6 +74,32 @@ def insert_new(session: Session, rows: Iterable[Base]) -> None:
         kinds.setdefault((type(row), tuple(values)), []).append(values)
     for (model, _), values_of in kinds.items():
         session.connection().execute(sa.insert(model), values_of)
+
+
+def lock_row(session: Session, model: type[_Row], key: Any, *, key_share: bool = True) -> _Row | None:
+    """The row with this primary key (a tuple where it has several columns), locked until the transaction ends; None for none.
+
+    It says what stands in the database now, also where the session had read it before somebody else's change:
+    `Session.get` with a lock raises StaleDataError there, or keeps the old values. Rows may come to refer to it meanwhile,
+    unless `key_share` is False.
+    """
+    return session.scalars(_locking(model, key, key_share=key_share)).one_or_none()
+
+
+def lock_one(session: Session, model: type[_Row], key: Any, *, key_share: bool = True) -> _Row:
+    """As `lock_row`, of a row that must be there; raises NoResultFound."""
+    return session.scalars(_locking(model, key, key_share=key_share)).one()
+
+
+def _locking(model: type[_Row], key: Any, *, key_share: bool) -> sa.Select[_Row]:
+    columns = sa.inspect(model).primary_key
+    values = key if isinstance(key, tuple) else (key,)
+    return (
+        sa.select(model)
+        .where(*(column == value for column, value in zip(columns, values, strict=True)))
+        .with_for_update(key_share=key_share)
+        .execution_options(populate_existing=True)
+    )
 
 
 def stored(kind: type[StrEnum], name: str) -> sa.Enum:

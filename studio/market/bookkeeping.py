@@ -7,6 +7,7 @@ The platform's fee is a share in basis points, rounded down to a whole minor uni
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from studio.market.models import CREATOR_ACCOUNTS, AccountKind, PostingKind
@@ -32,7 +33,12 @@ class Account:
     @property
     def id(self) -> UUID:
         """The account's id, the same wherever it is reckoned."""
-        return uuid5(_ACCOUNTS, f"{self.kind.value}:{self.currency}:{self.owner_id or ''}")
+        return _account_id(f"{self.kind.value}:{self.currency}:{self.owner_id or ''}")
+
+
+@lru_cache(maxsize=4_096)
+def _account_id(name: str) -> UUID:
+    return uuid5(_ACCOUNTS, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from studio import work
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError, StaleError
+from studio.kit.orm import lock_row
 from studio.market import listings
 from studio.market.errors import (
     CategoryCircleError,
@@ -244,7 +245,7 @@ def move_listings(session: Session, *, from_id: UUID, to_id: UUID, actor: Actor,
 
 def delete_emptied(session: Session, *, category_id: UUID, actor: Actor) -> bool:
     """A closed category without listings and without others in it is gone; tells whether it was there to go."""
-    category = session.get(CharacterCategory, category_id, with_for_update={"key_share": False})
+    category = lock_row(session, CharacterCategory, category_id, key_share=False)
     if category is None or category.is_active or count_listings(session, category_ids=[category_id])[category_id]:
         return False
     _delete(session, category, actor=actor)

@@ -13,6 +13,7 @@ from studio.accounts import audit
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
+from studio.kit.orm import lock_row
 from studio.market.checks import ALL, MODEL_CHECKS
 from studio.market.models import (
     CheckMode,
@@ -110,7 +111,7 @@ def switch(session: Session, *, actor: Actor, name: str, mode: CheckMode, now: d
     actor.must(Permission.SCREENING_WRITE)
     if name not in {check.name for check in ALL}:
         raise NotFoundError
-    row = session.get(ScreeningCheck, name, with_for_update=True, populate_existing=True)
+    row = lock_row(session, ScreeningCheck, name, key_share=False)
     before = row.mode if row is not None else CheckMode.ACTIVE
     if before is mode:
         return mode

@@ -14,6 +14,7 @@ from studio.accounts.permissions import Actor, Permission
 from studio.authoring.models import CharacterVersion
 from studio.cards.writer import MEDIA_TYPES, Export, write_card
 from studio.kit.errors import InvalidError, NotFoundError
+from studio.kit.orm import lock_one, lock_row
 from studio.market import money_queries
 from studio.market.errors import LinkExpiredError, LinkUsedError, NotBoughtError, WithdrawnError
 from studio.market.models import HELD, CharacterDownload, DownloadLink, Purchase, PurchaseStatus
@@ -79,7 +80,7 @@ def follow(session: Session, *, actor: Actor, token: str, secret: str, storage: 
     """
     actor.must(Permission.PURCHASE_READ_OWN)
     link_id, form = _read(token, secret=secret, actor=actor)
-    link = session.get(DownloadLink, link_id, with_for_update=True, populate_existing=True)
+    link = lock_row(session, DownloadLink, link_id, key_share=False)
     if link is None:
         # It was swept away after its time.
         raise LinkExpiredError
@@ -87,7 +88,7 @@ def follow(session: Session, *, actor: Actor, token: str, secret: str, storage: 
         raise LinkUsedError
     if now >= link.expires_at:
         raise LinkExpiredError
-    download = session.get_one(CharacterDownload, link.download_id, with_for_update=True, populate_existing=True)
+    download = lock_one(session, CharacterDownload, link.download_id, key_share=False)
     if download.user_id != actor.user_id:
         raise NotFoundError
     purchase = money_queries.get_own_purchase(session, actor=actor, purchase_id=download.purchase_id)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, undefer
 
 from studio.accounts.permissions import SYSTEM
 from studio.authoring.models import Character, CharacterStatus, CharacterVersion
+from studio.kit.orm import lock_row
 from studio.market import fingerprints
 from studio.market.checks.picture import HINT, NEAR
 from studio.market.models import (
@@ -115,7 +116,7 @@ def keep(session: Session, *, case_id: UUID, matches: Iterable[Match], kinds: It
 
 def find_neighbours(session: Session, *, case_id: UUID, now: datetime) -> bool:
     """The case keeps the characters nearest in meaning; False where the character has no embedding yet, and nothing changes."""
-    case = session.get(ReviewCase, case_id, with_for_update={"key_share": True}, populate_existing=True)
+    case = lock_row(session, ReviewCase, case_id)
     if case is None or case.state not in {CaseState.WAITING, CaseState.CLAIMED}:
         return False
     publication = session.get_one(CharacterPublication, case.publication_id)

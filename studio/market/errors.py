@@ -13,6 +13,15 @@ class ListingInvalidError(InvalidError):
         super().__init__("The listing was not submitted; mend the marked fields.", fields=fields)
 
 
+class TooManyDraftsError(ConflictError):
+    """Drafts are for what is being written."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "You have %(most)s drafts of listings, which is the most. Submit or delete one first.", most=most
+        )
+
+
 class NotOwnCharacterError(ForbiddenError):
     """Only who owns a character offers it."""
 
@@ -34,6 +43,16 @@ class AlreadyPendingError(ConflictError):
         super().__init__(
             "The listing “%(title)s” of this character already waits for review. Withdraw it first, or wait for the decision.",
             title=title,
+        )
+
+
+class SevereUnchangedError(ConflictError):
+    """A severe decision is not asked for once more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This was sent back for a severe reason, and it is still the same. Change what the reasons name, or appeal "
+            "against the decision on the page of that listing; nothing was submitted."
         )
 
 

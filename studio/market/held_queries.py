@@ -18,7 +18,6 @@ from studio.market.models import (
     ReviewCase,
     ReviewDecision,
     ReviewReason,
-    UndoneReason,
 )
 from studio.market.queries import Feedback
 
@@ -66,35 +65,6 @@ def reasons_of(session: Session, decision_id: UUID) -> list[Feedback]:
         .order_by(FieldComment.id)
     )
     return [Feedback(comment.field, reason, comment.comment) for comment, reason in rows]
-
-
-def find_held(session: Session, *, case: ReviewCase) -> Held | None:
-    """The decision on a case that is not in effect yet; the caller has asked who may see the case."""
-    decision = queries.find_held_decision(session, case_id=case.id)
-    if decision is None:
-        return None
-    name = session.scalar(sa.select(User.name).where(User.id == decision.moderator_id)) or ""
-    return Held(decision, name, tuple(reasons_of(session, decision.id)))
-
-
-def undone_form(
-    session: Session, *, case_id: UUID, moderator_id: UUID | None
-) -> tuple[list[tuple[str, str, str]], str]:
-    """The reasons (code, field, comment) and the note of the decision that a moderator undid last on a case."""
-    decision = session.scalar(
-        sa.select(ReviewDecision)
-        .where(
-            ReviewDecision.case_id == case_id,
-            ReviewDecision.moderator_id == moderator_id,
-            ReviewDecision.undone_reason == UndoneReason.UNDONE,
-        )
-        .order_by(ReviewDecision.id.desc())
-        .limit(1)
-    )
-    if decision is None:
-        return [], ""
-    given = reasons_of(session, decision.id)
-    return [(one.reason.code, one.field, one.comment) for one in given], decision.note
 
 
 def list_proposals(session: Session, *, actor: Actor) -> Sequence[Proposal]:

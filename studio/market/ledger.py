@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ def post(session: Session, posting: Posting | None) -> UUID | None:
     if posting is None:
         return None
     session.flush()
-    made: UUID | None = session.execute(_statement(len(posting.entries)), _values(posting)).scalar_one_or_none()
+    made: UUID | None = session.connection().exec_driver_sql(_POST, _values(posting)).scalar_one_or_none()
     return made if made is not None else _found(session, posting)
 
 
@@ -95,38 +95,40 @@ def trial_balance(session: Session) -> list[TrialLine]:
     return [TrialLine(kind, currency, int(debit), int(credit)) for currency, kind, debit, credit in rows]
 
 
-@lru_cache(maxsize=20)
-def _statement(count: int) -> sa.TextClause:
-    """One statement for a posting of `count` entries: accounts that are new, the posting unless its key stands, its entries."""
-    accounts = ", ".join(
-        f"(CAST(:account{n} AS uuid), :kind{n}, CAST(:owner{n} AS uuid), :currency)" for n in range(count)
-    )
-    entries = ", ".join(f"({n}, CAST(:account{n} AS uuid), CAST(:amount{n} AS bigint))" for n in range(count))
-    return sa.text(
-        f"""
-        WITH accounts AS (
-            INSERT INTO ledger_accounts (id, kind, owner_id, currency) VALUES {accounts} ON CONFLICT DO NOTHING
-        ), posting AS (
-            INSERT INTO ledger_transactions
-                (id, key, kind, currency, entry_count, occurred_at, creator_id, character_id, purchase_id, payout_id, note)
-            VALUES (:id, :key, :posting_kind, :currency, {count}, :occurred_at, CAST(:creator_id AS uuid),
-                CAST(:character_id AS uuid), CAST(:purchase_id AS uuid), CAST(:payout_id AS uuid), :note)
-            ON CONFLICT (key) DO NOTHING RETURNING id
-        ), entries AS (
-            INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor)
-            SELECT posting.id, given.ordinal, given.account_id, given.amount_minor
-            FROM posting, (VALUES {entries}) AS given (ordinal, account_id, amount_minor)
-        )
-        SELECT id FROM posting
-        """  # noqa: S608 - Only the number of entries varies; every value is bound.
-    )
+_POST = """
+WITH given AS MATERIALIZED (
+    SELECT (place - 1)::smallint AS ordinal, account_id, kind, owner_id, amount_minor
+    FROM unnest(%(accounts)s::uuid[], %(kinds)s::text[], %(owners)s::uuid[], %(amounts)s::bigint[])
+        WITH ORDINALITY AS entries (account_id, kind, owner_id, amount_minor, place)
+), accounts AS (
+    -- Nearly always they are all there; of two who miss the same one, one makes it.
+    INSERT INTO ledger_accounts (id, kind, owner_id, currency)
+    SELECT account_id, kind, owner_id, %(currency)s FROM given
+    WHERE NOT EXISTS (SELECT FROM ledger_accounts known WHERE known.id = given.account_id)
+    ON CONFLICT DO NOTHING
+), posting AS (
+    INSERT INTO ledger_transactions
+        (id, key, kind, currency, entry_count, occurred_at, creator_id, character_id, purchase_id, payout_id, note)
+    VALUES (%(id)s, %(key)s, %(kind)s, %(currency)s, cardinality(%(accounts)s::uuid[]), %(occurred_at)s,
+        %(creator_id)s::uuid, %(character_id)s::uuid, %(purchase_id)s::uuid, %(payout_id)s::uuid, %(note)s)
+    ON CONFLICT (key) DO NOTHING RETURNING id
+), entries AS (
+    INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor)
+    SELECT posting.id, given.ordinal, given.account_id, given.amount_minor FROM posting, given
+)
+SELECT id FROM posting
+"""
+"""Accounts that are new, the posting unless its key stands, its entries. As the driver takes it: prepared once on each
+connection, and not put together and looked through anew for every posting."""
 
 
 def _values(posting: Posting) -> dict[str, Any]:
-    values: dict[str, Any] = {
+    # In one order everywhere: two postings that both make accounts never wait for each other.
+    entries = sorted(((entry.account.id, entry) for entry in posting.entries), key=itemgetter(0))
+    return {
         "id": uuid7(),
         "key": posting.key,
-        "posting_kind": posting.kind.value,
+        "kind": posting.kind.value,
         "currency": posting.currency,
         "occurred_at": posting.occurred_at,
         "creator_id": posting.creator_id,
@@ -134,16 +136,16 @@ def _values(posting: Posting) -> dict[str, Any]:
         "purchase_id": posting.purchase_id,
         "payout_id": posting.payout_id,
         "note": posting.note,
+        "accounts": _array(account_id for account_id, _ in entries),
+        "kinds": _array(entry.account.kind.value for _, entry in entries),
+        "owners": _array(entry.account.owner_id for _, entry in entries),
+        "amounts": _array(entry.amount_minor for _, entry in entries),
     }
-    # In one order everywhere: two postings that both make accounts never wait for each other.
-    for n, entry in enumerate(sorted(posting.entries, key=lambda entry: entry.account.id)):
-        values |= {
-            f"account{n}": entry.account.id,
-            f"kind{n}": entry.account.kind.value,
-            f"owner{n}": entry.account.owner_id,
-            f"amount{n}": entry.amount_minor,
-        }
-    return values
+
+
+def _array(values: Iterable[UUID | str | int | None]) -> str:
+    """Ids, kinds or amounts, in which nothing has to be quoted, as PostgreSQL writes an array."""
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
 
 
 def _found(session: Session, posting: Posting) -> UUID:

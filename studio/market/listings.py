@@ -22,7 +22,7 @@ from studio.authoring import queries as characters
 from studio.authoring.models import Character, CharacterStatus, CharacterVersion, VersionOccasion
 from studio.kit.errors import NotFoundError
 from studio.kit.money import Money
-from studio.market import flags, queries, rules, transitions
+from studio.market import flags, queries, resubmissions, rules, transitions
 from studio.market.errors import (
     AlreadyPendingError,
     ArchivedCharacterError,
@@ -75,8 +75,8 @@ def submit(
 
     A live listing of the character stays live until its successor is approved, and until `publish_at` where that is
     given. Submitting the very same again while it waits (a double click) returns the one that waits.
-    Raises ForbiddenError, NotFoundError, ArchivedCharacterError, AlreadyPendingError, QuarantinedError, or
-    ListingInvalidError that names every wrong field.
+    Raises ForbiddenError, NotFoundError, ArchivedCharacterError, AlreadyPendingError, QuarantinedError, SevereUnchangedError
+    where it is what a severe decision was made against, or ListingInvalidError that names every wrong field.
     """
     actor.must(Permission.LISTING_SUBMIT)
     character = characters.get_character(session, actor=actor, character_id=character_id, lock=True)
@@ -128,6 +128,7 @@ def submit(
         publish_at=publish_at,
         created_at=now,
     )
+    resubmissions.refuse_unchanged(session, publication, version)
     _add_pending(session, publication)
     if not queries.was_approved_before(session, publisher_id=actor.user_id):
         flags.put(session, publication_id=publication.id, kind=FlagKind.NEW_CREATOR, now=now)

@@ -1,22 +1,17 @@
 """Internal notes: what moderators tell one another about a listing."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.accounts import audit
-from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.text import one_line, storable
 from studio.market import queries
 from studio.market.errors import NoteInvalidError
-from studio.market.models import COMMENT_LENGTH, CharacterPublication, ReviewNote
-
-_MOST = 50
+from studio.market.models import COMMENT_LENGTH, ReviewNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +39,3 @@ def add(session: Session, *, actor: Actor, publication_id: UUID, text: str, now:
     session.flush()
     audit.record(session, actor=actor, action="review_note.add", resource="listing", resource_id=publication.id)
     return note
-
-
-def list_of_character(session: Session, *, actor: Actor, character_id: UUID) -> Sequence[NoteShown]:
-    """The newest notes on all listings of a character; for those who read the desk, else none."""
-    if not actor.may(Permission.REVIEW_READ):
-        return []
-    rows = session.execute(
-        sa.select(ReviewNote, User.name)
-        .join(CharacterPublication, CharacterPublication.id == ReviewNote.publication_id)
-        .join(User, User.id == ReviewNote.author_id)
-        .where(CharacterPublication.character_id == character_id)
-        .order_by(ReviewNote.created_at.desc(), ReviewNote.id.desc())
-        .limit(_MOST)
-    )
-    return [NoteShown(note, name) for note, name in rows]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM
+from studio.kit.orm import lock_one
 from studio.kit.text import excerpt
 from studio.market import bookkeeping, ledger, purchases
 from studio.market.models import EventOutcome, PaymentEvent, Purchase, PurchaseStatus
@@ -58,7 +59,7 @@ def receive(
         .on_conflict_do_nothing()
         .returning(PaymentEvent.event_id)
     ).scalar_one_or_none()
-    row = session.get_one(PaymentEvent, (provider.name, event.id), with_for_update=True, populate_existing=True)
+    row = lock_one(session, PaymentEvent, (provider.name, event.id), key_share=False)
     if made is None and row.outcome is not EventOutcome.WAITING:
         return EventOutcome.IGNORED
     if purchase is None:
@@ -108,6 +109,7 @@ def _apply_waiting(
         .order_by(PaymentEvent.occurred_at, PaymentEvent.event_id)
         .limit(_MOST_WAITING)
         .with_for_update()
+        .execution_options(populate_existing=True)
     ).all()
     for row in waiting:
         _apply(session, row, _event(row), purchase=purchase, policy=policy, now=now)

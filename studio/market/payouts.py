@@ -19,6 +19,7 @@ from studio.accounts import audit
 from studio.accounts.models import User, UserStatus
 from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.kit.errors import NotFoundError
+from studio.kit.orm import lock_row
 from studio.kit.text import excerpt
 from studio.market import bookkeeping, ledger, money_queries
 from studio.market.bookkeeping import Account
@@ -321,7 +322,7 @@ def _give_back(session: Session, payout: Payout, status: PayoutStatus, *, reason
 
 
 def _locked(session: Session, payout_id: UUID) -> Payout | None:
-    return session.get(Payout, payout_id, with_for_update={"key_share": True}, populate_existing=True)
+    return lock_row(session, Payout, payout_id)
 
 
 def _parts(payout: Payout) -> dict[str, Any]:

@@ -310,7 +310,11 @@ def _sweep_aside(
     session: Session, publication: CharacterPublication, *, buyer_id: UUID | None, now: datetime
 ) -> list[Purchase]:
     """Whoever matters to this sale: the buyer's own purchases, and all where it is exclusive; what is overdue is closed."""
-    query = _open_or_held(publication.character_id).with_for_update(key_share=True)
+    query = (
+        _open_or_held(publication.character_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
     if publication.license_type is not LicenseType.EXCLUSIVE:
         query = query.where(sa.or_(Purchase.license_type == LicenseType.EXCLUSIVE, Purchase.buyer_id == buyer_id))
     # The buyer's own first; of the others one is enough to refuse.

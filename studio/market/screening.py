@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from studio.kit.errors import StudioError
+from studio.kit.orm import lock_row
 from studio.market import assessing, check_modes, due, duplicates, pictures, queries
 from studio.market.checks import CHECKS, MODEL_CHECKS
 from studio.market.checks.base import Check, Finding, about
@@ -211,14 +212,14 @@ def list_unscreened(session: Session, *, now: datetime, limit: int) -> list[UUID
 
 
 def _asked(check: ModelCheck, submission: Submission, models: Models) -> Finding:
-    source = check.source(models)
+    source, models = check.source(models), models.metered()
     try:
         finding = check.look(submission, models)
     except ProviderError as error:
         log.warning("%s could not look at a listing: %s (HTTP %s)", check.name, error.msgid, error.http_status)
         # The sentence as it is translated; its parameters are numbers that a log needs and a moderator does not.
-        return Finding((about("", _sentence(error), Severity.WARNING),), source=source, is_failed=True)
-    return Finding(finding.evidence, source=source)
+        finding = Finding((about("", _sentence(error), Severity.WARNING),), is_failed=True)
+    return replace(finding, source=source, requests=models.meter.requests, cost_micro=models.meter.cost_micro)
 
 
 def _sentence(error: ProviderError) -> str:
@@ -250,7 +251,7 @@ def _twins(matches: list[Match], kind: MatchKind) -> tuple[Twin, ...]:
 
 
 def _locked(session: Session, case_id: UUID) -> ReviewCase | None:
-    case = session.get(ReviewCase, case_id, with_for_update={"key_share": True}, populate_existing=True)
+    case = lock_row(session, ReviewCase, case_id)
     return None if case is None or case.state in {CaseState.DECIDED, CaseState.WITHDRAWN} else case
 
 

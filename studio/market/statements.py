@@ -22,6 +22,7 @@ from studio.accounts.models import User
 from studio.accounts.permissions import SYSTEM, Actor
 from studio.authoring.models import Character
 from studio.kit.errors import NotFoundError
+from studio.kit.orm import lock_one
 from studio.market import money_queries
 from studio.market.errors import PeriodNotOverError, StatementBrokenError
 from studio.market.models import (
@@ -118,9 +119,7 @@ def close(session: Session, *, period: Period, now: datetime, on_progress: Calla
     Lines are read by a server-side cursor, so a month of a million sales takes no more memory than a small one.
     Closing again changes nothing. `on_progress` is told the number of statements every now and then.
     """
-    closed = session.scalars(
-        sa.select(ClosedPeriod).where(ClosedPeriod.period_start == period.start).with_for_update()
-    ).one()
+    closed = lock_one(session, ClosedPeriod, period.start, key_share=False)
     if closed.closed_at is not None:
         return int(closed.statement_count or 0)
     count = 0

@@ -237,6 +237,7 @@ def settle(session: Session, *, now: datetime, limit: int = 500) -> int:
         )
         .limit(limit)
         .with_for_update(of=ImageGeneration, skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()
     for generation, state in rows:
         generation.state = GenerationState.CANCELLED if state is JobState.CANCELLED else GenerationState.FAILED

@@ -111,7 +111,10 @@ def receive(
 def discard(session: Session, *, actor: Actor, upload_id: UUID) -> None:
     """The file that was on its way is forgotten, with what has arrived of it. Raises NotFoundError."""
     upload = session.scalar(
-        sa.select(MediaUpload).where(queries.upload_visible_to(actor), MediaUpload.id == upload_id).with_for_update()
+        sa.select(MediaUpload)
+        .where(queries.upload_visible_to(actor), MediaUpload.id == upload_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     if upload is None:
         raise NotFoundError

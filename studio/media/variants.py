@@ -37,6 +37,7 @@ def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile
         .where(MediaFile.id == file_id, MediaFile.purpose == MediaPurpose.PORTRAIT)
         # Two jobs for one picture make its variants one after the other.
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     if source is None:
         return []

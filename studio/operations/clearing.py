@@ -139,6 +139,7 @@ def _characters(session: Session, user_id: UUID) -> int:
         .order_by(Character.id)
         .limit(_CHARACTERS)
         .with_for_update(of=Character)
+        .execution_options(populate_existing=True)
     ).all()
     for character in found:
         trash.erase(session, actor=SYSTEM, character=character)
@@ -153,6 +154,7 @@ def _archive(session: Session, user_id: UUID) -> int:
         .order_by(Character.id)
         .limit(_CHARACTERS)
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     ).all()
     for character in found:
         character.status = CharacterStatus.ARCHIVED

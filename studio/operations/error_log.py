@@ -307,7 +307,10 @@ def _latest_reference(session: Session, *, fingerprint: str) -> str | None:
 def _locked(session: Session, *, actor: Actor, fingerprint: str) -> ErrorGroup:
     actor.must(Permission.ERROR_RESOLVE)
     group = session.scalars(
-        sa.select(ErrorGroup).where(ErrorGroup.fingerprint == fingerprint).with_for_update()
+        sa.select(ErrorGroup)
+        .where(ErrorGroup.fingerprint == fingerprint)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).one_or_none()
     if group is None:
         raise NotFoundError

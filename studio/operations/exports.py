@@ -19,6 +19,7 @@ from studio import work
 from studio.accounts.models import User, UserStatus
 from studio.accounts.permissions import Actor
 from studio.kit.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from studio.kit.orm import lock_row
 from studio.media import files
 from studio.operations.models import ListExport
 from studio.operations.queries import list_export_visible_to
@@ -166,7 +167,7 @@ def write(session: Session, *, export_id: UUID, path: Path, told: Callable[[int]
 
 def finish(session: Session, *, export_id: UUID, written: Written, now: datetime) -> None:
     """The export can be fetched until it expires; its bytes lie in the storage already. May be repeated."""
-    made = session.get(ListExport, export_id, with_for_update=True)
+    made = lock_row(session, ListExport, export_id, key_share=False)
     if made is None or made.finished_at is not None:
         return
     made.rows, made.sha256, made.size_bytes = written.rows, written.sha256, written.size

@@ -84,6 +84,7 @@ def empty(session: Session, *, now: datetime, after: UUID | None = None, limit: 
         .order_by(Character.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     )
     due = session.scalars(query if after is None else query.where(Character.id > after)).all()
     gone = 0

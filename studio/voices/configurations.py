@@ -14,6 +14,7 @@ from studio.authoring import queries as authoring
 from studio.authoring.errors import ArchivedCharacterError
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.errors import NotFoundError, StaleError
+from studio.kit.orm import lock_row
 from studio.providers.speech import Tuning
 from studio.voices import queries, rules
 from studio.voices.errors import TooManyVoicesError
@@ -146,7 +147,7 @@ def _locked(session: Session, *, actor: Actor, configuration_id: UUID) -> VoiceC
     row = queries.get_configuration(session, actor=actor, configuration_id=configuration_id)
     _character(session, actor=actor, character_id=row.character_id)
     # What was read before the lock may have changed since, or be gone.
-    found = session.get(VoiceConfiguration, row.id, with_for_update=True, populate_existing=True)
+    found = lock_row(session, VoiceConfiguration, row.id, key_share=False)
     if found is None:
         raise NotFoundError
     return found

@@ -13,6 +13,7 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring import queries as authoring
 from studio.kit.errors import ForbiddenError, StudioError
+from studio.kit.orm import lock_row
 from studio.media import files
 from studio.media.errors import FullLibraryError
 from studio.media.models import GenerationState, MediaPurpose
@@ -289,6 +290,7 @@ def sweep(session: Session, *, limit: int) -> int:
         .where(SpeechSynthesis.state.in_(OPEN), ~ended.exists())
         .limit(limit)
         .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()
     for row in rows:
         row.state = GenerationState.CANCELLED
@@ -359,4 +361,4 @@ def is_lost(session: Session, row: SpeechSynthesis) -> bool:
 
 
 def _locked(session: Session, speech_id: UUID) -> SpeechSynthesis | None:
-    return session.get(SpeechSynthesis, speech_id, with_for_update={"key_share": True}, populate_existing=True)
+    return lock_row(session, SpeechSynthesis, speech_id)

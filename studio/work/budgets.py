@@ -4,7 +4,7 @@ Amounts are whole millionths of the currency of all prices (`STUDIO_LANGUAGE_CUR
 UTC. `default_micro` is `settings.budget_micro`, the limit of whoever has none of their own; 0 is no limit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from studio.work import asking
 from studio.work.errors import OverBudgetError
-from studio.work.models import Hold, JobRun, JobState, PersonBudget, Spending
+from studio.work.models import Hold, HouseSpending, JobRun, JobState, PersonBudget, Spending
 from studio.work.rules import month_of, told
 
 _LONGEST_KIND = 40
@@ -120,10 +120,31 @@ def record(session: Session, *, user_id: UUID, kind: str, cost_micro: int, now: 
     )
 
 
+def record_of_house(session: Session, *, kind: str, cost_micro: int, now: datetime, requests: int = 1) -> None:
+    """Add what the studio itself asked of a provider to its month; it has no limit.
+
+    `kind` as for `record`, and moderation and judge for what the screening asks. Requests count where they cost nothing too.
+    """
+    if cost_micro <= 0 and requests <= 0:
+        return
+    row = insert(HouseSpending).values(
+        month=month_of(now), kind=kind[:_LONGEST_KIND], spent_micro=max(cost_micro, 0), requests=requests
+    )
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=[HouseSpending.month, HouseSpending.kind],
+            set_={
+                "spent_micro": HouseSpending.spent_micro + row.excluded.spent_micro,
+                "requests": HouseSpending.requests + row.excluded.requests,
+            },
+        )
+    )
+
+
 def record_of_job(
     session: Session, *, job_id: UUID, kind: str, cost_micro: int, now: datetime, requests: int = 1
 ) -> None:
-    """Add what one step of a job cost to the job and to its person's month.
+    """Add what one step of a job cost to the job and to its person's month, or to the studio's where nobody asked for it.
 
     Counts even where another process has the job by now: the provider was paid.
     """
@@ -136,7 +157,9 @@ def record_of_job(
         .returning(JobRun.asked_by_id)
         .execution_options(synchronize_session=False)
     )
-    if owner is not None:
+    if owner is None:
+        record_of_house(session, kind=kind, cost_micro=cost_micro, requests=requests, now=now)
+    else:
         record(session, user_id=owner, kind=kind, cost_micro=cost_micro, requests=requests, now=now)
 
 
@@ -172,6 +195,7 @@ def let_go(session: Session, *, default_micro: int, now: datetime) -> Sequence[U
             .order_by(JobRun.created_at, JobRun.id)
             .limit(_JOBS_AT_A_TIME)
             .with_for_update(skip_locked=True, key_share=True)
+            .execution_options(populate_existing=True)
         ).all()
         if user_id is None:
             # Whose person is gone has nobody's budget to wait for.
@@ -202,6 +226,12 @@ def history(session: Session, *, user_id: UUID, months: int = 12) -> Sequence[Sp
         .order_by(Spending.month.desc(), Spending.kind)
         .limit(months * 8)
     ).all()
+
+
+def of_house(session: Session, *, kinds: Collection[str], now: datetime) -> Mapping[str, HouseSpending]:
+    """What these kinds of providers cost the studio itself in the present month, by kind; one that was not asked is not there."""
+    query = sa.select(HouseSpending).where(HouseSpending.month == month_of(now), HouseSpending.kind.in_(kinds))
+    return {row.kind: row for row in session.scalars(query)}
 
 
 def _ensure(session: Session, *, user_id: UUID, now: datetime) -> None:

@@ -194,6 +194,23 @@ class Spending(Base):
     requests: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
+class HouseSpending(Base):
+    """What one kind of provider cost the studio itself in one month: what it does for nobody in particular."""
+
+    __tablename__ = "house_spendings"
+    __table_args__ = (
+        sa.CheckConstraint("spent_micro >= 0", name="spent_is_not_negative"),
+        sa.CheckConstraint("requests >= 0", name="requests_is_not_negative"),
+        sa.CheckConstraint("extract(day FROM month) = 1", name="month_is_its_first_day"),
+        at_most("kind", 40),
+    )
+
+    month: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    spent_micro: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    requests: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
 class ProviderCircuit(Base):
     """Whether a provider is worth asking, as all processes see it; a provider that never failed has no row."""
 

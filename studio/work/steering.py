@@ -121,6 +121,7 @@ def requeue_failed(
         .order_by(JobRun.id)
         .limit(limit)
         .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     jobs = session.scalars(query if after is None else query.where(JobRun.id > after)).all()
     count = 0

@@ -2,14 +2,22 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
-from studio.market import listings, review, screening
-from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, PublicationStatus
+from studio.market import listings, queries, review, screening
+from studio.market.models import (
+    CharacterCategory,
+    CharacterPublication,
+    LicenseType,
+    ListingDraft,
+    PublicationStatus,
+)
 from studio.market.rules import AT_ONCE, Reason
+from tests.admin_views.conftest import token_of
 from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import any_category, case_of, make_card, make_claimed_case, make_listing, make_live_listing
 
@@ -293,3 +301,102 @@ class TestCategories:
         page = browser.get("/listings/new", headers={"Accept-Language": "zh-CN"}).text
         assert "奇幻" in page
         assert len(re.findall(r'<option (?:selected )?value="(free|premium|exclusive)"', page)) == len(LicenseType)
+
+
+class TestDrafts:
+    @pytest.fixture
+    def draft(self, browser, session, post, character):
+        """A draft as it is begun on the form, with much that is missing."""
+        answer = post(browser, "/listings/new", **form_of(session, character, title="", price="abc", do="draft"))
+        assert answer.location.endswith("/listings/")
+        return session.scalars(sa.select(ListingDraft)).one()
+
+    def test_keep_what_was_typed_and_say_what_is_missing(self, browser, session, draft, character, statements):
+        statements.clear()
+        page = browser.get("/listings/").text
+        assert len(statements) <= 8, statements
+        assert "Without a title" in page
+        assert "Still needed: Title, Price" in page
+        page = browser.get(f"/listing_drafts/{draft.id}/edit").text
+        assert 'value="abc"' in page
+        assert "Give the listing a title." in page
+        assert "Write the price as a number, like 4.99." in page
+        assert session.scalar(sa.select(sa.func.count()).select_from(CharacterPublication)) == 0
+
+    def test_are_gone_on_with_and_submitted(self, browser, session, post, draft, character):
+        address, typed = f"/listing_drafts/{draft.id}/edit", form_of(session, character)
+        assert post(browser, address, row_version=1, **{**typed, "title": "灯塔看守", "do": "draft"}).status_code == 303
+        refused = post(browser, address, row_version=2, **{**typed, "price": "-1", "do": "submit"})
+        assert refused.status_code == 422
+        assert session.scalar(sa.select(sa.func.count()).select_from(ListingDraft)) == 1
+        answer = post(browser, address, row_version=2, **typed, do="submit")
+        publication = session.scalars(sa.select(CharacterPublication)).one()
+        assert answer.location.endswith(f"/listings/{publication.id}")
+        assert "Submitted for review." in browser.get(answer.location).text
+        assert session.scalar(sa.select(sa.func.count()).select_from(ListingDraft)) == 0
+
+    def test_meet_a_merge_where_they_were_saved_elsewhere(self, browser, session, post, draft, character):
+        address, typed = f"/listing_drafts/{draft.id}/edit", form_of(session, character, do="draft")
+        assert post(browser, address, row_version=1, **{**typed, "title": "Theirs"}).status_code == 303
+        answer = post(browser, address, row_version=1, **{**typed, "title": "Mine", "do": "submit"})
+        assert answer.status_code == 409
+        assert "Theirs" in answer.text
+        assert "Mine" in answer.text
+
+    def test_are_listed_offered_again_and_thrown_away(self, browser, post, draft, character):
+        page = browser.get("/listing_drafts/").text
+        assert character.name in page
+        assert "Title, Price" in page
+        assert (
+            "You have begun a listing of this character already"
+            in browser.get(f"/listings/new?character_id={character.id}").text
+        )
+        assert post(browser, f"/listing_drafts/{draft.id}/delete", row_version=1).status_code == 303
+        assert "No drafts" in browser.get("/listing_drafts/").text
+
+    def test_are_nobody_elses(self, session, browser_of, draft):
+        other, moderator = make_user(session, RoleName.CREATOR), make_user(session, RoleName.MODERATOR)
+        assert browser_of(other).get(f"/listing_drafts/{draft.id}/edit").status_code == 404
+        assert "Without a title" not in browser_of(other).get("/listings/").text
+        assert browser_of(moderator).get(f"/listing_drafts/{draft.id}/edit").status_code == 403
+        assert browser_of(moderator).get("/listings/").status_code == 200
+
+    def test_that_keep_themselves_are_offered_on_the_new_form(self, browser, session, post, character):
+        page = browser.get(f"/listings/new?character_id={character.id}").text
+        assert 'data-autosave="/listings/00000000-0000-0000-0000-000000000000/autosave?part=new"' in page
+        sent = {
+            "person": str(session.scalar(sa.text("SELECT id FROM users WHERE id = :id"), {"id": character.owner_id})),
+            "client": str(uuid4()), "sequence": 1, "continues": [],
+            "fields": [["character_id", str(character.id)], ["title", "Typed and left"], ["price", "0"]],
+        }  # fmt: skip
+        token = {"X-CSRFToken": token_of(browser)}
+        address = "/listings/00000000-0000-0000-0000-000000000000/autosave?part=new"
+        assert browser.post(address, json=sent, headers=token).status_code == 200
+        page = browser.get("/listings/new").text
+        assert "You have unsaved work from" in page
+        page = browser.get(f"/listings/new?draft={sent['client']}").text
+        assert 'value="Typed and left"' in page
+        assert f'value="{character.id}"' in page
+        # The character may be gone by then.
+        session.execute(sa.text("UPDATE characters SET trashed_at = now() WHERE id = :id"), {"id": character.id})
+        session.expire_all()
+        assert browser.get("/listings/new").status_code == 200
+        assert browser.get(f"/listings/new?draft={sent['client']}").status_code == 200
+
+
+class TestSevereReasons:
+    def test_are_said_plainly_with_what_can_be_done(self, browser, session, post, owner, moderator, character, now):
+        case = make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        publication = session.get_one(CharacterPublication, case.publication_id)
+        severe = next(one.code for one in queries.list_reasons(session) if one.is_severe)
+        review.reject(
+            session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
+            reasons=[Reason(severe, "description")], hold=AT_ONCE,
+        )  # fmt: skip
+        session.flush()
+        page = browser.get(f"/listings/{publication.id}").text
+        assert "The reason is severe, so the same cannot be submitted again." in page
+        answer = post(browser, "/listings/new", **form_of(session, character))
+        assert answer.status_code == 409
+        assert "Change what the reasons name, or appeal" in answer.text
+        assert 'value="灯塔"' in answer.text

@@ -8,14 +8,28 @@ import sqlalchemy as sa
 from admin_views.market.labels import check_title
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import effects, queue, rules, screening
+from studio.market import effects, notes, queue, recalls, review, rules, screening
 from studio.market.checks import ALL, MODEL_CHECKS
 from studio.market.checks.base import Finding, about, passage
 from studio.market.checks.submission import Text
-from studio.market.models import CaseState, CharacterPublication, FieldComment, PublicationStatus, Severity
+from studio.market.models import (
+    CaseState,
+    CharacterPublication,
+    FieldComment,
+    PublicationStatus,
+    ReportReason,
+    Severity,
+)
 from studio.memory import embeddings as vectors
 from tests.factories.accounts import make_user
-from tests.factories.market import case_of, make_card, make_listing, make_live_listing, make_waiting_case
+from tests.factories.market import (
+    case_of,
+    make_card,
+    make_listing,
+    make_live_listing,
+    make_report,
+    make_waiting_case,
+)
 from tests.factories.media import make_storage
 
 STORY = (
@@ -248,6 +262,41 @@ class TestDesk:
         assert "changed after approval" in page
         assert "Bea" in page
         assert 'name="reason"' in page
+
+    @pytest.mark.parametrize("state", ["undone", "held"])
+    def test_keeps_its_budget_whatever_stands_around_the_case(
+        self, session, browser, owner, moderator, other, now, post, statements, state
+    ):
+        live = make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now)
+        for reason in (ReportReason.COPYRIGHT, ReportReason.HATE):
+            make_report(session, reporter=other.actor, publication=live, now=now, reason=reason)
+        colleague = make_user(session, RoleName.MODERATOR)
+        recalls.quarantine(session, actor=colleague.actor, publication_id=live.id, reason="Somebody called.", now=now)
+        for words in ("Ask for the source.", "She wrote back."):
+            notes.add(session, actor=colleague.actor, publication_id=live.id, text=words, now=now)
+        case = case_of(session, live)
+        screening.keep(session, case_id=case.id, findings={check: Finding() for check in ALL}, now=now)
+        case.compared_at = now
+        session.flush()
+        claim(browser, post, case)
+        given = [rules.Reason("broken_greeting", "first_mes", "One brace."), rules.Reason("spam", "", "Twice.")]
+        review.reject(
+            session, actor=moderator.actor, case_id=case.id, content_hash=live.content_hash, reasons=given,
+            note="Sorry.", now=utc_now(),
+        )  # fmt: skip
+        if state == "undone":
+            review.undo(session, actor=moderator.actor, case_id=case.id, now=utc_now())
+        session.flush()
+        statements.clear()
+        page = browser.get(f"/review/{case.id}").text
+        assert len(statements) <= 8, statements
+        for words in ("Ask for the source.", "She wrote back.", "Somebody called.", "It is copied from somebody"):
+            assert words in page, words
+        assert page.index("She wrote back.") < page.index("Ask for the source."), "the newest note first"
+        for words in ("One brace.", "Twice.", "Sorry."):
+            assert words in page, words
+        assert ("Decided, not in effect yet" in page) == (state == "held")
+        assert ('name="reason"' in page) == (state == "undone")
 
     def test_stays_bounded_while_the_neighbours_are_not_stored_yet(self, browser, case, statements):
         statements.clear()

@@ -10,6 +10,7 @@ from studio.market import check_modes, review
 from studio.market.checks import ALL
 from studio.market.models import CharacterPublication, CheckMode
 from studio.market.rules import AT_ONCE, Reason
+from studio.work import budgets
 from tests.factories.accounts import make_user
 from tests.factories.market import make_claimed_case, make_waiting_case
 
@@ -63,6 +64,14 @@ class TestChecks:
         assert post(browser, "/screening-checks/switch", name="macros", mode="shadow").status_code == 303
         assert check_modes.modes(session)["macros"] is CheckMode.SHADOW
         assert "“Macros” is shadow now." in browser.get("/screening-checks/").text
+
+    def test_say_what_models_cost_the_studio_this_month(self, session, browser_of, moderator):
+        for cost in (1_250_000, 30_000):
+            budgets.record_of_house(session, kind="judge", cost_micro=cost, requests=2, now=utc_now())
+        budgets.record_of_house(session, kind="moderation", cost_micro=0, now=utc_now())
+        page = browser_of(moderator).get("/screening-checks/").text
+        assert "This month: 4 requests, $1.28" in page
+        assert "This month: 1 request, $0.00" in page
 
     @pytest.mark.parametrize(("name", "mode"), [("macros", "sometimes"), ("horoscope", "off"), ("", "")])
     def test_do_not_take_what_is_not(self, session, browser_of, post, name, mode):

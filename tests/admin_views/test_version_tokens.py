@@ -15,6 +15,9 @@ from studio.authoring import characters, lorebook_edits, lorebook_states, storie
 from studio.authoring.lorebook_rules import fingerprint, grid_token
 from studio.authoring.models import LorebookEntry
 from studio.cards.lore_files import write_lorebook
+from studio.market import listing_drafts
+from studio.market.listing_drafts import Words
+from studio.market.models import ListingDraft
 from studio.operations import trash
 from tests.admin_views.conftest import token_of
 from tests.factories.accounts import make_user
@@ -267,6 +270,23 @@ def _category(scene: Scene) -> Case:
     return Case(f"/categories/{row.id}/edit", data, who="staff")
 
 
+def _draft(scene: Scene) -> ListingDraft:
+    words = Words(title="A light")
+    return scene._once(
+        "draft", lambda: listing_drafts.begin(scene.session, actor=scene.creator.actor, words=words, now=NOW)
+    )
+
+
+def _change_draft(scene: Scene) -> Case:
+    row = _draft(scene)
+    return Case(f"/listing_drafts/{row.id}/edit", {"row_version": row.row_version, "title": "Another", "do": "draft"})
+
+
+def _delete_draft(scene: Scene) -> Case:
+    row = _draft(scene)
+    return Case(f"/listing_drafts/{row.id}/delete", {"row_version": row.row_version})
+
+
 CASES: Mapping[str, Callable[[Scene], Case]] = {
     "characters.edit_view": _edit,
     "characters.portrait": _portrait,
@@ -287,6 +307,8 @@ CASES: Mapping[str, Callable[[Scene], Case]] = {
     "trash.delete_view": _trashed,
     "trash_stories.delete_view": _trashed_story,
     "categories.edit_view": _category,
+    "listing_drafts.edit_view": _change_draft,
+    "listing_drafts.delete_view": _delete_draft,
 }
 ELSEWHERE = {f"categories.{name}" for name in ("step", "place", "move", "close", "reopen", "delete_view")}
 """Routes whose tokens tests/admin_views of their own play."""

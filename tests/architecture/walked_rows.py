@@ -43,12 +43,15 @@ from studio.chat.queries import (
     run_visible_to,
     session_visible_to,
 )
+from studio.market import listing_drafts
 from studio.market.appeals import appeal_visible_to
+from studio.market.listing_drafts import draft_visible_to as draft_of_listing_visible_to
 from studio.market.models import (
     Appeal,
     CharacterCategory,
     CharacterPublication,
     CreatorEarnings,
+    ListingDraft,
     ListingReport,
     Payout,
     PayoutStatus,
@@ -250,6 +253,13 @@ KINDS = (
     Kind(CardBatch, batch_visible_to, lambda world, owner, _: authoring.make_batch(world.session, actor=owner).id),
     Kind(Story, story_visible_to, lambda world, _owner, _: authoring.make_story(world.session, staff=SYSTEM).id),
     Kind(CharacterPublication, listing_visible_to, _listing),
+    Kind(
+        ListingDraft,
+        draft_of_listing_visible_to,
+        lambda world, owner, _: (
+            listing_drafts.begin(world.session, actor=owner, words=listing_drafts.Words(), now=world.now).id
+        ),
+    ),
     Kind(
         CharacterCategory,
         category_visible_to,

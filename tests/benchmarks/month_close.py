@@ -70,7 +70,11 @@ def _close(here: Servers, period: Period) -> tuple[int, float]:
 
 
 def _sell(here: Servers, count: int, period: Period) -> None:
-    """Sales of 4.99 spread over the month and all characters, written past the triggers: what is measured comes later."""
+    """Sales of 4.99 spread over the month and all characters, in the order of their time, as months come to be.
+
+    They are written past the triggers, since what is measured comes later, and looked through afterwards as those would have.
+    Their ids are UUIDs of version 7 as the studio's are: rows and indexes grow at one end, which is what makes this quick.
+    """
     provider = Account(AccountKind.PROVIDER, "USD")
     revenue = Account(AccountKind.PLATFORM_REVENUE, "USD")
     with here.engine.connect() as connection:
@@ -86,11 +90,14 @@ def _sell(here: Servers, count: int, period: Period) -> None:
         connection.execute(
             """
             CREATE TEMP TABLE sold AS
-            SELECT gen_random_uuid() AS id, c.id AS character_id, c.owner_id AS creator_id, n,
+            SELECT uuidv7() AS id, c.id AS character_id, c.owner_id AS creator_id, c.account_id,
                 %s::timestamptz + n * interval '1 second' * (28 * 86400.0 / %s) AS at
             FROM generate_series(1, %s) AS n
-            JOIN (SELECT id, owner_id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS many FROM characters) c
-                ON c.place = 1 + n %% c.many
+            JOIN (
+                SELECT c.id, c.owner_id, a.id AS account_id,
+                    row_number() OVER (ORDER BY c.id) AS place, count(*) OVER () AS many
+                FROM characters c JOIN ledger_accounts a ON a.owner_id = c.owner_id AND a.kind = 'creator_pending'
+            ) c ON c.place = 1 + n %% c.many
             """,
             (period.begins_at, count, count),
         )
@@ -99,14 +106,31 @@ def _sell(here: Servers, count: int, period: Period) -> None:
             "SELECT id, 'bench:' || id, 'sale', 'USD', 3, at, creator_id, character_id FROM sold"
         )
         connection.execute(
-            "INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor) "
-            "SELECT id, 0, %s::uuid, -499 FROM sold UNION ALL SELECT id, 1, a.id, 425 FROM sold "
-            "JOIN ledger_accounts a ON a.owner_id = sold.creator_id AND a.kind = 'creator_pending' "
-            "UNION ALL SELECT id, 2, %s::uuid, 74 FROM sold".replace("SELECT id, 1", "SELECT sold.id, 1"),
+            """
+            INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor)
+            SELECT sold.id, entry.ordinal, entry.account_id, entry.amount_minor FROM sold
+            CROSS JOIN LATERAL (VALUES (0, %s::uuid, -499), (1, sold.account_id, 425), (2, %s::uuid, 74))
+                AS entry (ordinal, account_id, amount_minor)
+            """,
             (provider.id, revenue.id),
         )
         connection.execute("DROP TABLE sold")
         connection.execute("ANALYZE ledger_transactions, ledger_entries, ledger_accounts")
+    _must_balance(here, count, period)
+
+
+def _must_balance(here: Servers, count: int, period: Period) -> None:
+    """What the triggers would have refused: an entry too many or too few, and a posting that does not sum to zero."""
+    query = sa.text(
+        "SELECT count(*) FROM (SELECT t.id FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id "
+        "JOIN ledger_accounts a ON a.id = e.account_id AND a.currency = t.currency "
+        "WHERE t.occurred_at >= :start AND t.occurred_at < :end "
+        "GROUP BY t.id HAVING count(*) = t.entry_count AND sum(e.amount_minor) = 0) AS sound"
+    )
+    with here.engine.connect() as connection:
+        sound = connection.execute(query, {"start": period.begins_at, "end": period.ends_at}).scalar_one()
+    if sound != count:
+        raise RuntimeError(f"Of {count} sales that were written, {sound} are sound.")
 
 
 def _must_equal_the_naive_sums(here: Servers, period: Period) -> None:

@@ -11,7 +11,8 @@ from studio.authoring import characters
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, StudioError
-from studio.market import effects, flags, held_queries, listings, notes, queries, queue, review, rules
+from studio.market import effects, flags, held_queries, listings, margin, notes, queries, queue, review, rules
+from studio.market.dossier import Around
 from studio.market.errors import (
     ArchivedCharacterError,
     NothingToConfirmError,
@@ -81,6 +82,11 @@ def seen_live(session, moderator, live_case, now):
     return {"actor": moderator, "case_id": live_case.id, "content_hash": live.content_hash, "now": now}
 
 
+def around_of(session, case, publication, actor):
+    """What the desk shows around the case to a moderator who holds it."""
+    return margin.read(session, actor=actor, case=case, publication=publication, around=Around(), decides=True)
+
+
 def severe_reason(session):
     return next(reason.code for reason in queries.list_reasons(session) if reason.is_severe)
 
@@ -144,8 +150,10 @@ class TestUndo:
         assert (decision.undone_at, decision.undone_reason) == (later, UndoneReason.UNDONE)
         assert (case.state, case.claimed_by_id) == (CaseState.CLAIMED, moderator.user_id)
         assert publication.status is S.PENDING
-        form = held_queries.undone_form(session, case_id=case.id, moderator_id=moderator.user_id)
-        assert form == ([("thin_description", "description", "Say what he wants.")], "No.")
+        undone = around_of(session, case, publication, moderator).undone
+        assert undone.decision.note == "No."
+        [given] = undone.feedback
+        assert (given.reason.code, given.field, given.comment) == ("thin_description", "description", THIN.comment)
         assert not effects.take_effect(session, decision_id=decision.id, now=now + timedelta(hours=1))
         assert publication.status is S.PENDING
 
@@ -337,9 +345,10 @@ class TestSevereTakedown:
 class TestNotes:
     def test_are_for_moderators(self, session, publication, moderator, creator, now):
         notes.add(session, actor=moderator, publication_id=publication.id, text=" Ask for the source. ", now=now)
-        [shown] = notes.list_of_character(session, actor=moderator, character_id=publication.character_id)
+        case = case_of(session, publication)
+        [shown] = around_of(session, case, publication, moderator).notes
         assert (shown.note.text, shown.author_name) == ("Ask for the source.", moderator.name)
-        assert notes.list_of_character(session, actor=creator, character_id=publication.character_id) == []
+        assert around_of(session, case, publication, creator).notes == ()
         with pytest.raises(ForbiddenError):
             notes.add(session, actor=creator, publication_id=publication.id, text="x", now=now)
 

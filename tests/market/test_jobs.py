@@ -26,7 +26,8 @@ from studio.market.models import (
     Severity,
 )
 from studio.market.rules import UNDO
-from studio.work.models import JobRun, JobState
+from studio.work import budgets
+from studio.work.models import JobRun, JobState, Spending
 from tests.factories.accounts import make_actor
 from tests.factories.market import case_of, make_card, make_claimed_case, make_listing
 from tests.fakes.moderation_server import ModerationServer
@@ -110,6 +111,10 @@ class TestTendDesk:
                     sa.select(ScreeningResult).where(ScreeningResult.check_name == "moderation")
                 ).one()
                 assert (row.is_failed, row.severity) == (False, Severity.SEVERE)
+                # Both times the studio asked, and nobody's budget knows of it.
+                spent = budgets.of_house(session, kinds=["moderation", "judge"], now=utc_now())
+                assert {kind: row.requests > 1 for kind, row in spent.items()} == {"moderation": True}
+                assert session.scalar(sa.select(sa.func.count()).select_from(Spending)) == 0
             resources.moderation.close()
             resources.close()
 

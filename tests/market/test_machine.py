@@ -161,7 +161,7 @@ class ReviewMachine(RuleBasedStateMachine):
 
     def to_the_case(self, given, content_hash):
         seen = {**given, "content_hash": content_hash}
-        against = {**seen, "reasons": [Reason("spam", "description")]}
+        against = {**seen, "reasons": [Reason("spam", "listing.title")]}
         without_time = {name: value for name, value in given.items() if name != "now"}
         return {
             "claim": lambda: review.claim(**given),

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -17,11 +19,12 @@ from studio.market.checks.submission import Picture, Submission, Text
 from studio.market.models import CaseState, CheckMode, LookReason, ScreeningResult, Severity
 from studio.providers.errors import ProviderBrokenError, ProviderError
 from studio.providers.language.openai_compatible import OpenAICompatibleLanguage
+from studio.providers.language.prices import Prices
 from studio.providers.language.wrapper import ReliableLanguage
 from studio.providers.moderation import from_settings
 from studio.providers.moderation.openai_moderation import OpenAIModeration
 from studio.providers.moderation.wrapper import ReliableModeration
-from studio.settings import Settings
+from studio.settings import ModelPrice, Settings
 from tests.factories.accounts import make_actor
 from tests.factories.market import case_of, make_card, make_listing
 from tests.factories.media import make_portrait, make_storage
@@ -333,6 +336,27 @@ class TestScreening:
         screening.run(session, case_id=case.id, storage=storage, now=now, models=both)
         assert result(session, case, "judge").source == "judge-7b, at 127.0.0.1"
         assert result(session, case, "moderation").source != ""
+
+
+class TestCost:
+    def test_of_a_judge_is_what_its_server_counted_at_the_price_that_is_set(self, judge_of):
+        _server, asked = judge_of(findings())
+        price = ModelPrice(input=Decimal(2), output=Decimal(8))
+        metered = replace(asked, prices=Prices({"judge-7b": price}, "USD")).metered()
+        judge.CHECK.look(submission({"description": "A quiet man."}), metered)
+        assert metered.meter.requests == 1
+        assert metered.meter.cost_micro > 0
+
+    def test_counts_where_the_judge_said_nothing_of_use(self, session, case, storage, now, asked, judge_of):
+        _server, other = judge_of(lambda _messages: "no json")
+        price = ModelPrice(input=Decimal(2), output=Decimal(8))
+        both = Models(asked.moderation, other.judge, Prices({"judge-7b": price}, "USD"))
+        prepared = screening.prepare(session, case_id=case.id, storage=storage, now=now)
+        found = {check.name: finding for check, finding in screening.look(prepared, models=both)}
+        assert found["judge"].is_failed
+        assert (found["judge"].requests, found["judge"].cost_micro > 0) == (2, True)
+        assert found["moderation"].requests >= 2, "its texts and its picture"
+        assert found["moderation"].cost_micro == 0
 
 
 class TestSwitches:

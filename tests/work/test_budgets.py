@@ -178,3 +178,13 @@ class TestTold:
 
     def test_names_the_first_of_the_month(self, now):
         assert month_of(now).isoformat() == "2026-11-01"
+
+
+class TestOfHouse:
+    def test_counts_what_a_job_without_a_person_cost(self, session, now):
+        job = make_job(session, now=now)
+        budgets.record_of_job(session, job_id=job.id, kind="embeddings", cost_micro=7, now=now)
+        budgets.record_of_job(session, job_id=job.id, kind="embeddings", cost_micro=5, now=now, requests=3)
+        [spent] = budgets.of_house(session, kinds=["embeddings"], now=now).values()
+        assert (spent.spent_micro, spent.requests) == (12, 4)
+        assert not budgets.of_house(session, kinds=["embeddings"], now=now + timedelta(days=62))

@@ -60,6 +60,10 @@ class Finding:
     """Which model looked; empty for rules on this machine."""
     is_failed: bool = False
     """The model could not be asked: the evidence says why, and nothing is known of the card."""
+    requests: int = 0
+    """How often a model was asked, answered or not."""
+    cost_micro: int = 0
+    """What that cost the studio, in millionths; nothing where nobody said what the model costs."""
 
     @property
     def severity(self) -> Severity | None:

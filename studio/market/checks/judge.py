@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from studio.authoring.rules import tokens
 from studio.kit.text import excerpt, storable
 from studio.market.checks.base import Evidence, Finding, about, bounded, passage
-from studio.market.checks.models import TIME_LIMIT, ModelCheck, Models, Span, packed, spans
+from studio.market.checks.models import TIME_LIMIT, Meter, ModelCheck, Models, Span, packed, spans
 from studio.market.checks.submission import Submission
 from studio.market.models import Severity
 from studio.providers.errors import ProviderBrokenError, ProviderBusyError, ProviderNotConfiguredError
@@ -88,13 +89,13 @@ def _look(submission: Submission, models: Models) -> Finding:
     packs = packed(found, longest=_PIECE)
     evidence: list[Evidence] = []
     for pack in packs[:_MOST_PIECES]:
-        evidence += _findings(pack, _asked(models.judge, pack, rating=submission.rating, ends=ends))
+        evidence += _findings(pack, _asked(models.judge, pack, models.meter, rating=submission.rating, ends=ends))
     if not is_all or len(packs) > _MOST_PIECES:
         evidence.append(about("data", _TOO_MUCH, Severity.WARNING))
     return bounded(evidence)
 
 
-def _asked(judge: LanguageProvider, pack: Sequence[Span], *, rating: str, ends: float) -> _Answer:
+def _asked(judge: LanguageProvider, pack: Sequence[Span], meter: Meter, *, rating: str, ends: float) -> _Answer:
     """The judge's answer about some passages; raises ProviderError, also where it is not what was asked for."""
     nonce = secrets.token_hex(8)
     wanted = "\n".join(f'- "{name}": {words}' for name, (words, _severity) in CATEGORIES.items())
@@ -107,15 +108,16 @@ def _asked(judge: LanguageProvider, pack: Sequence[Span], *, rating: str, ends: 
         Message("user", json.dumps(document, ensure_ascii=False)),
     ]
     for _attempt in range(_ATTEMPTS):
-        answer = _parsed(_said(judge, messages, ends=ends))
+        answer = _parsed(_said(judge, messages, meter, ends=ends))
         # A nonce that is not ours comes from an answer that the card itself wrote down.
         if answer is not None and answer.nonce == nonce:
             return answer
     raise ProviderBrokenError(_NOT_JSON)
 
 
-def _said(judge: LanguageProvider, messages: Sequence[Message], *, ends: float) -> str:
+def _said(judge: LanguageProvider, messages: Sequence[Message], meter: Meter, *, ends: float) -> str:
     cancel, said, length = Cancel(), [], 0
+    meter.count()
     for event in judge.stream(messages, max_output=_MOST_OUTPUT, cancel=cancel):
         if monotonic() > ends:
             cancel.ask()
@@ -126,6 +128,11 @@ def _said(judge: LanguageProvider, messages: Sequence[Message], *, ends: float) 
             if length > _LONGEST_ANSWER:
                 cancel.ask()
                 raise ProviderBrokenError(_NOT_JSON)
+        elif event.usage is not None:
+            meter.paid(event.model, tokens_in=event.usage.tokens_in, tokens_out=event.usage.tokens_out)
+        else:
+            asked = sum(tokens(message.content) for message in messages)
+            meter.paid(event.model, tokens_in=asked, tokens_out=tokens("".join(said)))
     return "".join(said)
 
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from studio.market.checks.base import Finding
 from studio.market.checks.submission import Submission, Text
 from studio.providers.language import LanguageProvider
+from studio.providers.language.prices import Prices
 from studio.providers.moderation import ModerationProvider
 
 MOST_CHARACTERS = 400_000
@@ -18,12 +19,36 @@ TIME_LIMIT = 90.0
 _SENTENCE = re.compile(r"[^\n.!?。！？]*[\n.!?。！？]+\s*|[^\n.!?。！？]+")
 
 
+@dataclass(slots=True)
+class Meter:
+    """Counts what one look at a listing asks of a model and what that costs, also where the look fails in the end."""
+
+    prices: Prices | None = None
+    requests: int = 0
+    cost_micro: int = 0
+
+    def count(self, requests: int = 1) -> None:
+        """So many requests are on their way."""
+        self.requests += requests
+
+    def paid(self, model: str, *, tokens_in: int, tokens_out: int) -> None:
+        """An answer came and cost as much as the model's price says; nothing where nobody said it."""
+        if self.prices is not None:
+            self.cost_micro += self.prices.cost_micro(model, tokens_in=tokens_in, tokens_out=tokens_out) or 0
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models that may be asked about a listing."""
+    """The models that may be asked about a listing, and what counts what that costs."""
 
     moderation: ModerationProvider
     judge: LanguageProvider | None = None
+    prices: Prices | None = None
+    meter: Meter = field(default_factory=Meter)
+
+    def metered(self) -> "Models":
+        """The same models with a meter that starts at nothing."""
+        return replace(self, meter=Meter(self.prices))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def _look(submission: Submission, models: Models) -> Finding:
 
 def _weigh(models: Models, packs: Sequence[Sequence[Span]], ends: float) -> list[Weighed]:
     texts = ["\n".join(span.value for span in pack) for pack in packs]
+    models.meter.count(len(texts))
     return models.moderation.weigh(texts, time_limit=max(0.0, ends - monotonic()))
 
 
@@ -110,6 +111,7 @@ def _picture(submission: Submission, models: Models, ends: float) -> Iterator[Ev
     if len(data) > models.moderation.max_picture_bytes:
         yield about("portrait", _TOO_LARGE, Severity.WARNING)
         return
+    models.meter.count()
     weighed = models.moderation.weigh_picture(
         data, media_type=submission.picture.media_type, time_limit=max(0.0, ends - monotonic())
     )

@@ -1,5 +1,6 @@
 """Tables of categories, listings, reviews, reports, purchases, the ledger, payouts and statements."""
 
+from studio.market.models.drafts import DRAFT_LENGTHS, ListingDraft
 from studio.market.models.earnings import (
     DESTINATION_LENGTH,
     OPEN_PAYOUTS,
@@ -79,6 +80,7 @@ __all__ = [
     "DESCRIPTION_LENGTH",
     "DESTINATION_LENGTH",
     "DETAIL_LENGTH",
+    "DRAFT_LENGTHS",
     "HELD",
     "KEY_LENGTH",
     "OPEN_PAYOUTS",
@@ -106,6 +108,7 @@ __all__ = [
     "LedgerEntry",
     "LedgerTransaction",
     "LicenseType",
+    "ListingDraft",
     "ListingReport",
     "ListingReporter",
     "LookReason",
