@@ -294,6 +294,8 @@
   // What an earlier page could not send any more (the line was dead, the browser crashed) is sent now, and then offered.
   const sendKept = async () => {
     const own = new Set([...drafts.values()].map((draft) => draft.client));
+    // What a form of this page goes on with (a merge holds the text that was sent) stands there already.
+    const held = new Set([...drafts.values()].flatMap((draft) => draft.continues));
     let isOffered = false;
     for (const draft of await local.all()) {
       if (own.has(draft.client)) continue;
@@ -305,7 +307,7 @@
       if (became === "lost" || became === "signed-out" || became === "other") return;
       if (became === "gone" || became === "large") continue;
       await local.drop(draft);
-      isOffered ||= became === "kept" && [...drafts.values()].some((one) => one.address === draft.address);
+      isOffered ||= became === "kept" && !held.has(draft.client) && [...drafts.values()].some((one) => one.address === draft.address);
     }
     const place = document.getElementById("recovered");
     if (isOffered && place) {

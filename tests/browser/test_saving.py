@@ -65,6 +65,8 @@ class TestTwoWindows:
         second.locator("[data-save]").first.click()
         merge = second.locator("form.merge")
         expect(merge).to_contain_text("You saved this in another window")
+        second.wait_for_load_state("networkidle")
+        expect(second.locator(".recovered-draft")).to_have_count(0)
         expect(merge.locator("ins", has_text="the first window says").first).to_be_visible()
         expect(merge.locator("ins", has_text="the second window says").first).to_be_visible()
         expect(merge).to_contain_text("Where you both startedWrites letters.")
