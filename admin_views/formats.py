@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from babel.dates import format_date as write_date
 from babel.dates import format_datetime as write_datetime
+from babel.dates import format_skeleton
 from flask import g, has_request_context
 from flask_babel import format_currency, format_timedelta, get_locale, get_timezone
 from flask_babel import gettext as _
@@ -91,6 +92,12 @@ STATUS_LABELS = {
     "withdrawn": _l("withdrawn"),
 }
 """What people read for the statuses of all domains."""
+
+
+def day_label(day: date) -> str:
+    """A day of some weeks, as short as its reader writes it, for an axis: 24 Nov, 11月24日."""
+    locale, _zone = reader()
+    return str(format_skeleton("MMMd", day, locale=locale))
 
 
 def ago(moment: datetime | None) -> str:

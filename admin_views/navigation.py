@@ -51,7 +51,7 @@ def navigation() -> list[Section]:
     return found
 
 
-_STANDS_FOR = {"trash_lorebooks": "trash", "trash_stories": "trash"}
+_STANDS_FOR = {"listing_drafts": "listings", "trash_lorebooks": "trash", "trash_stories": "trash"}
 """Views without an entry of their own: the one that stands for them."""
 
 

@@ -24,11 +24,13 @@ from admin_views.market.listing_form import (
 from studio.accounts.permissions import Actor
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
+from studio.kit.text import excerpt
 from studio.market import listing_drafts
 from studio.market.listing_drafts import Unfinished
 from studio.market.models import CharacterPublication, ListingDraft
 
 _P = Permission
+_LONGEST_TITLE = 80
 MOST_SHOWN = 3
 """Drafts at the top of a creator's listings."""
 
@@ -40,7 +42,7 @@ def newest_drafts(session: Session, actor: Actor) -> tuple[Unfinished, ...]:
 
 
 def _title(row: ListingDraft) -> str:
-    return row.title.strip() or _("Without a title")
+    return excerpt(row.title.strip(), _LONGEST_TITLE) or _("Without a title")
 
 
 def _character(row: ListingDraft) -> str:
@@ -65,12 +67,13 @@ class ListingDraftsView(ListingFormParts, StudioModelView):
     """A creator's own drafts of listings."""
 
     permissions: ClassVar[dict[str, Any]] = dict.fromkeys(("index_view", "edit_view", "delete_view"), _P.LISTING_SUBMIT)
+    in_menu = False  # They stand at the top of the listings.
     resource = listing_drafts.RESOURCE
     columns = (
         Column("title", _l("Title"), cell=_title),
-        Column("character", _l("Character"), cell=_character),
+        Column("character", _l("Character"), cell=_character, wide_only=True),
         Column("missing", _l("Still needed"), cell=_missing),
-        Column("updated_at", _l("Changed"), cell=lambda row: ui.moment(row.updated_at), sort="updated"),
+        Column("updated_at", _l("Changed"), cell=lambda row: ui.moment(row.updated_at), sort="updated", wide_only=True),
     )
     orders: ClassVar[dict[str, Any]] = {"updated": (Key(ListingDraft.updated_at), Key(ListingDraft.id))}
     default_sort = ("updated", True)

@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import format_date
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from admin_views.base import Permission, StudioView, expose
+from admin_views.formats import day_label
 from admin_views.market import labels as market_labels
 from admin_views.resources import Resources
 from admin_views.review import labels as desk_labels
@@ -54,7 +54,7 @@ class FiguresView(StudioView):
             choices=_DAYS,
             by_day={
                 "label": _("Decisions"),
-                "labels": [format_date(one.day, "d MMM", rebase=False) for one in read.days],
+                "labels": [day_label(one.day) for one in read.days],
                 "values": [one.approved + one.rejected for one in read.days],
             },
             by_reason={

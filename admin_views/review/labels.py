@@ -53,9 +53,9 @@ MATCH_LABELS = {
 }
 
 MODE_LABELS = {
-    CheckMode.OFF: _l("off"),
-    CheckMode.SHADOW: _l("shadow"),
-    CheckMode.ACTIVE: _l("active"),
+    CheckMode.OFF: _l("Off"),
+    CheckMode.SHADOW: _l("Shadow"),
+    CheckMode.ACTIVE: _l("Active"),
 }
 
 MODEL_LABELS = {

@@ -63,7 +63,7 @@ class TestChecks:
         assert page.count('name="mode"') == 3 * len(ALL)
         assert post(browser, "/screening-checks/switch", name="macros", mode="shadow").status_code == 303
         assert check_modes.modes(session)["macros"] is CheckMode.SHADOW
-        assert "“Macros” is shadow now." in browser.get("/screening-checks/").text
+        assert "“Macros” is Shadow now." in browser.get("/screening-checks/").text
 
     def test_say_what_models_cost_the_studio_this_month(self, session, browser_of, moderator):
         for cost in (1_250_000, 30_000):
