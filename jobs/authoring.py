@@ -30,8 +30,13 @@ def sweep_previews(run: JobContext) -> None:
 @job("authoring.import_cards", queue="bulk", timeout=6 * 3600)
 def import_cards(run: JobContext, *, batch_id: UUID) -> None:
     """Unpack a batch's archives and make characters of its cards, a few at a time; what is settled stays settled."""
+
+    def told(step: str, percent: float) -> None:
+        run.progress(step, percent)
+        run.make_way()
+
     batch_run.work_through(
-        run.transaction, storage=run.resources.storage, batch_id=batch_id, progress=run.progress, now=run.now
+        run.transaction, storage=run.resources.storage, batch_id=batch_id, progress=told, now=run.now
     )
     with run.transaction(last=True) as session:
         run.result = batch_work.finish(session, batch_id=batch_id, now=run.now())
@@ -61,6 +66,7 @@ def make_batch_variants(run: JobContext, *, batch_id: UUID) -> dict[str, Any]:
             portraits = batch_endings.portraits_of(session, batch_id=batch_id, after=after)
         for file_id in portraits:
             run.progress("Making smaller pictures", 50)
+            run.make_way()
             try:
                 with run.transaction() as session:
                     made += len(variants.make(session, file_id=file_id, storage=run.resources.storage))

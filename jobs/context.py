@@ -25,6 +25,7 @@ from studio.work.errors import (
     MakeWayError,
     PauseRequestedError,
 )
+from studio.work.rules import TURN
 
 _BETWEEN_LOOKS = 0.5
 """Seconds; `check` may be called for each of a million rows."""
@@ -73,6 +74,7 @@ class JobContext:
     _costs: list[tuple[str, int]] = field(default_factory=list)
     _looked_at: float = field(default=0.0)
     _courteous_at: float = field(default_factory=time.monotonic)
+    _began_at: float = field(default_factory=time.monotonic)
 
     @property
     def settings(self) -> Settings:
@@ -176,6 +178,7 @@ class JobContext:
     def make_way(self) -> None:
         """Return if nobody else's work waits; else the job stops here, and goes on when that is done.
 
+        What waits in an earlier queue comes first at once, somebody else's in the same queue after a turn of this job's.
         For the steps of long jobs, between which nothing is half done: a new attempt finds by itself what is
         left to do. May be called often. Raises JobInterruptedError.
         """
@@ -184,7 +187,13 @@ class JobContext:
             return
         self._courteous_at = time.monotonic()
         with db.session_scope(self.resources.engine) as session:
-            is_wanted = queries.is_others_turn(session, queue=self.queue, now=self.now())
+            is_wanted = queries.is_others_turn(
+                session,
+                queue=self.queue,
+                now=self.now(),
+                owner_id=self.owner_id,
+                had_turn=time.monotonic() - self._began_at >= TURN.total_seconds(),
+            )
         if is_wanted:
             raise MakeWayError
 

@@ -115,6 +115,7 @@ def preview_bulk(run: JobContext, *, run_id: UUID) -> None:
         if not count:
             return
         run.progress("Trying it on every row, without effect", percent)
+        run.make_way()
 
 
 @job("operations.run_bulk", queue="bulk", max_attempts=5, timeout=3600)
@@ -129,6 +130,7 @@ def run_bulk(run: JobContext, *, run_id: UUID) -> dict[str, int]:
         if not count:
             return result
         run.progress("Doing it to every row", percent)
+        run.make_way()
 
 
 def _share(session: Session, run_id: UUID, *, is_preview: bool = False) -> float:

@@ -19,6 +19,7 @@ from admin_views.session import current_actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError
 from studio.media import queries, rules, uploads
+from studio.media.cleaning import KEEPS_WORDS
 from studio.media.models import MediaFile, MediaPurpose, MediaUpload
 
 _TUS = "1.0.0"
@@ -152,6 +153,8 @@ def told_of(file: MediaFile, *, was_there: bool) -> str:
         return str(_("In your library. It could have been read as something else too, so its pixels were saved anew."))
     if details.get("had_exif") or details.get("had_texts"):
         return str(_("In your library. Camera data, places and texts inside were taken out."))
+    if file.media_type in KEEPS_WORDS:
+        return str(_("In your library as it is: a title, names or a place that stand in it were not taken out."))
     return str(_("In your library."))
 
 

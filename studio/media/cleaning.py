@@ -27,6 +27,13 @@ _CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"moof", b"traf"})
 # User data and item lists hold names, places and the camera; a box called `free` is passed over by every player.
 _TOLD = frozenset({b"udta", b"meta", b"uuid"})
 _MOST_BOXES = 10_000
+_FLAC_MARK, _FLAC_PADDING = b"fLaC", 1
+# Application data, comments and pictures; the stream's own facts, its seek table and its cue sheet stay.
+_FLAC_TOLD = frozenset({2, 4, 6})
+_WAV_TOLD = frozenset({b"LIST", b"bext", b"iXML", b"aXML", b"axml", b"_PMX", b"id3 ", b"ID3 ", b"cart", b"DISP"})
+
+KEEPS_WORDS = frozenset({"audio/ogg", "video/webm", "application/pdf"})
+"""Kinds of files in which titles, names and places stay as their maker wrote them."""
 
 
 def picture(data: bytes) -> tuple[bytes, bool]:
@@ -49,13 +56,17 @@ def picture(data: bytes) -> tuple[bytes, bool]:
 def recording(path: Path, media_type: str) -> None:
     """The audio or video file at `path` tells no place, title or device any more; its sound and pictures are as they were.
 
-    ISO files (MP4, M4A, MOV) keep their length: the boxes that tell are renamed. Of MP3 the tags are cut off.
+    ISO files (MP4, M4A, MOV), FLAC and WAV keep their length: what tells is renamed and blanked. Of MP3 the tags are cut
+    off. OGG and WebM stay as they are (`KEEPS_WORDS`).
     """
     if media_type in {"video/mp4", "audio/mp4", "video/quicktime"}:
         with path.open("r+b") as file:
             _silence_boxes(file, 0, path.stat().st_size)
     elif media_type == "audio/mpeg":
         _cut_tags(path)
+    elif media_type in {"audio/flac", "audio/wav"}:
+        with path.open("r+b") as file:
+            (_silence_flac if media_type == "audio/flac" else _silence_wav)(file, path.stat().st_size)
 
 
 def _again(data: bytes, kind: str) -> bytes:
@@ -156,6 +167,44 @@ def _silence_boxes(file: BinaryIO, start: int, end: int, budget: list[int] | Non
         elif name in _CONTAINERS:
             _silence_boxes(file, position + inner, min(position + size, end), left)
         position += size
+
+
+def _silence_flac(file: BinaryIO, size: int) -> None:
+    file.seek(0)
+    if file.read(4) != _FLAC_MARK:
+        return
+    position = 4
+    for _ in range(_MOST_BOXES):
+        file.seek(position)
+        head = file.read(4)
+        if len(head) < 4:  # noqa: PLR2004 - The head of a block.
+            return
+        is_last, kind = head[0] & 0x80, head[0] & 0x7F
+        end = min(position + 4 + int.from_bytes(head[1:]), size)
+        if kind in _FLAC_TOLD:
+            file.seek(position)
+            file.write(bytes([is_last | _FLAC_PADDING]))
+            _blank(file, position + 4, end)
+        if is_last:
+            return
+        position = end
+
+
+def _silence_wav(file: BinaryIO, size: int) -> None:
+    position = 12
+    for _ in range(_MOST_BOXES):
+        file.seek(position)
+        head = file.read(_BOX_HEAD)
+        if len(head) < _BOX_HEAD:
+            return
+        name, length = struct.unpack("<4sI", head)
+        end = min(position + _BOX_HEAD + length, size)
+        if name in _WAV_TOLD:
+            file.seek(position)
+            file.write(b"JUNK")
+            _blank(file, position + _BOX_HEAD, end)
+        # Chunks begin at even places.
+        position = end + (length & 1)
 
 
 def _blank(file: BinaryIO, start: int, end: int) -> None:

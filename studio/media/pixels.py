@@ -17,6 +17,7 @@ _FOR_A_HASH = (256, 256)
 _HASH_SIZE = 8
 # WebP's effort from 0 to 6: two give nearly the size of four in half the time.
 _EFFORT = 2
+_AMPLE = 2.0
 _SIGN_BIT = 1 << 63
 # However many threads have pictures to decode, memory is spent on two of them.
 _AT_ONCE = threading.BoundedSemaphore(2)
@@ -72,17 +73,41 @@ def needed(crop: Sequence[float] | None) -> tuple[int, int]:
     return round(side / (crop[2] - crop[0])), round(side / (crop[3] - crop[1]))
 
 
-def variant(
+def variants(
     picture: Image.Image,
-    kind: VariantKind,
+    kinds: Sequence[VariantKind],
     *,
     crop: Sequence[float] | None = None,
     focus: tuple[float, float] | None = None,
-) -> tuple[bytes, int, int]:
-    """The picture as WebP in one of the sizes that screens use, with its width and height; nothing but pixels in it.
+) -> list[tuple[VariantKind, bytes, int, int]]:
+    """The picture as WebP in these of the sizes that screens use, each with its width and height; nothing but pixels in it.
 
     `crop` (left, top, right, bottom) and `focus` are shares of the sides; without a focus faces are looked for above.
+    A size is made from the largest one where that has four pixels for each of its own: as sharp, from a tenth of the pixels.
     """
+    made: list[tuple[VariantKind, bytes, int, int]] = []
+    cover: Image.Image | None = None
+    inner = _within(crop, focus)
+    for kind in sorted(kinds, key=lambda kind: kind is not VariantKind.COVER):
+        if kind is VariantKind.COVER:
+            small = cover = _scaled(picture, kind, crop=crop, focus=focus)
+        elif cover is not None and _is_ample(cover, kind):
+            small = _scaled(cover, kind, crop=None, focus=inner)
+        else:
+            small = _scaled(picture, kind, crop=crop, focus=focus)
+        out = io.BytesIO()
+        small.save(out, "WEBP", quality=VARIANTS[kind].quality, method=_EFFORT)
+        made.append((kind, out.getvalue(), small.width, small.height))
+    return sorted(made, key=lambda one: kinds.index(one[0]))
+
+
+def _scaled(
+    picture: Image.Image,
+    kind: VariantKind,
+    *,
+    crop: Sequence[float] | None,
+    focus: tuple[float, float] | None,
+) -> Image.Image:
     box = VARIANTS[kind]
     part = part_of(picture.width, picture.height, crop)
     across, down = round(part[2] - part[0]), round(part[3] - part[1])
@@ -94,9 +119,20 @@ def variant(
     # A first rough step, then the fine one: as sharp to the eye, at a fraction of the time.
     small = picture.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=2.0)
     small.info.clear()
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=box.quality, method=_EFFORT)
-    return out.getvalue(), small.width, small.height
+    return small
+
+
+def _is_ample(cover: Image.Image, kind: VariantKind) -> bool:
+    """Whether the size loses nothing by being made from the cover: two pixels of it in each direction for one."""
+    box = VARIANTS[kind]
+    return min(cover.width / box.width, cover.height / box.height) >= _AMPLE
+
+
+def _within(crop: Sequence[float] | None, focus: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The focus in shares of what the crop leaves."""
+    if crop is None or focus is None:
+        return focus
+    return (focus[0] - crop[0]) / (crop[2] - crop[0]), (focus[1] - crop[1]) / (crop[3] - crop[1])
 
 
 def as_jpeg(data: bytes, *, within: tuple[int, int]) -> bytes:

@@ -48,8 +48,7 @@ def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile
     _, picture = pixels.opened(storage.get(key_of(source.sha256)), shown=pixels.needed(source.crop))
     focus = (source.focus_x, source.focus_y) if source.focus_x is not None and source.focus_y is not None else None
     made = []
-    for kind in missing:
-        data, width, height = pixels.variant(picture, kind, crop=source.crop, focus=focus)
+    for kind, data, width, height in pixels.variants(picture, missing, crop=source.crop, focus=focus):
         made.append(
             files.put(
                 session,

@@ -132,12 +132,22 @@ def oldest_due(session: Session, *, now: datetime) -> datetime | None:
     return session.scalar(sa.select(sa.func.min(JobRun.run_after)).where(is_ready(now)))
 
 
-def is_others_turn(session: Session, *, queue: str, now: datetime) -> bool:
-    """Whether a job of an earlier queue than `queue` could run and is not taken by anybody."""
+def is_others_turn(
+    session: Session, *, queue: str, now: datetime, owner_id: UUID | None = None, had_turn: bool = False
+) -> bool:
+    """Whether a job of an earlier queue than `queue` could run and is not taken by anybody.
+
+    Where the asking job `had_turn`, a job in its own queue that is of somebody else than `owner_id` counts as well: so two
+    people's imports go on in turns, and neither waits for the end of the other.
+    """
     earlier = QUEUES[: QUEUES.index(queue)] if queue in QUEUES else ()
-    return bool(
-        earlier and session.scalar(sa.select(sa.exists().where(is_ready(now - COURTESY), JobRun.queue.in_(earlier))))
-    )
+    before_it = JobRun.queue.in_(earlier) if earlier else sa.false()
+    if had_turn:
+        others = sa.and_(JobRun.queue == queue, JobRun.asked_by_id.is_distinct_from(owner_id))
+        before_it = sa.or_(before_it, others)
+    elif not earlier:
+        return False
+    return bool(session.scalar(sa.select(sa.exists().where(is_ready(now - COURTESY), before_it))))
 
 
 def list_pulses(session: Session) -> Sequence[WorkerPulse]:

@@ -21,6 +21,9 @@ MICRO = 1_000_000
 COURTESY = timedelta(seconds=1)
 """A job that could run and was not taken for so long has the long jobs of later queues make way for it."""
 
+TURN = timedelta(seconds=15)
+"""So long a job may go on before it makes way for somebody else's in its own queue."""
+
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=10)
 OUTAGE_PATIENCE = timedelta(hours=6)

@@ -54,8 +54,7 @@ def _ours(files: Sequence[bytes]) -> int:
                     return
                 data = waiting.pop()
             _, picture = pixels.opened(data, shown=pixels.needed(None))
-            for kind in VariantKind:
-                pixels.variant(picture, kind)
+            pixels.variants(picture, list(VariantKind))
 
     threads = [threading.Thread(target=work) for _ in range(_THREADS)]
     for thread in threads:

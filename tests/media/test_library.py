@@ -99,7 +99,7 @@ class TestCrop:
     def test_shows_what_the_focus_says(self):
         image = Image.new("RGB", (1000, 1000), (0, 0, 0))
         image.paste((255, 0, 0), (800, 0, 1000, 1000))
-        data, *_ = pixels.variant(image, VariantKind.CARD, focus=(0.95, 0.5))
+        ((_kind, data, *_),) = pixels.variants(image, [VariantKind.CARD], focus=(0.95, 0.5))
         shown = Image.open(io.BytesIO(data)).convert("RGB")
         assert shown.getpixel((shown.width - 5, shown.height // 2))[0] > 200
 

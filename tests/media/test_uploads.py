@@ -5,7 +5,9 @@ import struct
 import zipfile
 from datetime import timedelta
 
+import numpy as np
 import pytest
+import soundfile
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -297,6 +299,30 @@ class TestCleaning:
         place = tmp_path / "film"
         place.write_bytes(box(b"ftyp", b"isom") + struct.pack(">I", size) + b"moov" + b"\0" * 20)
         cleaning.recording(place, "video/mp4")
+
+    @pytest.mark.parametrize("kind", ["FLAC", "WAV"])
+    def test_silences_a_recording_in_place_and_leaves_its_sound(self, session, storage, creator, tmp_path, kind):
+        place = tmp_path / "sound"
+        with soundfile.SoundFile(place, "w", 8_000, 1, format=kind) as made:
+            made.title, made.artist, made.comment = "my home address", "Mei Lin", "recorded at 52.52, 13.40"
+            made.write(np.sin(np.arange(8_000) / 20))
+        data = place.read_bytes()
+        assert b"my home address" in data
+        kept = storage.get(key_of(take(session, creator, storage, data).sha256))
+        assert len(kept) == len(data)
+        assert not any(told in kept for told in (b"my home", b"Mei Lin", b"52.52"))
+        heard, before = (soundfile.read(io.BytesIO(one))[0] for one in (kept, data))
+        assert np.array_equal(heard, before)
+
+    @pytest.mark.parametrize("media_type", ["audio/flac", "audio/wav"])
+    @pytest.mark.parametrize(
+        "data", [b"", b"fLaC", b"fLaC\x84\xff\xff\xff" + bytes(9), b"RIFF\0\0\0\0WAVELIST\xff\xff\xff\xff"]
+    )
+    def test_reads_no_recording_for_ever_and_never_makes_it_longer(self, tmp_path, media_type, data):
+        place = tmp_path / "sound"
+        place.write_bytes(data)
+        cleaning.recording(place, media_type)
+        assert place.stat().st_size == len(data)
 
     def test_cuts_the_tags_off_a_song(self, session, storage, creator):
         sound = b"\xff\xfb\x90\0" + bytes(range(256)) * 9

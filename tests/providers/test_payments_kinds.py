@@ -9,7 +9,13 @@ from pydantic import SecretStr
 
 from studio.kit.clock import utc_now
 from studio.providers import payments
-from studio.providers.errors import ProviderBusyError, ProviderNotConfiguredError, ProviderRefusedError
+from studio.providers.breaker import MOST_FAILURES
+from studio.providers.errors import (
+    ProviderBusyError,
+    ProviderNotConfiguredError,
+    ProviderRefusedError,
+    ProviderRestsError,
+)
 from studio.providers.payments import KINDS, DestinationError, EventKind, Order, UnsignedEventError
 from studio.settings import Settings
 from tests.fakes.stripe_server import WEBHOOK_SECRET, StripeServer, signed
@@ -134,6 +140,18 @@ class TestStripe:
     def test_takes_only_ids_of_connected_accounts(self, stripe, text):
         with pytest.raises(DestinationError):
             stripe.checked_destination(text)
+
+    def test_is_left_alone_after_failing_again_and_again(self, stripe, server):
+        # The SDK asks three times by itself.
+        for _ in range(3 * MOST_FAILURES):
+            server.fail_next(500)
+        for _ in range(MOST_FAILURES):
+            with pytest.raises(ProviderBusyError, match="failing"):
+                stripe.refund(payment_reference="pi_1", purchase_id=uuid4(), amount_minor=1)
+        asked = len(server.asked)
+        with pytest.raises(ProviderRestsError, match="Stripe failed several times in a row"):
+            stripe.refund(payment_reference="pi_1", purchase_id=uuid4(), amount_minor=1)
+        assert len(server.asked) == asked
 
 
 class TestStripesEvents:

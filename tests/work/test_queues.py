@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from studio.accounts.permissions import RoleName
 from studio.kit.errors import NotFoundError
 from studio.work import claiming, queries, queues, sweeping
+from tests.factories.accounts import make_actor
 from tests.factories.work import make_job
 
 
@@ -61,3 +63,14 @@ class TestIsOthersTurn:
         assert not queries.is_others_turn(session, queue="background", now=now)
         pause(session, now, queue="bulk")
         assert not queries.is_others_turn(session, queue="background", now=now + timedelta(seconds=2))
+
+    def test_comes_for_another_persons_job_of_the_same_queue_after_a_turn(self, session, now):
+        one, other = make_actor(session, RoleName.CREATOR), make_actor(session, RoleName.CREATOR)
+        later = now + timedelta(seconds=2)
+        given = {"queue": "bulk", "now": later, "owner_id": one.user_id}
+        make_job(session, now=now, queue="bulk", actor=one)
+        assert not queries.is_others_turn(session, had_turn=True, **given)
+        make_job(session, now=now, queue="bulk", actor=other)
+        assert not queries.is_others_turn(session, **given)
+        assert queries.is_others_turn(session, had_turn=True, **given)
+        assert not queries.is_others_turn(session, had_turn=True, **{**given, "now": now})

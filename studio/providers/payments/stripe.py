@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from studio.providers.breaker import Breaker
 from studio.providers.errors import ProviderBusyError, ProviderNotConfiguredError, ProviderRefusedError
 from studio.providers.payments.protocol import (
     Checkout,
@@ -44,6 +45,7 @@ class StripePayments:
     def __init__(self, *, key: str, webhook_secret: str, url: str | None = None, timeout: float = 20.0) -> None:
         self._key, self._webhook_secret, self._url, self._timeout = key, webhook_secret, url, timeout
         self._made: StripeClient | None = None
+        self._breaker = Breaker(f"payments:{self.name}", label=self.label)
 
     @property
     def _client(self) -> "StripeClient":
@@ -146,6 +148,11 @@ class StripePayments:
         return Transfer(reference=str(made.id))
 
     def _ask(self, call: Any) -> Any:
+        """What the call answers. While Stripe fails again and again it is left alone, and whoever asks is told so at once."""
+        with self._breaker.guarding():
+            return self._told(call)
+
+    def _told(self, call: Any) -> Any:
         client = self._client  # An absent library is told as such.
         import stripe
 
