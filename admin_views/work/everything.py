@@ -23,13 +23,13 @@ BULK_JOB_WORDS = {
     "embeddings": (
         _l("Embed all characters"),
         _l("Search by meaning knows a character by its vector. Missing ones are made, or, if you choose so, all anew."),
-        _l("characters"),
+        (_l("character"), _l("characters")),
         "sparkles",
     ),
     "variants": (
         _l("Make all picture sizes"),
         _l("Lists and cards show small copies of pictures. Missing ones are made, or, if you choose so, all anew."),
-        _l("pictures"),
+        (_l("picture"), _l("pictures")),
         "photo",
     ),
     "greetings": (
@@ -38,11 +38,11 @@ BULK_JOB_WORDS = {
             "Every greeting is spoken by its character's voice for its language, and can be heard on the page of that "
             "character's voices. What was spoken before with all the same costs nothing."
         ),
-        _l("greetings"),
+        (_l("greeting"), _l("greetings")),
         "microphone",
     ),
 }
-"""By the kind's name: its title, what it is for, what is counted, and its icon."""
+"""By the kind's name: its title, what it is for, what is counted (one, and more), and its icon."""
 
 
 _FOR = (Permission.BULK_JOB_RUN, Permission.SPEECH_MAKE)

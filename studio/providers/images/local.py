@@ -10,11 +10,11 @@ from functools import lru_cache
 import pylopdf_fonts_zh_cn
 from PIL import Image, ImageDraw, ImageFont
 
-from studio.kit.text import is_cjk
 from studio.providers.images.protocol import Made, Picture, PictureRequest, Watch
 from studio.settings import Settings
 
 LABEL = "placeholder"
+_LAST_LATIN = "\u024f"
 _LARGEST = 1024
 _SEEDS = 2**32
 
@@ -65,7 +65,7 @@ def draw(request: PictureRequest, seed: int) -> bytes:
         _shape(draw, width, height, dice, (*light, dice.randint(14, 38)))
     name = request.name.strip() or request.prompt.strip()[:12] or "?"
     initial = name[0].upper()
-    face = _font(is_cjk(initial), round(min(width, height) * 0.52))
+    face = _font(_is_beyond_latin(initial), round(min(width, height) * 0.52))
     draw.text((width / 2, height * 0.46), initial, font=face, fill=(*light, 235), anchor="mm")
     _caption(draw, name, width, round(height * 0.8), max(10, round(min(width, height) * 0.075)), (*light, 230))
     small = max(9, round(min(width, height) * 0.034))
@@ -102,7 +102,7 @@ def _shape(
 def _caption(
     draw: ImageDraw.ImageDraw, text: str, width: int, y: int, size: int, fill: tuple[int, int, int, int]
 ) -> None:
-    font = _font(is_cjk(text), size)
+    font = _font(_is_beyond_latin(text), size)
     shown = text
     while len(shown) > 1 and draw.textlength(shown, font=font) > width * 0.88:
         shown = shown[:-2].rstrip() + "…"
@@ -114,9 +114,14 @@ def _colour(hue: float, value: float, saturation: float) -> tuple[int, int, int]
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def _is_beyond_latin(text: str) -> bool:
+    """Whether Pillow's own face has no glyphs for the text: it knows Latin letters alone."""
+    return any(sign.isalpha() and sign > _LAST_LATIN for sign in text)
+
+
 @lru_cache(maxsize=64)
-def _font(is_chinese: bool, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:  # noqa: FBT001 - The cache's key.
-    """Pillow's own face; for Chinese the one that statements are printed with."""
-    if is_chinese:
+def _font(is_beyond_latin: bool, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:  # noqa: FBT001 - The cache's key.
+    """Pillow's own face; for Chinese, Cyrillic and Greek the one that statements are printed with."""
+    if is_beyond_latin:
         return ImageFont.truetype(str(pylopdf_fonts_zh_cn.serif_path()), size)
     return ImageFont.load_default(size)
