@@ -93,12 +93,12 @@ def _bare_jpeg(data: bytes) -> bytes:
         if found is None:
             break
         marker = found[1][0]
+        if marker != _JPEG_END and found.start() + 4 > len(data):
+            break
         # Between two segments lie the pixels of a scan, or nothing.
         out.append(data[position : found.start()])
         if marker == _JPEG_END:
             return b"".join([*out, b"\xff\xd9"])
-        if found.start() + 4 > len(data):
-            break
         (length,) = struct.unpack_from(">H", data, found.start() + 2)
         end = found.start() + 2 + max(length, 2)
         segment = data[found.start() : end]
