@@ -58,6 +58,8 @@ STATUS_LABELS = {
     "failed": _l("failed"),
     "first": _l("first"),
     "free": _l("free"),
+    "premium": _l("premium"),
+    "exclusive": _l("exclusive"),
     "general": _l("for everyone"),
     "info": _l("note"),
     "mature": _l("mature"),
