@@ -141,7 +141,7 @@ def is_others_turn(
     people's imports go on in turns, and neither waits for the end of the other.
     """
     earlier = QUEUES[: QUEUES.index(queue)] if queue in QUEUES else ()
-    before_it = JobRun.queue.in_(earlier) if earlier else sa.false()
+    before_it: sa.ColumnElement[bool] = JobRun.queue.in_(earlier) if earlier else sa.false()
     if had_turn:
         others = sa.and_(JobRun.queue == queue, JobRun.asked_by_id.is_distinct_from(owner_id))
         before_it = sa.or_(before_it, others)
