@@ -17,6 +17,7 @@ from studio.chat.models import ChatSession, PromptRun, SavedTestPrompt, UsageSta
 from studio.editing.models import Autosave, EarlierValues
 from studio.kit.errors import UnavailableError
 from studio.kit.orm import Base
+from studio.market.models import ListingDraft
 from studio.media import files, library, references
 from studio.media.models import ImageGeneration, MediaFile, MediaUpload, MediaUploadPart
 from studio.operations import leaving, trash, usage
@@ -39,6 +40,7 @@ GOES: Mapping[type[Base], str] = {
     ImageGeneration: "user_id",
     SpeechSynthesis: "user_id",
     BulkRun: "asked_by_id",
+    ListingDraft: "publisher_id",
     UserFavorite: "user_id",
     PersonBudget: "user_id",
 }
