@@ -48,8 +48,8 @@ def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int]
     if cost is None:
         cost = cost_estimate(run.settings, provider=run.resources.images, count=len(made.pictures))
     try:
-        _look_at(run, generation_id, made)
-        kept_ones, label = _unrefused(run, generation_id, made, rating)
+        _look_at(run, generation_id, made, cost)
+        kept_ones, label = _unrefused(run, generation_id, made, rating, cost)
         refused = len(made.pictures) - len(kept_ones)
         if cost is not None and refused:
             # What is refused costs the person nothing.
@@ -140,17 +140,19 @@ def _look_at_prompt(run: JobContext, generation_id: UUID, request: PictureReques
         raise _given_up(run, generation_id, error) from None
 
 
-def _look_at(run: JobContext, generation_id: UUID, made: Made) -> None:
+def _look_at(run: JobContext, generation_id: UUID, made: Made, cost_micro: int | None) -> None:
     """Return where every picture is one that can be kept; raises GenerationFailedError otherwise."""
     for picture in made.pictures:
         run.progress("Looking at the pictures", 99)
         try:
             files.checked_picture(picture.data)
         except InvalidError:
-            raise _given_up(run, generation_id, refusals.no_picture()) from None
+            raise _given_up(run, generation_id, refusals.no_picture(), cost_micro=cost_micro) from None
 
 
-def _unrefused(run: JobContext, generation_id: UUID, made: Made, rating: str) -> tuple[tuple[Picture, ...], str]:
+def _unrefused(
+    run: JobContext, generation_id: UUID, made: Made, rating: str, cost_micro: int | None
+) -> tuple[tuple[Picture, ...], str]:
     """The pictures that may be kept, and what the last of the others was refused for."""
     kept: list[Picture] = []
     label = ""
@@ -160,7 +162,7 @@ def _unrefused(run: JobContext, generation_id: UUID, made: Made, rating: str) ->
             found = screening.refused(picture.data, rating=rating, moderation=run.resources.moderation)
         except ProviderError as error:
             # Nothing is kept unseen; drawing them again by itself would pay twice.
-            raise _given_up(run, generation_id, error) from None
+            raise _given_up(run, generation_id, error, cost_micro=cost_micro) from None
         if found:
             label = found
         else:
@@ -169,9 +171,21 @@ def _unrefused(run: JobContext, generation_id: UUID, made: Made, rating: str) ->
 
 
 def _given_up(
-    run: JobContext, generation_id: UUID, error: StudioError, *, is_refused: bool = False
+    run: JobContext,
+    generation_id: UUID,
+    error: StudioError,
+    *,
+    is_refused: bool = False,
+    cost_micro: int | None = None,
 ) -> GenerationFailedError:
     """The history says why; trying again by itself could pay twice, so whoever asked decides."""
     with run.transaction() as session:
-        generations.fail(session, generation_id=generation_id, error=error, is_refused=is_refused, now=run.now())
+        generations.fail(
+            session,
+            generation_id=generation_id,
+            error=error,
+            is_refused=is_refused,
+            cost_micro=cost_micro,
+            now=run.now(),
+        )
     return GenerationFailedError(error.msgid, **error.params)

@@ -11,6 +11,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from admin_views import formats
+from admin_views.session import current_actor
+from admin_views.work.labels import told_to
+from studio.accounts.permissions import Permission
 from studio.chat.models import AssistKind, AssistOutcome
 from studio.chat.prompts import PartKind, Reason
 from studio.providers.language.prices import MICRO
@@ -131,8 +134,8 @@ def failure_sentence(failure: Mapping[str, Any] | None) -> str:
     """A refusal that a row keeps, in the reader's language."""
     if not failure:
         return ""
-    sentence, params = failure["msgid"], failure.get("params") or {}
-    return str(_(sentence, **params)) if params else str(_(sentence))
+    is_staff = current_actor().may(Permission.HEALTH_READ)
+    return told_to(failure["msgid"], failure.get("params") or {}, is_staff=is_staff)
 
 
 def cost_label(cost_micro: int | None, currency: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -99,6 +99,7 @@ class MediaView(StudioView):
     permissions: ClassVar[dict[str, Permission]] = {
         "index": Permission.MEDIA_READ_OWN,
         "file": Permission.MEDIA_READ_OWN,
+        "download": Permission.MEDIA_READ_OWN,
         "variant": Permission.MEDIA_READ_OWN,
     }
     in_menu = False
@@ -114,9 +115,13 @@ class MediaView(StudioView):
         file = queries.get_file(self.session, actor=current_actor(), file_id=file_id)
         if file.media_type in _PICTURES and file.purpose is not MediaPurpose.CARD:
             return file_response(self.resources.storage, file, age=_AN_HOUR)
-        response = redirect(signed_link(file), 302)
-        response.headers["Cache-Control"] = "private, no-store"
-        return response
+        return _to_fresh(signed_link(file))
+
+    @expose("/<uuid:file_id>/download")
+    def download(self, file_id: UUID) -> ResponseReturnValue:
+        """The file to keep, by a link that is made anew for each click: a page may stand open for hours."""
+        file = queries.get_file(self.session, actor=current_actor(), file_id=file_id)
+        return _to_fresh(signed_link(file, as_download=True))
 
     @expose("/<uuid:file_id>/<any(avatar, card, cover):kind>")
     def variant(self, file_id: UUID, kind: str) -> ResponseReturnValue:
@@ -135,6 +140,12 @@ class MediaView(StudioView):
         if source.purpose is not MediaPurpose.PORTRAIT:
             raise NotFoundError
         return file_response(self.resources.storage, source, age=0)
+
+
+def _to_fresh(link: str) -> Response:
+    response: Any = redirect(link, 302)
+    response.headers["Cache-Control"] = "private, no-store"
+    return cast("Response", response)
 
 
 def file_response(storage: Storage, file: MediaFile, *, age: int, as_download: bool = False) -> Response:

@@ -7,7 +7,10 @@ from flask_babel import format_decimal
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from admin_views import formats
+from admin_views.work.labels import micro_label, told_to
 from studio.media.models import GenerationState, ImageGeneration, MediaFile, MediaPurpose
+from studio.work.models import JobRun
 
 KINDS: dict[MediaPurpose, Any] = {
     MediaPurpose.PORTRAIT: _l("picture"),
@@ -72,11 +75,13 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def maker_of(name: str, label: str) -> str:
-    """Who makes pictures, in the reader's words."""
+def maker_of(name: str, label: str, *, is_staff: bool) -> str:
+    """Who makes pictures, in the reader's words; on which machine is for staff alone to know."""
     if name == "local":
         return str(_LOCAL)
-    return str(_BROKEN) if label == "not configured" else label
+    if label == "not configured":
+        return str(_BROKEN)
+    return formats.provider_label(label if is_staff else label.rpartition(", at ")[0] or label)
 
 
 def kind_of(file: MediaFile) -> str:
@@ -103,26 +108,28 @@ def mark_of(state: GenerationState) -> tuple[str, str]:
     return _MARKS[state], str(STATES[state])
 
 
-def why_failed(generation: ImageGeneration) -> str:
-    """Why no picture came, in the reader's words."""
+def why_failed(generation: ImageGeneration, *, is_staff: bool) -> str:
+    """Why no picture came, in the reader's words: what is the staff's to mend is told by its setting to them alone."""
     if not generation.error_message:
         return ""
-    params = generation.details.get("error_params") or {}
-    return str(_(generation.error_message, **params)) if params else str(_(generation.error_message))
+    return told_to(generation.error_message, generation.details.get("error_params") or {}, is_staff=is_staff)
 
 
-def cost_of(generation: ImageGeneration) -> str:
+def paid_of(generation: ImageGeneration, job: JobRun | None = None) -> int | None:
+    """What a request cost so far in millionths, by its job where the history does not know it yet."""
+    if generation.cost_micro is None and job is not None and job.cost_micro:
+        return job.cost_micro
+    return generation.cost_micro
+
+
+def cost_of(generation: ImageGeneration, job: JobRun | None = None) -> str:
     """What a request cost: nothing for placeholders, a sum, or that nobody knows."""
     if generation.details.get("is_local"):
         return str(_("nothing, drawn on this machine"))
-    if generation.cost_micro is None:
+    paid = paid_of(generation, job)
+    if paid is None:
         return str(_("unknown")) if generation.state is GenerationState.COMPLETED else "–"
-    return money_of(generation.cost_micro, generation.currency)
-
-
-def money_of(micro: int, currency: str) -> str:
-    """Millionths of a currency as people read a small sum."""
-    return f"{format_decimal(round(micro / 1_000_000, 4))} {currency}"
+    return micro_label(paid, generation.currency)
 
 
 def ignored_of(names: Sequence[str]) -> list[str]:

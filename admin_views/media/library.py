@@ -17,7 +17,7 @@ from admin_views.forms import sentence
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.media.files import portrait_url, signed_link
 from admin_views.media.labels import ICONS, KINDS, kind_of, size_of, use_label
-from admin_views.media.uploads import limits
+from admin_views.media.uploads import QUIET, limits
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
@@ -78,7 +78,12 @@ class LibraryView(StudioModelView):
             lambda value: references.is_used(MediaFile.id) if value == "used" else ~references.is_used(MediaFile.id),
             choices=(("used", _l("in use")), ("unused", _l("not in use"))),
         ),
-        Filter("twins", _l("Look-alikes"), lambda _value: queries.has_twin(), kind=FilterKind.FLAG),
+        Filter(
+            "twins",
+            _l("Look-alikes"),
+            lambda _value: queries.has_look_alike(owner_id=current_actor().user_id),
+            kind=FilterKind.FLAG,
+        ),
         Filter(
             "made",
             _l("Made from a prompt"),
@@ -116,6 +121,7 @@ class LibraryView(StudioModelView):
             "kept": size_of(kept),
             "quota": size_of(quota * 1_000_000) if quota else "",
             "kept_percent": min(100, kept // (quota * 10_000)) if quota else 0,
+            **_unfinished(self.request_session),
             **limits(),
         }
 
@@ -141,8 +147,6 @@ class LibraryView(StudioModelView):
             "size": size_of(row.size_bytes),
             "is_picture": row.purpose is MediaPurpose.PORTRAIT,
             "is_player": row.purpose in {MediaPurpose.AUDIO, MediaPurpose.VIDEO},
-            "source": signed_link(row) if row.purpose is not MediaPurpose.PORTRAIT else None,
-            "download": signed_link(row, as_download=True),
             "uses": _told_uses(session, uses),
             "look_alikes": queries.look_alikes(session, file=row),
             "generation": made[0] if made is not None else None,
@@ -224,6 +228,24 @@ class LibraryView(StudioModelView):
 def views(resources: Resources) -> list[Any]:
     """The views of this module."""
     return [LibraryView(resources, MediaFile, name=_l("Library"), endpoint="library")]
+
+
+def _unfinished(session: Any) -> dict[str, Any]:
+    """Uploads of earlier visits that wait to go on."""
+    count, size, rows = queries.unfinished_uploads(session, actor=current_actor(), quiet_since=utc_now() - QUIET)
+    return {
+        "unfinished_count": count,
+        "unfinished_size": size_of(size),
+        # Frames of lists are kept by what is told in them.
+        "unfinished": tuple(
+            (
+                row.name,
+                url_for("uploads.one", upload_id=row.id, _external=True),
+                _("%(arrived)s of %(all)s", arrived=size_of(row.arrived_bytes), all=size_of(row.size_bytes)),
+            )
+            for row in rows
+        ),
+    }
 
 
 def _tile(row: MediaFile, url: str, moment: str) -> Markup:

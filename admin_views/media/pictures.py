@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -15,17 +16,17 @@ from sqlalchemy.orm import Session
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
-from admin_views import formats, listing, ui
+from admin_views import listing, ui
 from admin_views.base import Permission, StudioModelView, expose
 from admin_views.formats import hue
 from admin_views.forms import StudioForm
 from admin_views.listing import Column, Filter
 from admin_views.media.files import portrait_url
-from admin_views.media.labels import STATES, cost_of, ignored_of, maker_of, mark_of, money_of, why_failed
+from admin_views.media.labels import STATES, cost_of, ignored_of, maker_of, mark_of, paid_of, why_failed
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from admin_views.work.jobs import waits_because
-from admin_views.work.labels import step_label
+from admin_views.work.labels import micro_label, step_label, told_to
 from studio.accounts.permissions import Actor
 from studio.authoring import portraits
 from studio.authoring.models import Character
@@ -40,6 +41,7 @@ from studio.media.prompting import NEGATIVE
 from studio.media.screening import screened_by
 from studio.operations import jobs
 from studio.providers.images import cost_estimate
+from studio.work import budgets
 from studio.work.models import FINAL, JobRun, JobState
 
 _P = Permission
@@ -47,6 +49,7 @@ _MAKE = _P.MEDIA_GENERATE
 _SIZES = ((1024, 1024), (1024, 1536), (1536, 1024), (832, 1216), (768, 1152), (512, 768), (768, 512), (512, 512))
 _DIGITS = 19
 _OPEN = frozenset({GenerationState.PENDING, GenerationState.RUNNING})
+_VAIN = frozenset({GenerationState.FAILED, GenerationState.CANCELLED})
 
 
 class PictureForm(StudioForm):
@@ -92,6 +95,34 @@ def _state_cell(row: ImageGeneration) -> Markup:
     return ui.badge(*mark_of(generations.state_of(row, g.picture_jobs.get(row.job_id))))
 
 
+def _cost_cell(row: ImageGeneration) -> str:
+    return cost_of(row, g.picture_jobs.get(row.job_id))
+
+
+def _seed_cell(row: ImageGeneration) -> str:
+    """The seed that was asked for, else that of the first picture."""
+    came = next((one.seed for one in g.picture_files.get(row.id, ()) if one.seed is not None), None)
+    seed = row.seed if row.seed is not None else came
+    return "–" if seed is None else str(seed)
+
+
+def _maker_cell(row: ImageGeneration) -> str:
+    return maker_of(row.provider, str(row.details.get("label") or row.model or row.provider), is_staff=_is_staff())
+
+
+def _is_staff() -> bool:
+    return current_actor().may(_P.HEALTH_READ)
+
+
+def _took(row: ImageGeneration) -> str:
+    if row.finished_at is None or row.started_at is None:
+        return ""
+    seconds = max((row.finished_at - row.started_at).total_seconds(), 0)
+    return str(
+        ngettext("%(count)s second", "%(count)s seconds", round(seconds, 1), count=format_decimal(round(seconds, 1)))
+    )
+
+
 def _prompt_cell(row: ImageGeneration) -> Markup:
     first = next(iter(g.picture_files.get(row.id, ())), None)
     face = ui.avatar(portrait_url(first.file_id) if first is not None else None, row.prompt)
@@ -107,6 +138,7 @@ class PicturesView(StudioModelView):
         "create_view": _MAKE,
         "live": _MAKE,
         "stop": _MAKE,
+        "again": _MAKE,
         "use": (_P.CHARACTER_WRITE_OWN, _P.STORY_WRITE),
     }
     menu_section = "studio"
@@ -116,7 +148,6 @@ class PicturesView(StudioModelView):
     create_template = "media/new_picture.html"
     details_template = "media/generation.html"
     form = PictureForm
-    created_text = _l("Asked for. The pictures appear here.")
     empty_icon = "brush"
     empty_title = _l("No picture from a prompt yet")
     empty_text = _l("Open a character and press “Make a picture”, or begin with a prompt of your own.")
@@ -125,8 +156,13 @@ class PicturesView(StudioModelView):
     columns = (
         Column("prompt", _l("Picture"), cell=_prompt_cell),
         Column("state", _l("State"), cell=_state_cell),
-        Column("model", _l("Made by"), cell=lambda row: row.model or row.provider, wide_only=True),
-        Column("cost", _l("Cost"), cell=cost_of, wide_only=True),
+        Column(
+            "character", _l("Character"), cell=lambda row: g.picture_names.get(row.character_id, "–"), wide_only=True
+        ),
+        Column("model", _l("Made by"), cell=_maker_cell, wide_only=True),
+        Column("seed", _l("Seed"), cell=_seed_cell, numeric=True, wide_only=True),
+        Column("took", _l("Took"), cell=lambda row: _took(row) or "–", numeric=True, wide_only=True),
+        Column("cost", _l("Cost"), cell=_cost_cell, numeric=True, wide_only=True),
         Column("created_at", _l("Asked for"), cell=lambda row: ui.moment(row.created_at), sort="created"),
     )
     orders: ClassVar[listing.Orders] = {"created": listing.by(ImageGeneration.created_at, unique=ImageGeneration.id)}
@@ -153,9 +189,13 @@ class PicturesView(StudioModelView):
         """The first picture of each, and where its job stands."""
         session = self.request_session
         g.picture_files = queries.pictures_of(session, generation_ids=[row.id for row in rows]) if rows else {}
-        job_ids = [row.job_id for row in rows if row.job_id is not None and row.state in _OPEN]
+        # Of what ended long ago nothing is to be learned from its job.
+        job_ids = [row.job_id for row in rows if row.job_id is not None and row.state is not GenerationState.COMPLETED]
         found = session.scalars(sa.select(JobRun).where(JobRun.id.in_(job_ids))).all() if job_ids else []
         g.picture_jobs = {job.id: job for job in found}
+        ids = {row.character_id for row in rows if row.character_id is not None}
+        named = sa.select(Character.id, Character.name).where(draft_visible_to(current_actor()), Character.id.in_(ids))
+        g.picture_names = dict(session.execute(named).all()) if ids else {}
         return {"provider_label": _maker(self.resources), "is_local": self.resources.images.is_local}
 
     # Asking
@@ -166,7 +206,9 @@ class PicturesView(StudioModelView):
         form = super().make_form(row)
         sizes = provider.sizes or _SIZES
         form.size.choices = [(f"{width}x{height}", f"{width} × {height}") for width, height in sizes]
-        form.count.choices = [(str(number), str(number)) for number in range(1, min(provider.most_pictures, 4) + 1)]
+        form.count.choices = [
+            (str(number), self._count_label(number)) for number in range(1, min(provider.most_pictures, 4) + 1)
+        ]
         if request.method == "GET":
             self._fill(form)
         if form.size.data not in {value for value, _label in form.size.choices}:
@@ -181,7 +223,8 @@ class PicturesView(StudioModelView):
             earlier = queries.get_generation(self.request_session, actor=current_actor(), generation_id=again)
             form.character.data = str(earlier.character_id or "")
             form.prompt.data, form.negative_prompt.data = earlier.prompt, earlier.negative_prompt
-            form.size.data, form.count.data = f"{earlier.width}x{earlier.height}", str(earlier.picture_count)
+            form.size.data = f"{earlier.width}x{earlier.height}"
+            form.count.data = request.args.get("count", str(earlier.picture_count))
             form.steps.data = "" if earlier.steps is None else str(earlier.steps)
             form.guidance.data = "" if earlier.guidance_scale is None else f"{earlier.guidance_scale:g}"
             form.seed.data = request.args.get("seed", "")[:_DIGITS]
@@ -194,6 +237,34 @@ class PicturesView(StudioModelView):
             )
             form.character.data = str(character.id)
 
+    def _count_label(self, number: int) -> str:
+        """The number with what it costs, and that the budget has no room for it: said before anything is asked for."""
+        settings = self.resources.settings
+        price = cost_estimate(settings, provider=self.resources.images, count=1)
+        if not price or self.resources.images.is_local:
+            return str(number)
+        each, total = (micro_label(micro, settings.language_currency) for micro in (price, number * price))
+        stands = self._standing()
+        if stands is None or stands.has_room(number * price):
+            return str(_("%(count)d × %(price)s = %(total)s", count=number, price=each, total=total))
+        return str(
+            _("%(count)d × %(price)s = %(total)s – it will wait for budget", count=number, price=each, total=total)
+        )
+
+    def _standing(self) -> budgets.Standing | None:
+        user_id = current_actor().user_id
+        if user_id is None:
+            return None
+        if "picture_standing" not in g:
+            g.picture_standing = budgets.standing(
+                self.request_session,
+                user_id=user_id,
+                default_micro=self.resources.settings.budget_micro,
+                now=utc_now(),
+            )
+        standing: budgets.Standing = g.picture_standing
+        return standing
+
     def form_context(self, row: Any | None) -> dict[str, Any]:  # noqa: ARG002 - There is no form over a row.
         """Who makes the pictures, what it does not use, and what one costs."""
         provider, settings = self.resources.images, self.resources.settings
@@ -203,12 +274,16 @@ class PicturesView(StudioModelView):
         if again is not None and not asked_for:
             earlier = queries.get_generation(self.request_session, actor=current_actor(), generation_id=again)
             asked_for = str(earlier.character_id or "")
+        stands = self._standing() if estimate and not provider.is_local else None
+        has_limit = stands is not None and stands.left_micro is not None
         return {
+            "left": micro_label(stands.left_micro or 0, settings.language_currency) if stands and has_limit else "",
+            "is_over": stands is not None and not stands.has_room(estimate or 0),
             "provider": provider,
             "maker": _maker(self.resources),
             "ignored": provider.ignores,
             "screened_by": screened_by(self.resources.moderation),
-            "price": money_of(estimate, settings.language_currency) if estimate else "",
+            "price": micro_label(estimate, settings.language_currency) if estimate else "",
             "is_price_known": estimate is not None,
             "character": self._character(listing.as_uuid(asked_for)),
         }
@@ -260,14 +335,14 @@ class PicturesView(StudioModelView):
             "may_use": character is not None
             and self.may("use")
             and portraits.may_use(session, actor=actor, character=character),
-            "cost": cost_of(row),
-            "maker": maker_of(row.provider, str(row.details.get("label") or row.provider)),
-            "why": why_failed(row),
+            "cost": cost_of(row, job),
+            "paid_in_vain": micro_label(paid, row.currency) if (paid := paid_of(row, job)) and not shown else "",
+            "maker": _maker_cell(row),
+            "why": _why(row, job, state),
+            "can_again": state in _VAIN and job is not None and not row.details.get("is_refused"),
             "ignored": ignored_of(row.details.get("ignored") or ()),
             "is_local": bool(row.details.get("is_local")),
-            "seconds": round((row.finished_at - row.started_at).total_seconds(), 1)
-            if row.finished_at is not None and row.started_at is not None
-            else None,
+            "took": _took(row) if not is_open else "",
         }
 
     @expose("/<uuid:row_id>/live")
@@ -284,6 +359,16 @@ class PicturesView(StudioModelView):
             raise NotFoundError
         jobs.cancel(self.request_session, actor=current_actor(), job_id=row.job_id, now=utc_now())
         flash(_("The drawing is being stopped."), "success")
+        return redirect(url_for(".details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/again", methods=("POST",))
+    def again(self, row_id: UUID) -> ResponseReturnValue:
+        """Have a request of which no picture came drawn once more, as it was asked for."""
+        row = self.get_one(row_id)
+        if row.job_id is None:
+            raise NotFoundError
+        jobs.retry(self.request_session, actor=current_actor(), job_id=row.job_id, now=utc_now())
+        generations.reopen(self.request_session, generation_id=row.id)
         return redirect(url_for(".details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/use", methods=("POST",))
@@ -316,12 +401,22 @@ def views(resources: Resources) -> list[Any]:
     return [PicturesView(resources, ImageGeneration, name=_l("Pictures"), endpoint="pictures")]
 
 
+def _why(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> str:
+    if state is not GenerationState.FAILED:
+        return ""
+    # A job that ended without its handler (a lost worker, too long) says why itself.
+    told = why_failed(row, is_staff=_is_staff())
+    return told or (
+        told_to(job.error_message, {}, is_staff=_is_staff()) if job is not None and job.error_message else ""
+    )
+
+
 def _step(job: JobRun) -> str:
     return waits_because(job, now=utc_now()) if job.state is JobState.QUEUED else step_label(job.step)
 
 
 def _maker(resources: Resources) -> str:
-    return formats.provider_label(maker_of(resources.images.name, resources.images.label))
+    return maker_of(resources.images.name, resources.images.label, is_staff=_is_staff())
 
 
 def _shown(one: GeneratedPicture, row: ImageGeneration) -> Shown:
@@ -330,7 +425,8 @@ def _shown(one: GeneratedPicture, row: ImageGeneration) -> Shown:
         picture=one,
         url=portrait_url(one.file_id, "cover") or "",
         full_url=url_for("library.details_view", row_id=one.file_id),
-        again_url=url_for("pictures.create_view", again=row.id, seed=seed),
+        # One of a set is asked for by its own seed, alone.
+        again_url=url_for("pictures.create_view", again=row.id, seed=seed, count=1 if seed is not None else None),
     )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -30,6 +31,9 @@ _MOST_AT_ONCE = 200
 
 _WRITE = Permission.MEDIA_WRITE_OWN
 
+QUIET = timedelta(minutes=1)
+"""An upload of which nothing came for so long is not on its way in another tab."""
+
 
 class UploadsView(StudioView):
     """Files on their way into a person's library."""
@@ -38,6 +42,7 @@ class UploadsView(StudioView):
         "index": _WRITE,
         "begin": _WRITE,
         "form": _WRITE,
+        "discard": _WRITE,
         "one": _WRITE,
     }
     in_menu = False
@@ -125,6 +130,13 @@ class UploadsView(StudioView):
             flash(told, "danger")
         if not taken and not refused:
             flash(_("Choose files first."), "warning")
+        return redirect(url_for("library.index_view"), 303)
+
+    @expose("/discard", methods=("POST",))
+    def discard(self) -> ResponseReturnValue:
+        """Forget all uploads that stopped, with what has arrived of them."""
+        count = uploads.discard_quiet(self.session, actor=current_actor(), quiet_since=utc_now() - QUIET)
+        flash(ngettext("%(num)d upload is discarded.", "%(num)d uploads are discarded.", count), "success")
         return redirect(url_for("library.index_view"), 303)
 
     @property

@@ -130,7 +130,8 @@ def audio_url(speech: SpeechSynthesis, **more: Any) -> str:
 
 def missing_sentence(provider: SpeechProvider) -> str:
     """What is to be done where a provider cannot be asked, in the reader's language."""
-    return str(_(provider.missing)) if provider.missing else ""
+    # The program's own marks of code are none to a reader.
+    return str(_(provider.missing)).replace("`", "") if provider.missing else ""
 
 
 def is_open(speech: SpeechSynthesis) -> bool:

@@ -25,6 +25,7 @@ from admin_views.voices.voices import terms_of
 from studio.accounts.permissions import Actor
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
+from studio.kit.errors import NotFoundError
 from studio.kit.paging import Key
 from studio.kit.text import excerpt
 from studio.providers.speech import KINDS
@@ -74,6 +75,7 @@ class SpeechView(StudioModelView):
         "state": _MAKE,
         "again": _MAKE,
         "audio": _MAKE,
+        "download": _MAKE,
     }
     menu_section = "studio"
     menu_icon = "microphone"
@@ -170,6 +172,16 @@ class SpeechView(StudioModelView):
             return self.render("voices/_speech.html", speech=row, plays=True, **voice_labels.helpers())
         flash(_("It is being spoken."), "success")
         return redirect(url_for(".details_view", row_id=row.id), 303)
+
+    @expose("/<uuid:row_id>/download")
+    def download(self, row_id: UUID) -> ResponseReturnValue:
+        """The audio to keep, by a link that is made anew for each click: a page may stand open for hours."""
+        row = queries.get_speech(self.request_session, actor=current_actor(), speech_id=row_id)
+        if row.audio_file_id is None:
+            raise NotFoundError
+        response = redirect(voice_labels.audio_url(row, save=1), 302)
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
 
     @expose("/audio/<token>")
     def audio(self, token: str) -> ResponseReturnValue:

@@ -286,6 +286,9 @@ class VoicesView(StudioView):
         if request.method == "POST" and request.form.get("do") == "provider":
             # Another provider has other voices.
             form.voice_id.data = form.voice_other.data = form.manner.data = ""
+        if rules.is_sample(form.text.data or ""):
+            # Another language is heard by words of its own, as long as nobody wrote others.
+            form.text.data = rules.sample_for(language)
         voice = self._find_voice(form)
         voices = rules.matching(lists.voices_of(kept), text="", language=language)
         fill_choices(

@@ -1,6 +1,9 @@
 """What people read for the names and steps of jobs."""
 
+import re
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from babel.numbers import format_currency
 from flask_babel import get_locale
@@ -66,6 +69,22 @@ JOB_LABELS = {
 """A job that is not here is shown by its name."""
 
 
+_FOR_STAFF = re.compile(r"STUDIO_|`|[Tt]op it up|pip install|\bthe key\b")
+"""What gives away a sentence that says how to mend the studio's own settings."""
+
+
+def told_to(sentence: str, params: Mapping[str, Any], *, is_staff: bool) -> str:
+    """A failure in the reader's words; what only staff can mend is told by its setting to them alone."""
+    if not is_staff and _FOR_STAFF.search(sentence):
+        return str(
+            _(
+                "The provider is not set up as it should be, or its account is used up. The staff of this studio must mend "
+                "that: tell them, and do it again afterwards. Until then you can use another provider, or a file of your own."
+            )
+        )
+    return str(_(sentence, **params)) if params else str(_(sentence))
+
+
 def job_label(name: str) -> str:
     """The job's name in the reader's words."""
     return str(JOB_LABELS.get(name, name))
@@ -83,7 +102,7 @@ QUEUE_LABELS = {
 }
 """What people read for the queues; in addresses and on the command line they keep their names."""
 
-_SMALL = MICRO // 100
+_CENT = MICRO // 100
 
 
 def state_mark(job: JobRun) -> Markup:
@@ -98,8 +117,10 @@ def state_mark(job: JobRun) -> Markup:
 
 
 def micro_label(micro: int, currency: str) -> str:
-    """An amount in the reader's way of writing money, with as many decimals as keep it from reading as nothing."""
+    """An amount in the reader's way of writing money; one below 1 keeps its parts of a cent."""
     locale = str(get_locale() or "en")
     return str(
-        format_currency(Decimal(micro) / MICRO, currency, locale=locale, decimal_quantization=not 0 < micro < _SMALL)
+        format_currency(
+            Decimal(micro) / MICRO, currency, locale=locale, decimal_quantization=micro >= MICRO or micro % _CENT == 0
+        )
     )

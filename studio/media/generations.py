@@ -199,9 +199,7 @@ def finish(
         variants.ask(session, actor=owner, file_id=file.id)
         kept.append(file)
     generation.state, generation.finished_at, generation.error_message = GenerationState.COMPLETED, now, None
-    generation.cost_micro = cost_micro
-    exponent = EXPONENTS.get(generation.currency, 2)
-    generation.cost_minor = 0 if cost_micro is None else minor_of(cost_micro, exponent=exponent)
+    _add_cost(generation, cost_micro)
     generation.details = {
         **generation.details,
         "revised_prompt": made.revised_prompt,
@@ -213,23 +211,46 @@ def finish(
     return kept
 
 
-def fail(session: Session, *, generation_id: UUID, error: StudioError, now: datetime, is_refused: bool = False) -> None:
-    """No picture came, and the history says why, in the error's words; `is_refused` where it was for what it shows."""
+def fail(
+    session: Session,
+    *,
+    generation_id: UUID,
+    error: StudioError,
+    now: datetime,
+    is_refused: bool = False,
+    cost_micro: int | None = None,
+) -> None:
+    """No picture came, and the history says why, in the error's words; `is_refused` where it was for what it shows.
+
+    `cost_micro` is what the provider took all the same, in millionths.
+    """
     generation = _locked(session, generation_id)
     if generation is None or generation.state is GenerationState.COMPLETED:
         return
     generation.state, generation.finished_at = GenerationState.FAILED, now
     generation.error_message = error.msgid
+    _add_cost(generation, cost_micro)
     generation.details = {**generation.details, "error_params": _plain(error.params)}
     if is_refused:
         generation.details = {**generation.details, "is_refused": True}
     session.flush()
 
 
+def reopen(session: Session, *, generation_id: UUID) -> ImageGeneration | None:
+    """The request waits once more, as it was asked for, where no picture came of it; its job is the caller's to begin again."""
+    generation = _locked(session, generation_id)
+    if generation is None or generation.state is GenerationState.COMPLETED:
+        return None
+    generation.state, generation.error_message = GenerationState.PENDING, None
+    generation.started_at = generation.finished_at = None
+    session.flush()
+    return generation
+
+
 def settle(session: Session, *, now: datetime, limit: int = 500) -> int:
     """Requests whose job ended without them (cancelled, or failed for good) say so too; returns how many."""
     rows = session.execute(
-        sa.select(ImageGeneration, JobRun.state)
+        sa.select(ImageGeneration, JobRun.state, JobRun.finished_at, JobRun.cost_micro)
         .outerjoin(JobRun, JobRun.id == ImageGeneration.job_id)
         .where(
             ImageGeneration.state.in_((GenerationState.PENDING, GenerationState.RUNNING)),
@@ -239,16 +260,24 @@ def settle(session: Session, *, now: datetime, limit: int = 500) -> int:
         .with_for_update(of=ImageGeneration, skip_locked=True)
         .execution_options(populate_existing=True)
     ).all()
-    for generation, state in rows:
+    for generation, state, ended_at, cost_micro in rows:
         generation.state = GenerationState.CANCELLED if state is JobState.CANCELLED else GenerationState.FAILED
-        generation.finished_at = now
+        # This comes by hours later: how long it took is the job's to say.
+        generation.finished_at = ended_at or now
+        if cost_micro and generation.cost_micro is None:
+            _add_cost(generation, cost_micro)
     session.flush()
     return len(rows)
 
 
 def state_of(generation: ImageGeneration, job: JobRun | None) -> GenerationState:
     """Where a request stands, by its job where that knows more: a job that was stopped tells its request later."""
-    if generation.state in {GenerationState.PENDING, GenerationState.RUNNING} and job is not None:
+    if job is None:
+        return generation.state
+    if generation.state in {GenerationState.FAILED, GenerationState.CANCELLED} and job.state is JobState.QUEUED:
+        # The job was begun again, from the tray or its own page.
+        return GenerationState.PENDING
+    if generation.state in {GenerationState.PENDING, GenerationState.RUNNING}:
         if job.state is JobState.CANCELLED:
             return GenerationState.CANCELLED
         if job.state is JobState.FAILED:
@@ -256,6 +285,14 @@ def state_of(generation: ImageGeneration, job: JobRun | None) -> GenerationState
         if job.state is JobState.QUEUED:
             return GenerationState.PENDING
     return generation.state
+
+
+def _add_cost(generation: ImageGeneration, cost_micro: int | None) -> None:
+    """What an attempt cost comes to what those before it did, as in its job and its person's budget."""
+    if cost_micro is not None:
+        generation.cost_micro = (generation.cost_micro or 0) + cost_micro
+        exponent = EXPONENTS.get(generation.currency, 2)
+        generation.cost_minor = minor_of(generation.cost_micro, exponent=exponent)
 
 
 def _locked(session: Session, generation_id: UUID) -> ImageGeneration | None:

@@ -1,6 +1,7 @@
 """Who may see which files, and reads of them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -76,6 +77,33 @@ def get_upload(session: Session, *, actor: Actor, upload_id: UUID) -> MediaUploa
     return upload
 
 
+def upload_waits(actor: Actor, *, quiet_since: datetime) -> sa.ColumnElement[bool]:
+    """Unfinished uploads of the actor of which nothing came since then."""
+    return sa.and_(
+        upload_visible_to(actor),
+        MediaUpload.file_id.is_(None),
+        MediaUpload.refusal.is_(None),
+        MediaUpload.updated_at < quiet_since,
+    )
+
+
+def unfinished_uploads(
+    session: Session, *, actor: Actor, quiet_since: datetime, limit: int = 10
+) -> tuple[int, int, Sequence[MediaUpload]]:
+    """How many uploads of the actor stopped on their way, the bytes that arrived of them, and the newest of them."""
+    rows = session.execute(
+        sa.select(
+            MediaUpload,
+            sa.func.count().over().label("found"),
+            sa.func.sum(MediaUpload.arrived_bytes).over().label("here"),
+        )
+        .where(upload_waits(actor, quiet_since=quiet_since))
+        .order_by(MediaUpload.updated_at.desc(), MediaUpload.id)
+        .limit(limit)
+    ).all()
+    return (rows[0].found, int(rows[0].here), [row[0] for row in rows]) if rows else (0, 0, [])
+
+
 def get_generation(session: Session, *, actor: Actor, generation_id: UUID) -> ImageGeneration:
     """The request for pictures, if it is the actor's; raises NotFoundError."""
     found = session.scalar(
@@ -130,17 +158,41 @@ def look_alikes(session: Session, *, file: MediaFile, limit: int = 12) -> Sequen
     ).all()
 
 
-def has_twin() -> sa.ColumnElement[bool]:
-    """Whether another picture of the same person has the same difference hash: the same picture, saved anew."""
-    other = aliased(MediaFile)
-    return sa.exists().where(
-        other.owner_id == MediaFile.owner_id,
-        other.purpose == MediaPurpose.PORTRAIT,
-        other.perceptual_hash == MediaFile.perceptual_hash,
-        other.perceptual_hash != 0,
-        other.id != MediaFile.id,
+def has_look_alike(*, owner_id: UUID | None) -> sa.ColumnElement[bool]:
+    """Whether this person has another picture that looks like this one, by the rule of `look_alikes`.
+
+    Hashes that differ in at most six bits are equal in one of seven parts at least: so few pairs have to be compared.
+    """
+    one, other = aliased(MediaFile), aliased(MediaFile)
+    found = [
+        sa.select(one.id)
+        .join(other, _part(one.perceptual_hash, place) == _part(other.perceptual_hash, place))
+        .where(
+            one.owner_id == owner_id,
+            other.owner_id == owner_id,
+            one.purpose == MediaPurpose.PORTRAIT,
+            other.purpose == MediaPurpose.PORTRAIT,
+            one.perceptual_hash != 0,
+            one.id != other.id,
+            _distance(one.perceptual_hash, other.perceptual_hash) <= LOOK_ALIKE_BITS,
+        )
+        for place in range(LOOK_ALIKE_BITS + 1)
+    ]
+    return MediaFile.id.in_(sa.union(*found))
+
+
+_PART_BITS = -(-64 // (LOOK_ALIKE_BITS + 1))
+
+
+def _part(value: sa.SQLColumnExpression[int | None], place: int) -> sa.ColumnElement[int]:
+    return value.op(">>")(sa.literal(place * _PART_BITS, sa.Integer)).op("&")(
+        sa.literal((1 << _PART_BITS) - 1, sa.BigInteger)
     )
 
 
-def _distance(one: sa.SQLColumnExpression[int | None], other: int) -> sa.ColumnElement[int]:
-    return sa.func.bit_count(sa.func.int8send(one.op("#")(sa.literal(other, sa.BigInteger))))
+def _distance(
+    one: sa.SQLColumnExpression[int | None], other: sa.SQLColumnExpression[int | None] | int
+) -> sa.ColumnElement[int]:
+    if isinstance(other, int):
+        other = sa.literal(other, sa.BigInteger)
+    return sa.func.bit_count(sa.func.int8send(one.op("#")(other)))

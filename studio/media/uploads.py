@@ -118,9 +118,28 @@ def discard(session: Session, *, actor: Actor, upload_id: UUID) -> None:
     )
     if upload is None:
         raise NotFoundError
-    parts = sa.delete(MediaUploadPart).where(MediaUploadPart.upload_id == upload.id).returning(MediaUploadPart.sha256)
+    _forget(session, [upload])
+
+
+def discard_quiet(session: Session, *, actor: Actor, quiet_since: datetime) -> int:
+    """As `discard` for all of the actor's unfinished uploads of which nothing came since then; returns how many."""
+    actor.must(Permission.MEDIA_WRITE_OWN)
+    found = session.scalars(
+        sa.select(MediaUpload)
+        .where(queries.upload_waits(actor, quiet_since=quiet_since))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    _forget(session, found)
+    return len(found)
+
+
+def _forget(session: Session, found: Sequence[MediaUpload]) -> None:
+    ids = [upload.id for upload in found]
+    parts = sa.delete(MediaUploadPart).where(MediaUploadPart.upload_id.in_(ids)).returning(MediaUploadPart.sha256)
     library.drop_bytes(session, session.scalars(parts).all())
-    session.delete(upload)
+    for upload in found:
+        session.delete(upload)
     session.flush()
 
 

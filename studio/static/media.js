@@ -11,28 +11,49 @@
 
   const form = one("form[data-upload]");
   if (form && window.tus) {
-    const { upload: endpoint, waitingWords, failedWords, againWords, stopWords, stoppedWords, sumWords, showWords } = form.dataset;
+    const { upload: endpoint, waitingWords, failedWords, againWords, allAgainWords, stopWords, stoppedWords, sumWords, takenWords, refusedWords, cutWords, haltedWords, showWords } = form.dataset;
     const chunkSize = Number(form.dataset.partBytes);
     const input = one("input[type=file]", form);
     const zone = one("[data-upload-zone]", form);
     const [area, list, sum] = ["[data-uploads]", "[data-upload-list]", "[data-uploads-sum]"].map((selector) => one(selector, form));
     const atOnce = 3;
     const waiting = [];
-    let running = 0;
-    let all = 0;
-    let done = 0;
-    let arrived = 0;
+    // Each file of this visit: "waiting", "running", "taken", "refused", "cut" (the line broke) or "halted" (by the person).
+    const files = [];
+    const inState = (state) => files.filter((file) => file.state === state);
+    const countOf = (state) => inState(state).length;
 
     const tell = () => {
-      sum.textContent = sumWords.replace("{done}", done.toLocaleString()).replace("{all}", all.toLocaleString());
-      if (done === all && arrived) {
+      const open = countOf("waiting") + countOf("running");
+      const parts = [[takenWords, "taken"], [refusedWords, "refused"], [cutWords, "cut"], [haltedWords, "halted"]]
+        .map(([words, state]) => [words, countOf(state)])
+        .filter(([, count]) => count)
+        .map(([words, count]) => words.replace("{count}", count.toLocaleString()));
+      if (open) parts.unshift(sumWords.replace("{done}", (files.length - open).toLocaleString()).replace("{all}", files.length.toLocaleString()));
+      sum.textContent = parts.join(" · ");
+      const stopped = [...inState("cut"), ...inState("halted")];
+      if (stopped.length > 1) {
+        const button = make("button", "btn btn-outline btn-sm", allAgainWords);
+        button.type = "button";
+        button.addEventListener("click", () => stopped.forEach((file) => file.again()));
+        sum.append(button);
+      }
+      if (!open && countOf("taken")) {
         const link = make("a", "", showWords);
         link.href = window.location.pathname;
+        // The grid alone is fetched, so that the reasons for what was refused stay to be read.
+        link.addEventListener("click", (event) => {
+          if (!window.htmx || event.ctrlKey || event.metaKey || event.shiftKey) return;
+          event.preventDefault();
+          window.htmx
+            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", swap: "outerHTML" })
+            .then(() => one("#library-files").scrollIntoView({ block: "start" }));
+        });
         sum.append(link);
       }
     };
     const next = () => {
-      while (running < atOnce && waiting.length) waiting.shift()();
+      while (countOf("running") < atOnce && waiting.length) waiting.shift()();
     };
 
     const bring = (file) => {
@@ -49,25 +70,27 @@
       row.append(face, make("span", "upload-name", file.name), button, bar, told);
       if (/^image\/(png|jpeg|webp|gif)$/.test(file.type)) face.src = URL.createObjectURL(file);
       list.append(row);
-      all += 1;
-      let isCounted = false;
-      let isStarted = false;
-      const count = () => {
-        if (isStarted) running -= 1;
-        isStarted = false;
-        if (!isCounted) done += 1;
-        isCounted = true;
+      const own = { state: "waiting" };
+      files.push(own);
+      let breaks = 0;
+      let timer = 0;
+      const become = (state, words) => {
+        own.state = state;
+        window.clearTimeout(timer);
+        told.textContent = words;
+        row.classList.toggle("is-refused", state === "refused" || state === "cut");
+        row.classList.toggle("is-done", state === "taken");
+        // What needs a look stands first.
+        if (state === "refused" || state === "cut") list.prepend(row);
+        button.textContent = state === "waiting" || state === "running" ? stopWords : againWords;
         tell();
         next();
       };
-      const end = (kind, words) => {
+      const finish = (state, words) => {
         URL.revokeObjectURL(face.src);
-        row.classList.remove("is-refused");
-        row.classList.add(kind);
-        told.textContent = words;
         bar.remove();
         button.remove();
-        count();
+        become(state, words);
       };
       const wordsOf = (response) => {
         try {
@@ -87,55 +110,57 @@
           bar.value = total ? (100 * sent) / total : 100;
           told.textContent = `${Math.round(bar.value)} %`;
         },
+        onChunkComplete: () => { breaks = 0; },
         onSuccess: ({ lastResponse }) => {
           const outcome = wordsOf(lastResponse);
-          if (outcome.refused) return end("is-refused", outcome.refused);
-          arrived += 1;
+          if (outcome.refused) return finish("refused", outcome.refused);
+          finish("taken", outcome.told || "100 %");
           if (outcome.picture) face.src = outcome.picture;
-          end("is-done", outcome.told || "100 %");
           if (!outcome.address) return;
           const link = make("a", "upload-name", file.name);
           link.href = outcome.address;
           one(".upload-name", row).replaceWith(link);
-          if (outcome.picture) face.src = outcome.picture;
         },
         onError: (error) => {
+          const status = error.originalResponse?.getStatus() || 0;
           const words = wordsOf(error.originalResponse).error;
-          row.classList.add("is-refused");
-          told.textContent = words || failedWords;
-          button.textContent = againWords;
-          button.onclick = start;
-          count();
+          // What the studio refuses (an empty file) it refuses again; room in the library can be made, and asked again.
+          if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+            return file.size ? become("refused", words || failedWords) : finish("refused", words || failedWords);
+          }
+          breaks += 1;
+          become("cut", words || failedWords);
+          timer = window.setTimeout(own.again, Math.min(60, 5 * 2 ** (breaks - 1)) * 1000);
         },
       });
       const start = async () => {
-        if (!isStarted) running += 1;
-        isStarted = true;
-        button.textContent = stopWords;
-        row.classList.remove("is-refused");
-        button.onclick = stop;
+        become("running", "0 %");
         // What an earlier visit began goes on where it stopped.
         const earlier = await upload.findPreviousUploads();
-        if (earlier.length) upload.resumeFromPreviousUpload(earlier[0]);
+        if (own.state !== "running") return;
+        if (earlier.length) {
+          upload.resumeFromPreviousUpload(earlier[0]);
+          form.querySelectorAll("[data-unfinished]").forEach((item) => item.dataset.unfinished === earlier[0].uploadUrl && item.remove());
+          const left = one("[data-unfinished-box]");
+          if (left && !one("[data-unfinished]", left)) left.remove();
+        }
         upload.start();
       };
-      const stop = async () => {
-        await upload.abort();
-        told.textContent = stoppedWords;
-        button.textContent = againWords;
-        button.onclick = start;
-        count();
+      own.again = () => {
+        if (own.state === "running" || own.state === "waiting" || own.state === "taken") return;
+        waiting.push(start);
+        become("waiting", waitingWords);
       };
-      button.onclick = () => {
-        const place = waiting.indexOf(start);
-        if (place >= 0) waiting.splice(place, 1);
-        told.textContent = stoppedWords;
-        button.textContent = againWords;
-        button.onclick = start;
-        count();
-      };
+      button.addEventListener("click", async () => {
+        if (own.state === "waiting") waiting.splice(waiting.indexOf(start), 1);
+        else if (own.state === "running") await upload.abort();
+        else return own.again();
+        if (own.state === "waiting" || own.state === "running") become("halted", stoppedWords);
+      });
       waiting.push(start);
     };
+    // The line is back: everything goes on at once, without a hand.
+    window.addEventListener("online", () => inState("cut").forEach((file) => file.again()));
 
     const choose = (files) => {
       if (!files.length) return;
@@ -157,7 +182,7 @@
       event.preventDefault();
       choose(event.dataTransfer.files);
     });
-    window.addEventListener("beforeunload", (event) => running && event.preventDefault());
+    window.addEventListener("beforeunload", (event) => (countOf("running") || countOf("waiting") || countOf("cut")) && event.preventDefault());
   }
 
   // Dragging over a picture chooses a part of it, a click its focal point; the numbers beside say the same.
@@ -214,6 +239,22 @@
     whole.addEventListener("click", () => write({ crop_left: 0, crop_top: 0, crop_right: 100, crop_bottom: 100, focus_x: "", focus_y: "" }));
     for (const field of Object.values(fields)) field.addEventListener("change", show);
     show();
+  }
+
+  // A player's link lasts ten minutes: a page that stood open longer gets a new one, once for each play, at the same place.
+  for (const player of document.querySelectorAll("[data-player]")) {
+    let isTried = false;
+    player.addEventListener("playing", () => { isTried = false; });
+    player.addEventListener("error", () => {
+      if (isTried) return;
+      isTried = true;
+      const place = player.currentTime;
+      player.addEventListener("loadedmetadata", () => {
+        player.currentTime = place;
+        player.play().catch(() => {});
+      }, { once: true });
+      player.load();
+    });
   }
 
   for (const button of document.querySelectorAll("[data-copy-link]")) {

@@ -156,6 +156,11 @@ def sample_for(language: str) -> str:
     return SAMPLES.get(primary(language), SAMPLES["en"])
 
 
+def is_sample(text: str) -> bool:
+    """Whether these are the studio's own words to listen to, or none."""
+    return not text.strip() or text.strip() in SAMPLES.values()
+
+
 def spoken_text(text: str) -> str:
     """What is spoken of a chat's text: without marks of emphasis, pictures, addresses and code of pages."""
     found = _COMMENT.sub(" ", storable(text))

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
 from studio.media import generations, uploads, variants
-from studio.media.models import GenerationState, ImageGeneration, MediaFile
+from studio.media.models import GenerationState, ImageGeneration, MediaFile, MediaUpload
 from studio.providers import storage as storages
 from studio.providers.images import Made, Picture
 from studio.work.models import JobRun, JobState
@@ -73,6 +74,17 @@ class TestUploads:
         assert last.json["address"].startswith("/library/")
         assert last.json["told"] == "In your library."
         assert session.scalar(sa.select(MediaFile.original_name)) == "独孤.png"
+
+    def test_that_stopped_are_named_and_discarded(self, session, browser, post, tus, now):
+        upload = tus.begin(3_000_000, "long.png").headers["Location"]
+        assert "unfinished" not in browser.get("/library/").text
+        session.execute(sa.update(MediaUpload).values(updated_at=now - timedelta(hours=1), arrived_bytes=2_000_000))
+        page = browser.get("/library/").text
+        assert "1 upload is unfinished (2 MB are here)." in page
+        assert "long.png" in page
+        assert post(browser, "/library/uploads/discard").status_code == 303
+        assert browser.head(upload).status_code == 404
+        assert "unfinished" not in browser.get("/library/").text
 
     def test_tell_why_a_file_is_refused_and_count_it_no_more(self, session, tus):
         answer = tus.begin(40, "broken.png")
@@ -185,6 +197,14 @@ class TestLibrary:
         link = post(browser, f"/library/{shelf[0].id}/link", headers={"Accept": "application/json"}).json["link"]
         assert client.get(link).mimetype == "image/png"
 
+    def test_downloads_by_a_link_that_is_made_for_each_click(self, browser, browser_of, client, session, shelf):
+        place = f"/media/{shelf[0].id}/download"
+        assert place in browser.get(f"/library/{shelf[0].id}").text
+        told = browser.get(place)
+        assert (told.status_code, told.headers["Cache-Control"]) == (302, "private, no-store")
+        assert client.get(told.location).headers["Content-Disposition"].startswith("attachment")
+        assert browser_of(make_user(session, RoleName.CREATOR)).get(place).status_code == 404
+
 
 class TestPictures:
     def finish(self, session, storage, generation, now):
@@ -227,7 +247,9 @@ class TestPictures:
         assert chosen.status_code == 303
         session.expire_all()
         assert character.portrait_id == kept[1].id
-        again = browser.get(f"/pictures/new?again={generation.id}&seed=77").text
+        again = browser.get(f"/pictures/new?again={generation.id}&seed=77&count=1").text
+        assert f"again={generation.id}&amp;seed=77&amp;count=1" in done
+        assert '<option selected value="1">' in again
         assert 'value="77"' in again
         assert "Mei, silver hair" in again
 
@@ -244,6 +266,33 @@ class TestPictures:
         assert post(stranger, f"/pictures/{generation.id}/stop").status_code == 404
         assert post(browser, f"/pictures/{generation.id}/stop").status_code == 303
         assert "stopped" in browser.get(f"/pictures/{generation.id}").text
+
+    def test_that_failed_are_drawn_once_more_by_one_button(self, session, browser, browser_of, post, now):
+        post(browser, "/pictures/new", prompt="a tower", size="1024x1024", count="1")
+        generation = self.asked(session)
+        job = session.get(JobRun, generation.job_id)
+        job.state, job.finished_at = JobState.FAILED, now
+        generation.state, generation.finished_at, generation.cost_micro = GenerationState.FAILED, now, 500_000
+        generation.details = {**generation.details, "is_local": False, "label": "sd, at 127.0.0.1"}
+        generation.error_message = "The picture server does not accept the key. Check STUDIO_IMAGES_KEY."
+        session.flush()
+        page = browser.get(f"/pictures/{generation.id}").text
+        # Whoever cannot mend it reads no names of settings and no hosts.
+        assert "The staff of this studio must mend that" in page
+        assert "STUDIO_" not in page
+        assert "127.0.0.1" not in page
+        assert "The provider was paid $0.50 all the same." in page
+        assert "$0.50" in browser.get("/pictures/").text
+        place = f"/pictures/{generation.id}/again"
+        assert post(browser_of(make_user(session, RoleName.CREATOR)), place).status_code == 404
+        assert post(browser, place).status_code == 303
+        session.expire_all()
+        assert (job.state, generation.state, generation.error_message) == (
+            JobState.QUEUED,
+            GenerationState.PENDING,
+            None,
+        )
+        assert "The pictures appear here." in browser.get(f"/pictures/{generation.id}").text
 
     def test_have_a_history_within_its_budget(self, session, browser, owner, statements):
         for number in range(4):
@@ -275,5 +324,5 @@ def test_an_open_ai_like_provider_says_what_it_costs(settings, make_app, session
         )
     )
     page = sign_in(app.test_client(), owner).get("/pictures/new").text
-    assert "About 0.042 USD for each picture." in page
+    assert "About $0.042 for each picture." in page
     assert page.count("not used by this provider") == 4

@@ -145,6 +145,9 @@ class TestGenerate:
         assert sentence in (found.error_message % (found.details["error_params"] or {}))
         assert sentence in job.error_message
         assert len(server.requests) == 1
+        # What was paid for in vain reads alike in the history, in the job, and in the month.
+        assert (found.cost_micro or 0) == job.cost_micro
+        assert bool(found.cost_micro) == isinstance(answer, Bytes)
         # Whoever asked may have it done again, and what came of it replaces the failure.
         with session_scope(engine) as session:
             actor = make_actor(session, RoleName.STAFF)
@@ -174,7 +177,10 @@ class TestGenerate:
         assert any(told["path"].endswith("interrupt") for told in server.interrupts)
         with session_scope(engine) as session:
             assert generations.settle(session, now=utc_now()) == 1
-        assert look(engine, generation)[0].state is GenerationState.CANCELLED
+        settled = look(engine, generation)[0]
+        assert settled.state is GenerationState.CANCELLED
+        # The sweep may come by hours later.
+        assert settled.finished_at == job.finished_at
 
 
 class TestScreening:

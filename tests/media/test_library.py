@@ -266,7 +266,18 @@ class TestLookAlikes:
         again = make_portrait(session, actor=creator, storage=storage, data=checked((480, 720), "JPEG"))
         make_portrait(session, actor=outsider, storage=storage, data=checked((480, 720), "WEBP"))
         assert [one.id for one in queries.look_alikes(session, file=file)] == [again.id]
-        twins = session.scalars(
-            sa.select(MediaFile.id).where(queries.library_visible_to(creator), queries.has_twin())
-        ).all()
-        assert set(twins) <= {file.id, again.id}
+        alone = make_portrait(session, actor=creator, storage=storage, data=picture(240, 360))
+
+        def filtered():
+            alike = queries.has_look_alike(owner_id=creator.user_id)
+            return set(session.scalars(sa.select(MediaFile.id).where(queries.library_visible_to(creator), alike)))
+
+        assert filtered() == {file.id, again.id}
+        # The filter finds what a file's page shows, to the last bit of the rule.
+        six = sum(1 << place for place in (0, 10, 20, 30, 40, 62))
+        for bits, expected in ((six, {file.id, again.id}), (six | 2, set())):
+            session.get(MediaFile, again.id).perceptual_hash = session.get(MediaFile, file.id).perceptual_hash ^ bits
+            session.flush()
+            assert {one.id for one in queries.look_alikes(session, file=file)} == expected - {file.id}
+            assert filtered() == expected
+        assert queries.look_alikes(session, file=alone) == []
