@@ -8,10 +8,11 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -30,6 +31,7 @@ from studio.settings import ROOT, Settings
 
 TEMPLATE = f"greenroom_template_{os.getpid()}"
 MOST_WORKERS = 64
+_DROP = "DROP DATABASE IF EXISTS {} WITH (FORCE)"
 
 # How long an example takes says something about the machine, and nothing about the program.
 hypothesis_settings.register_profile("studio", deadline=None)
@@ -41,9 +43,13 @@ _closing: pytest.StashKey[ExitStack] = pytest.StashKey()
 
 @dataclass(frozen=True)
 class Servers:
-    """Where this run's servers are: an address that may create databases, the migrated template, and Valkey."""
+    """Where this run's servers are: an address that may create databases, the studio's own, the template, and Valkey.
+
+    The role of `role_url` owns the tables and is no superuser, as in a studio: what that may not do, no test can do.
+    """
 
     admin_url: str
+    role_url: str
     template: str
     redis_url: str
 
@@ -62,15 +68,22 @@ def _start_servers(stack: ExitStack) -> Servers:
         admin_url = server.superuser_url()
     queue = valkey.start(folder / "valkey", log=folder / "valkey.log", databases=MOST_WORKERS, durable=False)
     stack.callback(queue.stop)
-    _create_database(admin_url, TEMPLATE)
-    stack.callback(_drop_database, admin_url, TEMPLATE)
-    template_url = _database_url(admin_url, TEMPLATE)
-    with psycopg.connect(libpq_url(template_url), autocommit=True) as connection:
+    role, password = f"greenroom_role_{os.getpid()}", secrets.token_hex(16)
+    made = "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}"
+    _execute(admin_url, made, role, sql.Literal(password))
+    # Tests that plant what triggers refuse do it as somebody with all power over the server would.
+    _execute(admin_url, "GRANT SET ON PARAMETER session_replication_role TO {}", role)
+    stack.callback(_execute, admin_url, "DROP ROLE {}", role)
+    stack.callback(_execute, admin_url, "REVOKE SET ON PARAMETER session_replication_role FROM {}", role)
+    role_url = sa.make_url(admin_url).set(username=role, password=password).render_as_string(hide_password=False)
+    _execute(admin_url, "CREATE DATABASE {} OWNER {}", TEMPLATE, role)
+    stack.callback(_execute, admin_url, _DROP, TEMPLATE)
+    with psycopg.connect(libpq_url(_database_url(admin_url, TEMPLATE)), autocommit=True) as connection:
         connection.execute("SET client_min_messages = warning")
         for extension in postgres.EXTENSIONS:
             connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension)))
-    migrate.upgrade(template_url)
-    return Servers(admin_url=admin_url, template=TEMPLATE, redis_url=queue.url())
+    migrate.upgrade(_database_url(role_url, TEMPLATE))
+    return Servers(admin_url=admin_url, role_url=role_url, template=TEMPLATE, redis_url=queue.url())
 
 
 @pytest.hookimpl(trylast=True)
@@ -104,18 +117,26 @@ def _database_url(url: str, database: str) -> str:
     return sa.make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
-def _create_database(admin_url: str, name: str, template: str | None = None) -> None:
-    with psycopg.connect(libpq_url(admin_url), autocommit=True) as connection:
-        made = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-        if template is not None:
-            # A copy of the template's files; right without durability, and several times faster than a logged copy.
-            made += sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template))
-        connection.execute(made)
+@contextmanager
+def a_database(servers: "Servers", what_for: str, *, copied: bool) -> Iterator[str]:
+    """The address of a database with a name of its own for the duration: a copy of the migrated one, or an empty one."""
+    name = f"greenroom_{what_for}_{secrets.token_hex(6)}"
+    # A copy of the template's files; right without durability, and several times faster than a logged copy.
+    source = " TEMPLATE {} STRATEGY FILE_COPY" if copied else ""
+    role = sa.make_url(servers.role_url).username or ""
+    _execute(
+        servers.admin_url, "CREATE DATABASE {} OWNER {}" + source, name, role, *([servers.template] if copied else [])
+    )
+    try:
+        yield sa.make_url(servers.role_url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        _execute(servers.admin_url, _DROP, name)
 
 
-def _drop_database(admin_url: str, name: str) -> None:
+def _execute(admin_url: str, statement: LiteralString, *parts: str | sql.Literal) -> None:
+    named = [sql.Identifier(part) if isinstance(part, str) else part for part in parts]
     with psycopg.connect(libpq_url(admin_url), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL(statement).format(*named))
 
 
 @pytest.fixture(scope="session")
@@ -139,10 +160,8 @@ def worker_number(pytestconfig: pytest.Config) -> int:
 @pytest.fixture(scope="session")
 def database_url(servers: Servers, worker_number: int) -> Iterator[str]:
     """The address of this worker's migrated database, in which nothing is ever committed."""
-    name = f"{servers.template}_{worker_number}"
-    _create_database(servers.admin_url, name, servers.template)
-    yield _database_url(servers.admin_url, name)
-    _drop_database(servers.admin_url, name)
+    with a_database(servers, f"worker_{worker_number}", copied=True) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -175,21 +194,17 @@ class CommittedDatabase:
 @pytest.fixture
 def committed_database(servers: Servers) -> Iterator[CommittedDatabase]:
     """A fresh migrated database, dropped after the test together with whoever still is connected."""
-    name = f"greenroom_test_{secrets.token_hex(6)}"
-    _create_database(servers.admin_url, name, servers.template)
-    engine = make_engine(_database_url(servers.admin_url, name))
-    yield CommittedDatabase(url=_database_url(servers.admin_url, name), engine=engine)
-    engine.dispose()
-    _drop_database(servers.admin_url, name)
+    with a_database(servers, "test", copied=True) as url:
+        engine = make_engine(url)
+        yield CommittedDatabase(url=url, engine=engine)
+        engine.dispose()
 
 
 @pytest.fixture
 def empty_database_url(servers: Servers) -> Iterator[str]:
     """The address of a database without tables or extensions, dropped after the test."""
-    name = f"greenroom_empty_{secrets.token_hex(6)}"
-    _create_database(servers.admin_url, name)
-    yield _database_url(servers.admin_url, name)
-    _drop_database(servers.admin_url, name)
+    with a_database(servers, "empty", copied=False) as url:
+        yield url
 
 
 @pytest.fixture

@@ -261,6 +261,7 @@ class TestStatements:
     def test_whose_lines_do_not_give_their_hash_make_no_file(self, session, client_of, creator, statement):
         session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
         session.execute(sa.text("SET session_replication_role = replica"))
+        session.execute(sa.text("GRANT UPDATE ON ledger_transactions TO CURRENT_USER"))
         session.execute(sa.text("UPDATE ledger_transactions SET occurred_at = occurred_at + interval '1 second'"))
         session.execute(sa.text("SET session_replication_role = DEFAULT"))
         assert client_of(creator).get(f"/statements/{statement.id}/statement.pdf").status_code == 409
@@ -313,6 +314,7 @@ class TestStaff:
         buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
         session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
         session.execute(sa.text("SET session_replication_role = replica"))
+        session.execute(sa.text("GRANT UPDATE ON ledger_entries TO CURRENT_USER"))
         session.execute(sa.text("UPDATE ledger_entries SET amount_minor = amount_minor + 1 WHERE amount_minor > 5"))
         session.execute(sa.text("SET session_replication_role = DEFAULT"))
         invariants.check(session, now=utc_now())

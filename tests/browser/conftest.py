@@ -13,6 +13,7 @@ from studio.settings import ROOT
 from tests.browser import stage as stages
 from tests.browser.stage import Person, Stage
 from tests.browser.visitors import Visitor
+from tests.conftest import a_database
 
 BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """What is tried, after the path that STUDIO_BROWSER names."""
@@ -45,10 +46,11 @@ def stage(chromium_path, servers, worker_number, tmp_path_factory) -> Iterator[S
     # Other tests empty their worker's numbered database; ours is from the upper half, which no worker of theirs has.
     redis_url = servers.redis_url.removesuffix("/0") + f"/{(worker_number + 32) % 64}"
     data = tmp_path_factory.mktemp("studio")
-    with stages.running(
-        admin_url=servers.admin_url, template=servers.template, redis_url=redis_url, data=data
-    ) as running:
-        yield running
+    with (
+        a_database(servers, "browser", copied=True) as url,
+        stages.running(url=url, redis_url=redis_url, data=data) as up,
+    ):
+        yield up
 
 
 @pytest.fixture(scope="module")

@@ -17,16 +17,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import redis
 import sqlalchemy as sa
-from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from studio import demo
 from studio.accounts.permissions import RoleName
-from studio.embedded.urls import libpq_url
 from studio.kit.clock import utc_now
 from studio.kit.db import make_engine, session_scope
 from studio.providers import storage
@@ -99,10 +96,8 @@ class Stage:
 
 
 @contextmanager
-def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Iterator[Stage]:
-    """Have a studio with the demo content up for the duration, on a copy of `template`."""
-    name = f"greenroom_browser_{secrets.token_hex(4)}"
-    url = sa.make_url(admin_url).set(database=name).render_as_string(hide_password=False)
+def running(*, url: str, redis_url: str, data: Path) -> Iterator[Stage]:
+    """Have a studio with the demo content up for the duration, on the migrated database at `url`."""
     settings = Settings(
         _env_file=None,
         data=data,
@@ -122,8 +117,6 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
         # A thousandth of the currency for each token.
         chosen["language_prices"] = {"gpt-4.1-mini": ModelPrice(input=Decimal(1000), output=Decimal(1000))}
         settings = settings.model_copy(update=chosen)
-        _execute(admin_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
-        stack.callback(_execute, admin_url, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         with redis.Redis.from_url(redis_url) as client:
             client.flushdb()
         engine = make_engine(url)
@@ -147,11 +140,6 @@ def running(*, admin_url: str, template: str, redis_url: str, data: Path) -> Ite
         )
         _wait_until_ready(stage)
         yield stage
-
-
-def _execute(url: str, statement: str, *names: str) -> None:
-    with psycopg.connect(libpq_url(url), autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(*[sql.Identifier(name) for name in names]))
 
 
 def _free_port() -> int:

@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -72,8 +73,9 @@ class TestRun:
 
 
 class TestUpgrade:
-    def test_brings_an_empty_database_to_the_head_and_has_nothing_to_do_then(self, empty_database_url):
-        with psycopg.connect(libpq_url(empty_database_url), autocommit=True) as connection:
+    def test_brings_an_empty_database_to_the_head_and_has_nothing_to_do_then(self, empty_database_url, servers):
+        superuser = sa.make_url(servers.admin_url).set(database=sa.make_url(empty_database_url).database)
+        with psycopg.connect(libpq_url(superuser.render_as_string(hide_password=False)), autocommit=True) as connection:
             connection.execute("CREATE EXTENSION vector")
         told = []
         taken = migrate.upgrade(empty_database_url, on_step=lambda *step: told.append(step))
