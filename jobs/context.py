@@ -68,6 +68,8 @@ class JobContext:
     asked_at: datetime = field(default_factory=utc_now)
     owner_id: UUID | None = None
     result: Mapping[str, Any] | None = None
+    earlier: Mapping[str, Any] = field(default_factory=dict)
+    """What attempts before this one noted, before they were paused or made way."""
     is_done: bool = False
     _step: str = ""
     _percent: int = 0
@@ -196,6 +198,15 @@ class JobContext:
             )
         if is_wanted:
             raise MakeWayError
+
+    def note(self, session: Session, counts: Mapping[str, Any]) -> None:
+        """Have the job's row say what was done so far, in the transaction of the last step of it; last in that."""
+        progress.note(session, job_id=self.job_id, token=self.token, counts=counts)
+
+    def done_earlier(self, name: str) -> int:
+        """What attempts before this one counted under this name."""
+        found = self.earlier.get(name, 0)
+        return found if isinstance(found, int) else 0
 
     def check(self) -> None:
         """Return if the job is to go on; raises JobInterruptedError where it was cancelled, taken over, or is to end."""

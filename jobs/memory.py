@@ -9,6 +9,7 @@ from jobs.registry import JobContext, job
 from studio.memory import embeddings, indexes
 from studio.memory.embeddings import Pending
 from studio.providers.embeddings.texts import estimate_tokens
+from studio.work.figures import earlier_of
 
 _SLICE = 1_000
 """Characters between two looks at whether others wait, and at what is left of the budget."""
@@ -49,10 +50,11 @@ def embed_all(run: JobContext, *, is_anew: bool = False) -> None:
 def _embed(run: JobContext, *, made_before: datetime | None) -> None:
     """Texts go out in batches, many at once; what arrived is kept at once, so that a crash pays for nothing twice."""
     provider = run.resources.embeddings
-    embedded = unchanged = 0
+    before = embedded = run.done_earlier("embedded")
+    unchanged = run.done_earlier("unchanged")
     with run.transaction() as session:
         embeddings.use_model(session, provider=provider)
-        total = embeddings.count_to_look_at(session, provider=provider, made_before=made_before)
+        total = embedded + unchanged + embeddings.count_to_look_at(session, provider=provider, made_before=made_before)
     last: UUID | None = None
     while True:
         with run.transaction() as session:
@@ -73,6 +75,7 @@ def _embed(run: JobContext, *, made_before: datetime | None) -> None:
             batch: list[Pending] = [pending[place] for place in places]
             with run.transaction() as session:
                 embedded += embeddings.keep(session, provider=provider, pending=batch, vectors=vectors, now=run.now())
+                run.note(session, {"embedded": embedded, "unchanged": unchanged, **earlier_of(before)})
             run.progress("Embedding characters", min(99, 100 * (embedded + unchanged) // max(total, 1)))
             if run.resources.embeddings.is_local:
                 # Elsewhere the next batches are under way by now, and paid for.
@@ -81,7 +84,7 @@ def _embed(run: JobContext, *, made_before: datetime | None) -> None:
         run.make_way()
     with run.transaction(last=True) as session:
         embeddings.promote(session, provider=provider)
-        run.result = {"embedded": embedded, "unchanged": unchanged, "model": provider.model}
+        run.result = {"embedded": embedded, "unchanged": unchanged, "model": provider.model, **earlier_of(before)}
 
 
 def _cost(run: JobContext, tokens: int) -> int:

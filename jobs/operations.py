@@ -16,6 +16,7 @@ from studio.operations import bulk, clearing, error_log, exports, trash
 from studio.operations.models import BulkRun
 from studio.providers.storage import key_of
 from studio.work import steering, sweeping
+from studio.work.figures import earlier_of
 
 ERRORS_ARE_KEPT = timedelta(days=90)
 JOBS_ARE_KEPT = timedelta(days=30)
@@ -69,21 +70,24 @@ def requeue_failed(run: JobContext, *, job_name: str, error_type: str) -> dict[s
 def remake_variants(run: JobContext, *, is_anew: bool = False) -> dict[str, int]:
     """Make the sizes that pictures lack; with `is_anew` all of them again. A picture that cannot be read is passed over."""
     made_before = run.asked_at if is_anew else None
-    pictures = failed = 0
+    # What failed before a pause is tried again, and counted then.
+    before = pictures = run.done_earlier("pictures")
+    failed = 0
     after: UUID | None = None
     with run.transaction() as session:
-        total = regenerating.count_to_make(session, made_before=made_before)
+        total = before + regenerating.count_to_make(session, made_before=made_before)
     while True:
         with run.transaction() as session:
             ids = regenerating.ids_to_make(session, made_before=made_before, after=after, size=50)
         if not ids:
-            return {"pictures": pictures, "failed": failed}
+            return {"pictures": pictures, "failed": failed, **earlier_of(before)}
         for file_id in ids:
             try:
                 with run.transaction() as session:
                     _, old = regenerating.remake(
                         session, file_id=file_id, made_before=made_before, storage=run.resources.storage
                     )
+                    run.note(session, {"pictures": pictures + 1, "failed": failed, **earlier_of(before)})
             except InvalidError:
                 failed += 1
             else:

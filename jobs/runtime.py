@@ -99,6 +99,7 @@ class Runtime:
             queue=job.queue,
             asked_at=job.created_at,
             owner_id=job.asked_by_id,
+            earlier=dict(job.result or {}),
         )
         limit = entry.timeout if entry is not None else 60.0
         self.pulse.begin(job_id=job.id, name=job.name, token=job.claim_token, timeout=limit)

@@ -18,6 +18,7 @@ from studio.voices.audio import Measured
 from studio.voices.errors import SpeechFailedError
 from studio.voices.greetings import Line
 from studio.voices.speaking import Terms
+from studio.work.figures import earlier_of
 
 _BATCH = 200
 
@@ -59,7 +60,9 @@ def speak_greetings(run: JobContext) -> dict[str, int]:
     one would meet as well (no credit, five failures in a row, the day's characters) ends the job with its sentence.
     """
     terms = speaking.terms_from(run.settings, run.resources.speech)
-    result = {"spoken": 0, "there": 0, "failed": 0, "left_out": 0}
+    before = run.done_earlier("spoken")
+    # What was spoken before a pause is met again as being there; what failed is tried and counted anew.
+    result = {"spoken": before, "there": -before, "failed": 0, "left_out": 0, **earlier_of(before)}
     after: UUID | None = None
     in_a_row = 0
     with run.transaction() as session:
@@ -72,7 +75,7 @@ def speak_greetings(run: JobContext) -> dict[str, int]:
             left = greetings.to_do(session, lines=plan.lines)
             free = greetings.own_keys(session, actor=actor, keys=[line.cache_key for line in left])
         if not ids:
-            return result
+            return {**result, "there": max(result["there"], 0)}
         result["left_out"] += plan.left_out
         result["there"] += len(plan.lines) - len(left)
         for line in left:
@@ -82,7 +85,10 @@ def speak_greetings(run: JobContext) -> dict[str, int]:
             in_a_row = in_a_row + 1 if failure is not None else 0
             if failure is not None and in_a_row >= _IN_A_ROW:
                 raise SpeechFailedError(failure.msgid, **failure.params)
-            run.progress("Speaking greetings", min(99, 100 * sum(result.values()) / max(total, 1)))
+            with run.transaction() as session:
+                run.note(session, {**result, "there": max(result["there"], 0)})
+            met = sum(result[name] for name in ("spoken", "there", "failed", "left_out"))
+            run.progress("Speaking greetings", min(99, 100 * met / max(total, 1)))
             run.make_way()
         after = ids[-1]
 

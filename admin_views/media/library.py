@@ -16,8 +16,9 @@ from admin_views.base import Permission, Picker, StudioModelView, expose
 from admin_views.forms import sentence
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.media.files import portrait_url, signed_link
-from admin_views.media.labels import ICONS, KINDS, kind_of, size_of, use_label
+from admin_views.media.labels import ICONS, KINDS, kind_of, size_of
 from admin_views.media.uploads import QUIET, limits
+from admin_views.media.uses import told_uses
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
@@ -147,7 +148,7 @@ class LibraryView(StudioModelView):
             "size": size_of(row.size_bytes),
             "is_picture": row.purpose is MediaPurpose.PORTRAIT,
             "is_player": row.purpose in {MediaPurpose.AUDIO, MediaPurpose.VIDEO},
-            "uses": _told_uses(session, uses),
+            "uses": told_uses(session, actor=current_actor(), uses=uses),
             "look_alikes": queries.look_alikes(session, file=row),
             "generation": made[0] if made is not None else None,
             "seed": made[1] if made is not None else None,
@@ -274,20 +275,6 @@ def _tile(row: MediaFile, url: str, moment: str) -> Markup:
         Markup(" · {}").format(Markup(moment)),  # noqa: S704 - Made by `ui`.
         use,
     )
-
-
-def _told_uses(session: Any, uses: Sequence[references.Use]) -> list[tuple[str, str, str | None]]:
-    """What is said of each use: its kind, a name where there is one, and where it leads."""
-    ids = [use.row_id for use in uses if use.table in {"characters", "listed_characters"}]
-    names = (
-        dict(session.execute(sa.select(Character.id, Character.name).where(Character.id.in_(ids))).all()) if ids else {}
-    )
-    told = []
-    for use in uses:
-        is_character = use.row_id in names
-        url = url_for("characters.details_view", row_id=use.row_id) if is_character else None
-        told.append((use_label(use.table), str(names.get(use.row_id, "")), url))
-    return told
 
 
 def _numbers_of(row: MediaFile) -> dict[str, str]:

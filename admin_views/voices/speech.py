@@ -17,7 +17,7 @@ from admin_views.base import Permission, StudioModelView, expose
 from admin_views.chat.labels import cost_label
 from admin_views.listing import Column, Filter, as_uuid
 from admin_views.media.files import file_response
-from admin_views.resources import Resources, request_session
+from admin_views.resources import Resources, request_session, resources
 from admin_views.session import current_actor
 from admin_views.voices import labels as voice_labels
 from admin_views.voices.labels import STATES, duration, provider_name, state_badge
@@ -44,7 +44,8 @@ def views(resources: Resources) -> list[Any]:
 
 
 def _provider_choices(_actor: Actor) -> list[tuple[str, Any]]:
-    return [(name, name) for name in KINDS]
+    known = resources().speech
+    return [(name, provider_name(name, known)) for name in KINDS]
 
 
 def _speakers(actor: Actor) -> list[tuple[str, Any]]:
@@ -82,9 +83,11 @@ class SpeechView(StudioModelView):
     menu_order = 45
     columns = (
         Column("text", _l("Text"), cell=lambda row: excerpt(row.text, _EXCERPT)),
-        Column("character", _l("Character"), cell=lambda row: g.speakers.get(row.character_id, "–")),
+        Column("character", _l("Character"), cell=lambda row: g.speakers.get(row.character_id, "–"), wide_only=True),
         Column("provider", _l("Voice"), cell=_voice, wide_only=True),
-        Column("duration_ms", _l("Length"), cell=lambda row: duration(row.duration_ms) or "–", numeric=True),
+        Column(
+            "duration_ms", _l("Length"), cell=lambda row: duration(row.duration_ms) or "–", numeric=True, wide_only=True
+        ),
         Column("cost_micro", _l("Cost"), cell=_cost, numeric=True, wide_only=True),
         Column("state", _l("State"), cell=lambda row: state_badge(row.state)),
         Column("created_at", _l("Asked for"), cell=lambda row: ui.moment(row.created_at), sort="created"),

@@ -106,7 +106,7 @@ class BulkJobsView(StudioView):
             now=utc_now(),
         )
         self.session.flush()
-        flash(_("It is under way, and makes way for whatever people wait for. Pause it at any time."), "success")
+        flash(_("Asked for. It makes way for whatever people wait for; pause it at any time."), "success")
         return redirect(url_for("jobs.details_view", row_id=job.id), 303)
 
     def _means(self) -> Means:

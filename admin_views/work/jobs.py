@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import flash, redirect, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta
 from flask_babel import gettext as _
@@ -21,11 +21,23 @@ from admin_views.listing import Column, Filter
 from admin_views.rendering import status_label
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.work.about import names_about, title_of
 from admin_views.work.again import again_url
-from admin_views.work.labels import JOB_LABELS, QUEUE_LABELS, job_label, micro_label, state_mark, step_label
+from admin_views.work.labels import (
+    JOB_LABELS,
+    QUEUE_LABELS,
+    attempts_of,
+    job_label,
+    micro_label,
+    result_pairs,
+    state_mark,
+    step_label,
+    told_to,
+)
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
+from studio.kit.text import excerpt
 from studio.operations import jobs
 from studio.work import budgets, queues
 from studio.work.models import FINAL, Hold, JobRun, JobState
@@ -76,13 +88,51 @@ def waits_because(job: JobRun, *, now: datetime, is_queue_paused: bool = False, 
 
 
 def _state_cell(job: JobRun) -> Markup:
-    if job.state is JobState.RUNNING:
+    if job.state is JobState.RUNNING or (job.held_for is not None and job.percent):
         return Markup("{} {}").format(state_mark(job), ui.progress(job.percent, step_label(job.step)))
     return state_mark(job)
 
 
+OWN_JOBS = frozenset(
+    {
+        "authoring.import_cards",
+        "authoring.make_batch_variants",
+        "authoring.undo_card_batch",
+        "chat.run_test_prompts",
+        "market.screen_listing",
+        "media.clear_upload",
+        "media.generate_pictures",
+        "media.make_variants",
+        "memory.embed_character",
+        "operations.preview_bulk",
+        "operations.run_bulk",
+        "operations.write_export",
+        "voices.refresh_list",
+        "voices.speak",
+        "voices.speak_greetings",
+    }
+)
+"""Jobs that people ask for; all others are the house's, and no choice in the list of who sees only their own."""
+
+
+def _job_choices(actor: Actor) -> list[tuple[str, str]]:
+    names = JOB_LABELS if actor.may(Permission.JOB_READ_ANY) else OWN_JOBS
+    return sorted(((name, job_label(name)) for name in names), key=lambda pair: pair[1])
+
+
+def _is_staff() -> bool:
+    return current_actor().may(Permission.HEALTH_READ)
+
+
+def _told(job: JobRun) -> str:
+    """Why it failed, for whoever reads it."""
+    return told_to(job.error_message, {}, is_staff=_is_staff()) if job.error_message else ""
+
+
 def _error_cell(job: JobRun) -> str:
-    return "" if job.error_type is None else job.error_type.rpartition(".")[2]
+    if job.error_type is None:
+        return ""
+    return job.error_type.rpartition(".")[2] if _is_staff() else excerpt(_told(job), 60)
 
 
 class JobsView(StudioModelView):
@@ -102,9 +152,9 @@ class JobsView(StudioModelView):
     menu_order = 10
 
     columns = (
-        Column("name", _l("Job"), cell=lambda job: job_label(job.name)),
+        Column("name", _l("Job"), cell=lambda job: title_of(job, g.get("jobs_about", {}))),
         Column("state", _l("State"), cell=_state_cell),
-        Column("attempts", _l("Attempts"), cell=lambda job: f"{job.attempts} / {job.max_attempts}", numeric=True),
+        Column("attempts", _l("Attempts"), cell=lambda job: str(attempts_of(job)), numeric=True),
         Column(
             "duration", _l("Duration"), cell=lambda job: duration_of(job, now=utc_now()), numeric=True, wide_only=True
         ),
@@ -137,7 +187,7 @@ class JobsView(StudioModelView):
             "name",
             _l("Job"),
             lambda value: JobRun.name == value,
-            choices=lambda _actor: sorted(((name, job_label(name)) for name in JOB_LABELS), key=lambda pair: pair[1]),
+            choices=_job_choices,
         ),
     )
     bulk_actions = ("jobs.cancel", "jobs.retry")
@@ -150,9 +200,14 @@ class JobsView(StudioModelView):
         """Staff see every job, everybody else what they asked for."""
         return job_visible_to(actor)
 
+    def list_context(self, rows: Any) -> dict[str, Any]:
+        """What the page's jobs are about is kept beside."""
+        g.jobs_about = names_about(self.request_session, actor=current_actor(), jobs=rows)
+        return dict(super().list_context(rows))
+
     def row_title(self, row: JobRun) -> str:
-        """What the job does."""
-        return job_label(row.name)
+        """What the job does, and to what."""
+        return title_of(row, names_about(self.request_session, actor=current_actor(), jobs=[row]))
 
     def details_context(self, row: JobRun) -> dict[str, Any]:
         """What may be done to the job, and why it waits."""
@@ -166,6 +221,12 @@ class JobsView(StudioModelView):
             "again": again_url(row),
             "duration": duration_of(row, now=now),
             "waits_because": self._why(row, now) if row.state is JobState.QUEUED else "",
+            # A time is told only of what waits for it.
+            "due_at": row.run_after if row.held_for is None and row.run_after > now else None,
+            "attempts": attempts_of(row),
+            "results": result_pairs(row),
+            "told": _told(row),
+            "is_staff": _is_staff(),
             "step": step_label(row.step),
             "state_mark": state_mark,
             "queue_label": QUEUE_LABELS.get(row.queue, row.queue),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from babel.numbers import format_currency
-from flask_babel import get_locale
+from flask_babel import format_decimal, get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -71,6 +71,53 @@ JOB_LABELS = {
 
 _FOR_STAFF = re.compile(r"STUDIO_|`|[Tt]op it up|pip install|\bthe key\b")
 """What gives away a sentence that says how to mend the studio's own settings."""
+
+
+RESULT_LABELS = {
+    "again": _l("begun again"),
+    "archived": _l("archived"),
+    "changed": _l("changed"),
+    "cleared": _l("cleared away"),
+    "collected": _l("collected"),
+    "deleted": _l("deleted"),
+    "embedded": _l("embedded"),
+    "exports": _l("exports cleared away"),
+    "failed": _l("failed"),
+    "files": _l("files cleared away"),
+    "left_out": _l("left out"),
+    "made": _l("made"),
+    "model": _l("model"),
+    "objects": _l("stored objects deleted"),
+    "pictures": _l("pictures made"),
+    "refused": _l("refused"),
+    "rows": _l("rows"),
+    "runs": _l("old changes forgotten"),
+    "settled": _l("settled"),
+    "spoken": _l("spoken"),
+    "there": _l("there already"),
+    "told": _l("told"),
+    "unchanged": _l("unchanged"),
+    "uploads": _l("uploads cleared away"),
+    "voices": _l("voices"),
+}
+"""What people read for the numbers in a job's result; another one is shown by its name."""
+
+
+def result_pairs(job: JobRun) -> list[tuple[str, str]]:
+    """What a job did, as its words and its numbers; what is for the program alone is left out."""
+    return [
+        (
+            str(RESULT_LABELS.get(name, name.replace("_", " "))),
+            format_decimal(value) if isinstance(value, int) else str(value),
+        )
+        for name, value in (job.result or {}).items()
+        if not name.startswith("_")
+    ]
+
+
+def attempts_of(job: JobRun) -> int:
+    """How often it was begun; one that was paused, and gets its attempt back, was begun once all the same."""
+    return max(job.attempts, int(job.started_at is not None))
 
 
 def told_to(sentence: str, params: Mapping[str, Any], *, is_staff: bool) -> str:

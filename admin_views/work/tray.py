@@ -10,8 +10,9 @@ from flask_babel import lazy_gettext as _l
 from admin_views.base import StudioView, expose
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.work.about import names_about, title_of
 from admin_views.work.again import again_url
-from admin_views.work.labels import job_label, micro_label, state_mark, step_label
+from admin_views.work.labels import job_label, micro_label, state_mark, step_label, told_to
 from studio.accounts.permissions import Permission
 from studio.kit.clock import utc_now
 from studio.operations import jobs as steered
@@ -70,6 +71,7 @@ class TrayView(StudioView):
     def _tray(self) -> ResponseReturnValue:
         actor, settings, now = current_actor(), self.resources.settings, utc_now()
         jobs = queries.list_tray(self.session, actor=actor, now=now)
+        about = names_about(self.session, actor=actor, jobs=jobs)
         costs = any(job.cost_micro or job.estimate_micro for job in jobs)
         stands = (
             budgets.standing(self.session, user_id=actor.user_id, default_micro=settings.budget_micro, now=now)
@@ -86,6 +88,8 @@ class TrayView(StudioView):
             standing=stands,
             money=lambda micro: micro_label(micro, settings.language_currency),
             job_label=job_label,
+            title=lambda job: title_of(job, about),
+            told=lambda sentence: told_to(sentence, {}, is_staff=actor.may(Permission.HEALTH_READ)),
             step_label=step_label,
             state_mark=state_mark,
             again_url=again_url,

@@ -48,7 +48,7 @@ class Count:
     """How many there are in all and to do, and what that is expected to cost (millionths).
 
     `left_out` can not be done here, `unpriced` cost nobody knows what. With `is_guess` a part of all was looked at.
-    `over_today` is by how many signs of speech it is more than the actor may have made today.
+    `over_today` is by how many signs of speech it is more than the actor may have made today, and `voiceless` counts characters with greetings that no voice speaks.
     """
 
     total: int
@@ -58,6 +58,7 @@ class Count:
     unpriced: int = 0
     is_guess: bool = False
     over_today: int = 0
+    voiceless: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ def _count_greetings(
         unpriced=found.unpriced,
         is_guess=found.is_guess,
         over_today=over,
+        voiceless=greetings.count_voiceless(session, actor=actor),
     )
 
 

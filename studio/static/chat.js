@@ -241,6 +241,14 @@
     toggle(link);
   });
 
+  // The choice of a picture opens below its message: it is brought into sight, and the keyboard to it.
+  document.addEventListener("htmx:afterSettle", () => {
+    const picker = one("[data-picker-of-pictures]:not([data-seen])");
+    if (!picker) return;
+    picker.dataset.seen = "";
+    picker.scrollIntoView({ block: "nearest" });
+    (one("button", picker) || picker).focus({ preventScroll: true });
+  });
   document.addEventListener("htmx:afterSettle", (event) => event.target.closest?.("#test-chat, .chat-aside") && event.target.id !== "chat-inspector" && event.target.id !== "chat-prompts" && !event.target.closest(".chat-media, .speech") && settle());
   settle();
 })();

@@ -82,6 +82,24 @@ def speakable_by(actor: Actor) -> sa.ColumnElement[bool]:
     )
 
 
+def count_voiceless(session: Session, *, actor: Actor) -> int:
+    """How many characters that the actor may have speak have a greeting and no voice."""
+    if not actor.may(Permission.SPEECH_MAKE):
+        return 0
+    has_voice = sa.exists().where(VoiceConfiguration.character_id == Character.id, VoiceConfiguration.is_active)
+    query = (
+        sa.select(sa.func.count())
+        .select_from(Character)
+        .where(
+            draft_visible_to(actor),
+            Character.status != CharacterStatus.ARCHIVED,
+            sa.exists().where(Greeting.character_id == Character.id),
+            ~has_voice,
+        )
+    )
+    return session.scalar(query) or 0
+
+
 def count_greetings(session: Session, *, actor: Actor) -> int:
     """How many greetings these characters have."""
     query = sa.select(sa.func.count()).select_from(Greeting).join(Character, Character.id == Greeting.character_id)

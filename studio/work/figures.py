@@ -166,6 +166,15 @@ def last_runs(
     return {job.name: job for job in rows}
 
 
+EARLIER = "_earlier"
+"""In a result: how much of it was done before the job was last begun again. Not for screens."""
+
+
+def earlier_of(count: int) -> dict[str, int]:
+    """What a result keeps of how much was done before the job was last begun again; nothing where that is nothing."""
+    return {EARLIER: count} if count else {}
+
+
 def last_success(session: Session, *, names: Sequence[str], at_least: int, counted: str) -> tuple[int, float] | None:
     """How many rows the newest of the last runs of these jobs did that did `at_least` so many, and in how many seconds.
 
@@ -179,6 +188,9 @@ def last_success(session: Session, *, names: Sequence[str], at_least: int, count
     )
     for result, started_at, finished_at in rows:
         done = (result or {}).get(counted, 0)
+        if isinstance(done, int):
+            # The time since it was begun last says nothing of what was done before.
+            done -= (result or {}).get(EARLIER, 0)
         if isinstance(done, int) and done >= at_least and started_at is not None and finished_at is not None:
             return done, max((finished_at - started_at).total_seconds(), 0.001)
     return None

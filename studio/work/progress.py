@@ -1,6 +1,8 @@
 """How far a running job is, told by the process that does it."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,3 +30,13 @@ def tell(session: Session, *, job_id: UUID, token: UUID, step: str, percent: int
         .execution_options(synchronize_session=False)
     ).one_or_none()
     return sign_of(row)
+
+
+def note(session: Session, *, job_id: UUID, token: UUID, counts: Mapping[str, Any]) -> None:
+    """What the job has done so far stands in its row: it is shown while it waits, and a later attempt counts on from it."""
+    session.execute(
+        sa.update(JobRun)
+        .where(JobRun.id == job_id, JobRun.claim_token == token)
+        .values(result=dict(counts))
+        .execution_options(synchronize_session=False)
+    )

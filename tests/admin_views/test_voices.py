@@ -255,7 +255,10 @@ class TestSpeech:
         assert "0:01" in page
         assert 'class="wave"' in page
         assert "nothing" in page
-        assert "save=1" in page
+        saved = browser.get(f"/speech/{speech.id}/download")
+        assert f"/speech/{speech.id}/download" in page
+        assert saved.headers["Cache-Control"] == "private, no-store"
+        assert browser.get(saved.location).headers["Content-Disposition"].startswith("attachment")
 
     def test_says_why_there_is_none_and_tries_again(self, session, browser, person, character):
         speech = make_speech(session, owner=person.actor, character=character)
@@ -267,7 +270,10 @@ class TestSpeech:
             ),
         )
         session.flush()
-        assert "X does not accept the key. Check Y." in text_of(browser.get(f"/speech/{speech.id}"))
+        # Whoever cannot mend the settings reads whom to tell.
+        page = text_of(browser.get(f"/speech/{speech.id}"))
+        assert "The staff of this studio must mend that" in page
+        assert "Check Y" not in page
         assert "Being spoken" in text_of(posted(browser, f"/speech/{speech.id}/again", headers=PART))
 
     def test_is_deleted_after_a_page_that_asks(self, session, browser, person, character, settings):

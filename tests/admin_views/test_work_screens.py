@@ -15,6 +15,7 @@ from studio.work.models import Hold, JobRun, JobState, PersonBudget, QueuePause
 from studio.work.rules import MICRO
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
+from tests.factories.media import make_generation
 from tests.factories.voices import make_draft, make_voice
 from tests.factories.work import make_failed_job, make_running_job
 
@@ -206,7 +207,7 @@ class TestBulkJobs:
         assert answer.location.endswith(f"/jobs/{job.id}")
         assert (job.queue, job.arguments) == ("background", {"is_anew": True})
         assert post(browser, "/bulk-jobs/embeddings/start").status_code == 409
-        assert "already under way" in browser.get("/bulk-jobs/embeddings").text
+        assert "asked for already" in browser.get("/bulk-jobs/embeddings").text
 
     def test_are_not_for_creators(self, browser_of, owner):
         assert browser_of(owner).get("/bulk-jobs/embeddings").status_code == 403
@@ -271,3 +272,42 @@ class TestBudgets:
 
     def test_are_not_for_creators(self, browser_of, owner):
         assert browser_of(owner).get("/budgets/").status_code == 403
+
+
+def test_a_creator_reads_what_a_job_is_about_and_no_names_of_the_program(session, browser_of, post, now):
+    creator = make_user(session, RoleName.CREATOR)
+    generation = make_generation(session, owner=creator.actor, prompt="a tower in the rain")
+    job = work.ask(
+        session,
+        "media.generate_pictures",
+        actor=creator.actor,
+        about=("image_generation", generation.id),
+        now=now,
+        generation_id=generation.id,
+    )
+    session.flush()
+    job.error_type, job.error_message = (
+        "studio.providers.errors.ProviderRestsError",
+        "It rests. Check STUDIO_IMAGES_URL.",
+    )
+    job.percent, job.held_for, job.started_at = 40, Hold.PAUSE, now
+    job.result = {"left_out": 2, "_earlier": 1}
+    session.flush()
+    browser = browser_of(creator)
+    listed = browser.get("/jobs/").text
+    assert "Make pictures · a tower in the rain" in listed
+    assert "ProviderRestsError" not in listed
+    # The house's own jobs are no choice to whoever sees only their own.
+    assert 'value="media.sweep"' not in listed
+    page = browser.get(f"/jobs/{job.id}").text
+    assert "Make pictures · a tower in the rain" in page
+    assert "ProviderRestsError" not in page
+    assert "STUDIO_" not in page
+    # Paused, it shows how far it is, that it was begun, and its numbers in words.
+    assert "40 %" in page
+    assert "left out" in page
+    assert "_earlier" not in page
+    assert "Make pictures · a tower in the rain" in browser.get("/jobs/tray/").text
+    staff = browser_of(make_user(session, RoleName.STAFF))
+    assert 'value="media.sweep"' in staff.get("/jobs/").text
+    assert "ProviderRestsError" in staff.get(f"/jobs/{job.id}").text

@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+import jobs.voices
 from jobs import registry
 from jobs.pulse import Pulse
 from jobs.resources import Resources
@@ -231,6 +232,27 @@ class TestSpeakGreetings:
             budgets.let_go(session, default_micro=0, now=utc_now())
         assert runtime.perform(asked)
         assert job(engine, asked).state is JobState.SUCCEEDED
+        assert len(server.requests) == 3
+
+    def test_counts_on_after_it_was_paused(self, engine, runtime, creator, server, monkeypatch):
+        asked = start(engine, runtime, creator)
+        keep = jobs.voices._keep
+
+        def keep_and_pause(*given):
+            if len(server.requests) == 1:
+                with session_scope(engine) as session:
+                    steering.pause(session, actor=creator, job_id=asked, now=utc_now())
+            return keep(*given)
+
+        monkeypatch.setattr(jobs.voices, "_keep", keep_and_pause)
+        runtime.perform(asked)
+        paused = job(engine, asked)
+        # How far it was stays to be seen while it waits.
+        assert (paused.held_for, paused.result["spoken"], paused.percent) == (Hold.PAUSE, 1, 33)
+        with session_scope(engine) as session:
+            steering.resume(session, actor=creator, job_id=asked, now=utc_now())
+        assert runtime.perform(asked)
+        assert job(engine, asked).result == {"spoken": 3, "there": 0, "failed": 0, "left_out": 0, "_earlier": 1}
         assert len(server.requests) == 3
 
     def test_does_nothing_when_it_is_paused(self, engine, runtime, creator, server):
