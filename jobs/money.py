@@ -28,7 +28,8 @@ def refund_purchase(run: JobContext, *, purchase_id: UUID) -> dict[str, Any] | N
         run.resources.payments.refund(payment_reference=reference, purchase_id=purchase_id, amount_minor=amount_minor)
     with run.transaction(last=True) as session:
         purchase = purchases.locked(session, purchase_id)
-        if purchase.status is PurchaseStatus.PAID:
+        too_late = purchase.was_paid_too_late and purchase.status is not PurchaseStatus.REFUNDED
+        if purchase.status is PurchaseStatus.PAID or too_late:
             purchases.refunded(session, purchase, now=run.now())
         run.result = {"refunded": True}
     return None

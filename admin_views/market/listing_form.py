@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask import request
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Session
@@ -134,7 +135,7 @@ def submit(session: Session, *, actor: Actor, form: ListingForm) -> CharacterPub
         wrong["character_id"] = "Choose a character."
     price = Money(0, "USD")
     try:
-        price = parse_price(form.price.data or "", form.currency.data or "")
+        price = parse_price(form.price.data or "", form.currency.data or "", locale=str(get_locale()))
     except InvalidError as error:
         wrong.update(error.fields)
     publish_at: datetime | None = None

@@ -215,12 +215,14 @@ def _serializer() -> URLSafeTimedSerializer:
 
 def _shown_by_a_live_listing(actor: Actor) -> sa.ColumnElement[bool]:
     """Sizes of the portrait of a version that is listed just now; the portrait itself stays its owner's."""
-    if not actor.may(Permission.CHARACTER_READ_PUBLISHED):
+    official: sa.ColumnElement[bool] = sa.false()
+    if actor.may(Permission.CHARACTER_READ_PUBLISHED):
+        # Official characters are listed without the market.
+        official = sa.exists().where(
+            MediaFile.purpose == MediaPurpose.VARIANT, ListedCharacter.portrait_id == MediaFile.source_id
+        )
+    elif not actor.may(Permission.LISTING_READ_LIVE):
         return sa.false()
-    # Official characters are listed without the market.
-    official = sa.exists().where(
-        MediaFile.purpose == MediaPurpose.VARIANT, ListedCharacter.portrait_id == MediaFile.source_id
-    )
     return official | sa.exists().where(
         MediaFile.purpose == MediaPurpose.VARIANT,
         CharacterVersion.portrait_id == MediaFile.source_id,

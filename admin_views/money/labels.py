@@ -33,7 +33,22 @@ POSTING_LABELS = {
     "dispute": _l("Dispute"),
     "dispute_reversal": _l("Dispute won"),
     "correction": _l("Correction"),
+    "release": _l("Hold over"),
+    "dispute_fee": _l("Fee for the dispute"),
+    "payout": _l("Payout"),
+    "payout_settlement": _l("Payout settled"),
+    "payout_reversal": _l("Payout given back"),
 }
+EVENT_LABELS = {
+    "paid": _l("Payment"),
+    "failed": _l("Payment refused"),
+    "expired": _l("Time to pay over"),
+    "refunded": _l("Refund"),
+    "disputed": _l("Dispute"),
+    "dispute_won": _l("Dispute won"),
+    "dispute_lost": _l("Dispute lost"),
+}
+"""What payment providers tell of."""
 ACCOUNT_LABELS = {
     "provider": _l("Held by the payment provider"),
     "provider_fees": _l("Fees of the payment provider"),
@@ -96,6 +111,7 @@ def labels() -> dict[str, Any]:
         "purchase_badge": purchase_badge,
         "payout_badge": payout_badge,
         "posting_label": lambda kind: str(POSTING_LABELS.get(str(kind), kind)),
+        "event_label": lambda kind: str(EVENT_LABELS.get(str(kind), kind)),
         "account_label": lambda kind: str(ACCOUNT_LABELS.get(str(kind), kind)),
         "check_label": lambda name: str(CHECK_LABELS.get(name, name)),
         "license_label": license_label,

@@ -32,6 +32,7 @@ from studio.kit.paging import Key
 from studio.market import downloads, money_queries, payments, policy, purchases, queries
 from studio.market.errors import AlreadyBoughtError
 from studio.market.models import (
+    GIVEN_UP,
     CharacterCategory,
     CharacterPublication,
     LicenseType,
@@ -230,7 +231,13 @@ class PurchasesView(StudioModelView):
     def _state(self, row: Purchase) -> dict[str, Any]:
         provider = self.resources.payments
         can_pay = row.status is PurchaseStatus.PENDING and utc_now() < row.expires_at
-        return {"can_pay": can_pay, "provider": provider, **market_labels.labels(), **money_labels.labels()}
+        return {
+            "can_pay": can_pay,
+            "provider": provider,
+            "given_up": GIVEN_UP,
+            **market_labels.labels(),
+            **money_labels.labels(),
+        }
 
     @expose("/<uuid:row_id>/state")
     def state(self, row_id: UUID) -> ResponseReturnValue:
@@ -276,7 +283,8 @@ class PurchasesView(StudioModelView):
         """Do not pay after all."""
         purchase = purchases.give_up(self.request_session, actor=current_actor(), purchase_id=row_id, now=utc_now())
         if purchase.status is PurchaseStatus.CANCELLED:
-            flash(_("Given up. Nothing was charged."), "success")
+            said = _("Given up. If a payment still arrives, it is returned to you.")
+            flash(said if purchase.pay_url else _("Given up. Nothing was charged."), "success")
         return redirect(url_for("purchases.details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/download", methods=("POST",))

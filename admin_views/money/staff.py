@@ -74,6 +74,7 @@ class MoneyView(StudioView):
             flows=earnings.flows(self.session, actor=actor, since=now - _A_MONTH),
             payouts_by_status=earnings.payouts_by_status(self.session, actor=actor, since=now - 12 * _A_MONTH),
             troubled=troubled,
+            disputes=money_queries.list_disputes(self.session),
             questions=money_queries.list_questions(self.session),
             due=due,
             names=dict(self.session.execute(sa.select(User.id, User.name).where(User.id.in_(people))).all()),
@@ -191,6 +192,7 @@ class SalesView(StudioModelView):
         )
         return {
             "names": dict(session.execute(people).all()),
+            "is_own": row.buyer_id == current_actor().user_id,
             "postings": session.scalars(postings).all(),
             "is_test": self.resources.payments.is_local and row.provider == self.resources.payments.name,
             **market_labels.labels(),

@@ -1,7 +1,10 @@
 """Money as whole minor units and a currency: never a float."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+
+from babel.numbers import NumberFormatError, parse_decimal
 
 from studio.kit.errors import InvalidError
 
@@ -11,7 +14,12 @@ EXPONENTS = {"USD": 2, "EUR": 2, "GBP": 2, "CNY": 2, "HKD": 2, "TWD": 2, "JPY": 
 MOST_MINOR = 10_000_000_00
 """No single price is higher: a slip of the keyboard is likelier than a card for ten million."""
 
-# A longer number is above every limit, and one like 1e999999 cannot even be reckoned with.
+_NUMBER = "Write the price as a number, like 1500 or 4.99."
+# Digits of other scripts and exponents are numbers to Python, and not what anybody means by a price.
+_TYPED = re.compile(r"[0-9]+(?:[.,'\u2019 \u00a0\u202f][0-9]+)*")
+# A comma with one or two digits after it can group nothing: it is where the decimals begin.
+_DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]{1,2}")
+# A longer number is above every limit.
 _MOST_DIGITS = 20
 
 
@@ -28,21 +36,28 @@ class Money:
         return Decimal(self.minor).scaleb(-EXPONENTS[self.currency])
 
 
-def parse_price(amount: str, currency: str) -> Money:
-    """The price that a person typed ("4.99", "4,99"), or InvalidError naming the field and what would be right."""
+def parse_price(amount: str, currency: str, *, locale: str = "en") -> Money:
+    """The price that a person typed ("4.99", "1,500.00", "4,99"), grouped as `locale` groups; nothing typed is nothing.
+
+    Raises InvalidError, naming the field and what would be right, for everything that could mean two amounts.
+    """
     currency = currency.strip().upper()
     if currency not in EXPONENTS:
         raise InvalidError(
             "Choose one of the offered currencies.", fields={"currency": "This currency is not offered."}
         )
-    try:
-        value = Decimal(amount.strip().replace(",", ".") or "0")
-    except InvalidOperation:
-        raise _price_error("Write the price as a number, like 4.99.") from None
-    if not value.is_finite():
-        raise _price_error("Write the price as a number, like 4.99.")
-    if value.adjusted() > _MOST_DIGITS:
+    typed = amount.strip() or "0"
+    if (typed[1:].isdecimal() and typed[0] in "-\u2212") or sum(sign.isdigit() for sign in typed) > _MOST_DIGITS:
         raise _price_error("The price must be zero or more, and below ten million.")
+    if not _TYPED.fullmatch(typed):
+        raise _price_error(_NUMBER)
+    if _DECIMAL_COMMA.fullmatch(typed):
+        value = Decimal(typed.replace(",", "."))
+    else:
+        try:
+            value = parse_decimal(typed, locale=locale, strict=True)
+        except NumberFormatError:
+            raise _price_error("This could mean more than one amount. Write 1500 or 1500.00.") from None
     scaled = value.scaleb(EXPONENTS[currency])
     if scaled != scaled.to_integral_value():
         raise _price_error("The price has more decimals than the currency.")

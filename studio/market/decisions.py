@@ -14,6 +14,7 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.market import effects, flags, listings, queries, rules, transitions
 from studio.market.errors import (
+    ConfirmedError,
     ContentChangedError,
     NotClaimedError,
     NothingToConfirmError,
@@ -136,7 +137,8 @@ def take_down(
 def undo(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> ReviewDecision:
     """The actor's decision is undone before its effects left, and they hold the case again. Doing it twice is once.
 
-    Raises ForbiddenError, NotFoundError, NotUnderReviewError for somebody else's, or TooLateError.
+    Raises ForbiddenError, NotFoundError, NotUnderReviewError for somebody else's, ConfirmedError for what a second
+    person confirmed, or TooLateError.
     """
     actor.must(Permission.REVIEW_DECIDE)
     case, publication = _locked(session, actor=actor, case_id=case_id)
@@ -151,6 +153,8 @@ def undo(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Rev
         raise NotUnderReviewError
     if decision.undone_at is not None:
         return decision
+    if decision.second_id is not None:
+        raise ConfirmedError
     is_late = decision.effective_at is not None and decision.effective_at <= now
     if decision.effected_at is not None or is_late or case.state is not CaseState.DECIDING:
         raise TooLateError

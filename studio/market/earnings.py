@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring.models import Character
@@ -176,10 +176,20 @@ def payouts_by_status(session: Session, *, actor: Actor, since: datetime) -> lis
 
 
 def troubled_payouts(session: Session, *, actor: Actor, stuck_before: datetime, limit: int = 20) -> list[Payout]:
-    """Payouts that a person must look at: held, failed of late, or on their way for too long."""
+    """Payouts that a person must look at: held, failed of late and not paid since, or on their way for too long."""
     actor.must(Permission.MONEY_READ_ANY)
     is_stuck = sa.and_(Payout.status == PayoutStatus.PROCESSING, Payout.started_at < stuck_before)
-    is_fresh_failure = sa.and_(Payout.status == PayoutStatus.FAILED, Payout.ended_at > stuck_before - _WEEK)
+    later = aliased(Payout)
+    # What failed is available again, and a later batch pays it with the rest.
+    was_paid_since = sa.exists().where(
+        later.creator_id == Payout.creator_id,
+        later.currency == Payout.currency,
+        later.created_at >= Payout.created_at,
+        later.status == PayoutStatus.PAID,
+    )
+    is_fresh_failure = sa.and_(
+        Payout.status == PayoutStatus.FAILED, Payout.ended_at > stuck_before - _WEEK, ~was_paid_since
+    )
     return list(
         session.scalars(
             sa.select(Payout)

@@ -156,6 +156,13 @@ class DecisionMadeError(ConflictError):
         super().__init__("A decision on this listing was just made. Wait until it is in effect, or undo it first.")
 
 
+class ConfirmedError(ConflictError):
+    """What two people decided, one alone does not undo."""
+
+    def __init__(self) -> None:
+        super().__init__("A second person has confirmed this takedown: you can no longer undo it alone.")
+
+
 class OtherMindError(ForbiddenError):
     """Two people means two."""
 
@@ -393,6 +400,13 @@ class NotRefundableError(ConflictError):
 
     def __init__(self) -> None:
         super().__init__("Only a purchase that is paid, and not disputed at the bank, can be refunded.")
+
+
+class OwnRefundError(ForbiddenError):
+    """Nobody gives themselves money back."""
+
+    def __init__(self) -> None:
+        super().__init__("This is your own purchase: somebody else has to refund it.")
 
 
 class SoldExclusivelyError(ConflictError):

@@ -22,6 +22,7 @@ from studio.market.models import (
     Purchase,
     PurchaseStatus,
 )
+from studio.providers.payments import EventKind
 
 _MOST_VERSIONS = 50
 _MOST_PENDING = 50
@@ -140,12 +141,26 @@ def last_check(session: Session) -> MoneyCheck | None:
 
 
 def list_questions(session: Session, *, limit: int = 50) -> list[PaymentEvent]:
-    """What providers told that a person must look at, newest first."""
+    """What providers told that a person must look at, newest first; what came too late goes when it is given back."""
+    given_back = sa.and_(PaymentEvent.kind == EventKind.PAID.value, Purchase.status == PurchaseStatus.REFUNDED)
     return list(
         session.scalars(
             sa.select(PaymentEvent)
-            .where(PaymentEvent.outcome == EventOutcome.PROBLEM)
+            .outerjoin(Purchase, Purchase.id == PaymentEvent.purchase_id)
+            .where(PaymentEvent.outcome == EventOutcome.PROBLEM, given_back.is_not(True))
             .order_by(PaymentEvent.received_at.desc(), PaymentEvent.event_id)
+            .limit(limit)
+        )
+    )
+
+
+def list_disputes(session: Session, *, limit: int = 50) -> list[Purchase]:
+    """Purchases that a bank is looking into, the oldest first: somebody must answer it."""
+    return list(
+        session.scalars(
+            sa.select(Purchase)
+            .where(Purchase.status == PurchaseStatus.DISPUTED)
+            .order_by(Purchase.disputed_at, Purchase.id)
             .limit(limit)
         )
     )

@@ -14,7 +14,7 @@ from studio.accounts.permissions import SYSTEM
 from studio.kit.orm import lock_one
 from studio.kit.text import excerpt
 from studio.market import bookkeeping, ledger, purchases
-from studio.market.models import EventOutcome, PaymentEvent, Purchase, PurchaseStatus
+from studio.market.models import GIVEN_UP, EventOutcome, PaymentEvent, Purchase, PurchaseStatus
 from studio.market.policy import Policy
 from studio.providers.payments import Event, EventKind, PaymentProvider
 
@@ -135,11 +135,13 @@ def _paid(session: Session, purchase: Purchase, event: Event, policy: Policy, no
     purchase.payment_reference = purchase.payment_reference or event.payment_reference
     if purchase.status in _CLOSED and not purchases.can_be_completed(session, purchase):
         # The money came after the time was up, and what it was for is gone: it goes back.
-        purchase.refund_asked_at = now
+        purchase.refund_asked_at = purchase.refund_asked_at or now
         purchases.ask_refund_job(session, purchase, actor=SYSTEM, now=now)
         session.flush()
         raise _Problem(
-            "Paid after the purchase was over, and the character went to somebody else: the money goes back."
+            "Paid after the buyer gave up: the money goes back."
+            if purchase.reason == GIVEN_UP
+            else "Paid after the purchase was over, and the character went to somebody else: the money goes back."
         )
     purchases.complete(session, purchase, policy=policy, now=now)
     return True

@@ -25,9 +25,11 @@ from studio.market.errors import (
     NotForSaleError,
     NotRefundableError,
     OwnPurchaseError,
+    OwnRefundError,
     ReservedError,
 )
 from studio.market.models import (
+    GIVEN_UP,
     HELD,
     CharacterPublication,
     LicenseType,
@@ -130,12 +132,15 @@ def open_checkout(
 
 
 def give_up(session: Session, *, actor: Actor, purchase_id: UUID, now: datetime) -> Purchase:
-    """The actor does not want to pay after all. Doing it twice changes nothing; what is paid stays paid."""
+    """The actor does not want to pay after all. Doing it twice changes nothing; what is paid stays paid.
+
+    A payment that was under way and comes afterwards is given back.
+    """
     actor.must(Permission.PURCHASE_MAKE)
     seen = money_queries.get_own_purchase(session, actor=actor, purchase_id=purchase_id)
     purchase = locked(session, seen.id)
     if purchase.status is PurchaseStatus.PENDING:
-        _close(purchase, PurchaseStatus.CANCELLED, reason="given up by the buyer", now=now)
+        _close(purchase, PurchaseStatus.CANCELLED, reason=GIVEN_UP, now=now)
         session.flush()
         audit.record(session, actor=actor, action="purchase.give_up", resource=RESOURCE, resource_id=purchase.id)
     return purchase
@@ -180,7 +185,12 @@ def complete(session: Session, purchase: Purchase, *, policy: Policy, now: datet
 
 
 def can_be_completed(session: Session, purchase: Purchase) -> bool:
-    """Whether a purchase that was over can be had after all: nobody else has an exclusive, and the buyer has no other one."""
+    """Whether a purchase that was over can be had after all: it was not given up, and nothing came between.
+
+    Between comes an exclusive of somebody else's, and another purchase of the buyer's.
+    """
+    if purchase.reason == GIVEN_UP:
+        return False
     others = session.scalars(_open_or_held(purchase.character_id).where(Purchase.id != purchase.id)).all()
     return not any(
         one.buyer_id == purchase.buyer_id or LicenseType.EXCLUSIVE in {one.license_type, purchase.license_type}
@@ -197,11 +207,13 @@ def fail(session: Session, purchase: Purchase, status: PurchaseStatus, *, reason
 def ask_refund(session: Session, *, actor: Actor, purchase_id: UUID, reason: str, now: datetime) -> Purchase:
     """The buyer gets the money back: a job asks the provider, and then the ledger has it. Asking twice changes nothing.
 
-    Raises ForbiddenError, NotFoundError, or NotRefundableError.
+    Raises ForbiddenError, NotFoundError, OwnRefundError, or NotRefundableError.
     """
     actor.must(Permission.MONEY_REFUND)
     seen = money_queries.get_purchase(session, actor=actor, purchase_id=purchase_id)
     purchase = locked(session, seen.id)
+    if purchase.buyer_id == actor.user_id:
+        raise OwnRefundError
     if purchase.status is PurchaseStatus.REFUNDED or purchase.refund_asked_at is not None:
         return purchase
     if purchase.status is not PurchaseStatus.PAID:
@@ -230,11 +242,20 @@ def ask_refund_job(session: Session, purchase: Purchase, *, actor: Actor, now: d
 
 
 def refunded(session: Session, purchase: Purchase, *, now: datetime) -> None:
-    """The buyer has the money back: the licence ends, and the ledger goes back over what the sale did."""
-    before = purchase.status
+    """The buyer has the money back: the licence ends, and the ledger goes back over what the sale did.
+
+    What was paid after the purchase was over is in the ledger from now on, with its charge and its refund.
+    """
+    before, was_paid_too_late = purchase.status, purchase.paid_at is None
+    if was_paid_too_late:
+        charged_at = purchase.refund_asked_at or now
+        purchase.paid_at = purchase.available_at = purchase.refund_asked_at = charged_at
+        purchase.closed_at = None
     purchase.status = PurchaseStatus.REFUNDED
     purchase.refunded_at = now
     session.flush()
+    if was_paid_too_late:
+        ledger.post(session, bookkeeping.sale(terms_of(purchase), at=now))
     ledger.post(session, bookkeeping.refund(terms_of(purchase), is_released=purchase.released_at is not None, at=now))
     audit.record(
         session,

@@ -9,7 +9,7 @@
   }
   const desk = document.querySelector("[data-desk]");
   if (!desk) return;
-  const typing = (target) => target.closest("input, textarea, select, [contenteditable], dialog[open]");
+  const typing = (target) => target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], dialog[open]");
   const steps = () => [...desk.querySelectorAll("[data-step]")];
 
   const move = (by) => {

@@ -161,10 +161,12 @@ class TestVariant:
         session.add(listing)
         session.flush()
         browser = browser_of(make_user(session, RoleName.CREATOR))
+        admin = browser_of(make_user(session, RoleName.ADMIN))
         address = f"/media/{character.portrait_id}"
         assert browser.get(f"{address}/card").status_code == 404
         listing.status, listing.published_at = PublicationStatus.APPROVED, now
         character.status = CharacterStatus.PUBLISHED
         session.flush()
         assert browser.get(f"{address}/card").mimetype == "image/webp"
+        assert admin.get(f"{address}/card").mimetype == "image/webp"
         assert browser.get(address).status_code == 404

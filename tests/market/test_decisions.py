@@ -15,6 +15,7 @@ from studio.market import effects, flags, held_queries, listings, margin, notes,
 from studio.market.dossier import Around
 from studio.market.errors import (
     ArchivedCharacterError,
+    ConfirmedError,
     NothingToConfirmError,
     NotUnderReviewError,
     OtherMindError,
@@ -311,6 +312,16 @@ class TestSevereTakedown:
         assert (live.status, proposed.second_id) == (S.TAKEN_DOWN, other_moderator.user_id)
         with pytest.raises(NothingToConfirmError):
             review.second(session, actor=other_moderator, case_id=live_case.id, agrees=False, now=now)
+
+    def test_confirmed_is_not_undone_by_one_alone(
+        self, session, live, live_case, proposed, moderator, other_moderator, now
+    ):
+        review.second(session, actor=other_moderator, case_id=live_case.id, agrees=True, now=now)
+        with pytest.raises(ConfirmedError):
+            review.undo(session, actor=moderator, case_id=live_case.id, now=now + timedelta(seconds=1))
+        assert (live.status, proposed.undone_at) == (S.QUARANTINED, None)
+        effects.release_due(session, now=now + UNDO)
+        assert live.status is S.TAKEN_DOWN
 
     def test_is_declined(self, session, live, live_case, proposed, other_moderator, now):
         review.second(session, actor=other_moderator, case_id=live_case.id, agrees=False, now=now)

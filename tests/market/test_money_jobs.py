@@ -87,6 +87,18 @@ class TestRefund:
 
 
 class TestLateAnswer:
+    def test_after_giving_up_goes_back_and_is_in_the_ledger(self, engine, runtime, people):
+        with session_scope(engine) as session:
+            offer = make_offer(session, owner=people["creator"], now=utc_now())
+            purchase_id = begin(session, buyer=people["buyer"], offer=offer, now=utc_now()).id
+            purchases.give_up(session, actor=people["buyer"], purchase_id=purchase_id, now=utc_now())
+        given = {"purchase_id": purchase_id, "kind": EventKind.PAID.value, "times": 1}
+        assert run(engine, runtime, "money.deliver_test_payment", **given).result == {"delivered": "problem"}
+        assert run(engine, runtime, "money.refund_purchase", purchase_id=purchase_id).result == {"refunded": True}
+        assert run(engine, runtime, "money.check_money").result["findings"] == 0
+        with session_scope(engine) as session:
+            assert session.get_one(Purchase, purchase_id).status is PurchaseStatus.REFUNDED
+
     def test_is_a_payment_once(self, engine, runtime, people):
         with session_scope(engine) as session:
             offer = make_offer(session, owner=people["creator"], now=utc_now())

@@ -12,7 +12,7 @@ from studio.authoring.models import Character, CharacterStatus
 from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.kit.money import Money
-from studio.market import ledger, listings, purchases
+from studio.market import invariants, ledger, listings, money_queries, purchases
 from studio.market.bookkeeping import Account
 from studio.market.errors import (
     AlreadyBoughtError,
@@ -21,14 +21,17 @@ from studio.market.errors import (
     NotForSaleError,
     NotRefundableError,
     OwnPurchaseError,
+    OwnRefundError,
     ReservedError,
     SoldExclusivelyError,
 )
 from studio.market.models import (
     AccountKind,
     CharacterPublication,
+    EventOutcome,
     LedgerTransaction,
     LicenseType,
+    PostingKind,
     PublicationStatus,
     Purchase,
     PurchaseStatus,
@@ -154,6 +157,23 @@ class TestGivingUp:
         purchase = buy(session, buyer=buyer, offer=offer, now=now)
         assert purchases.give_up(session, actor=buyer, purchase_id=purchase.id, now=now).status is PurchaseStatus.PAID
 
+    def test_sends_a_payment_back_that_still_comes(self, session, buyer, other_buyer, offer, now):
+        purchase = begin(session, buyer=buyer, offer=offer, now=now)
+        purchases.give_up(session, actor=buyer, purchase_id=purchase.id, now=now)
+        later = now + timedelta(seconds=20)
+        assert tell(session, purchase, EventKind.PAID, now=later) is EventOutcome.PROBLEM
+        assert (purchase.status, purchase.was_paid_too_late) == (PurchaseStatus.CANCELLED, True)
+        assert len(money_queries.list_questions(session)) == 1
+        back = later + timedelta(minutes=1)
+        purchases.refunded(session, purchase, now=back)
+        assert (purchase.status, purchase.paid_at, purchase.refunded_at) == (PurchaseStatus.REFUNDED, later, back)
+        assert purchase.was_paid_too_late
+        kinds = session.scalars(sa.select(LedgerTransaction.kind).where(LedgerTransaction.purchase_id == purchase.id))
+        assert set(kinds) == {PostingKind.SALE, PostingKind.REFUND}
+        assert not any(line.balance_minor for line in ledger.trial_balance(session))
+        assert money_queries.list_questions(session) == []
+        assert invariants.check(session, now=back).findings == []
+
     def test_happens_by_itself_after_half_an_hour(self, session, buyer, offer, now):
         purchase = begin(session, buyer=buyer, offer=offer, now=now)
         assert purchases.expire(session, now=now + timedelta(minutes=29)) == 0
@@ -245,6 +265,13 @@ class TestRefund:
         purchase = begin(session, buyer=buyer, offer=offer, now=now)
         with pytest.raises(NotRefundableError):
             purchases.ask_refund(session, actor=staff, purchase_id=purchase.id, reason="x", now=now)
+
+    def test_of_ones_own_purchase_is_for_somebody_else(self, session, offer, now):
+        both = make_actor(session, RoleName.STAFF, RoleName.CREATOR)
+        purchase = buy(session, buyer=both, offer=offer, now=now)
+        with pytest.raises(OwnRefundError):
+            purchases.ask_refund(session, actor=both, purchase_id=purchase.id, reason="x", now=now)
+        assert purchase.refund_asked_at is None
 
     def test_is_for_staff(self, session, buyer, offer, now):
         purchase = buy(session, buyer=buyer, offer=offer, now=now)

@@ -54,6 +54,7 @@ from studio.market.models.oversight import (
     ReviewNote,
 )
 from studio.market.models.purchases import (
+    GIVEN_UP,
     HELD,
     REASON_LENGTH,
     CharacterDownload,
@@ -81,6 +82,7 @@ __all__ = [
     "DESTINATION_LENGTH",
     "DETAIL_LENGTH",
     "DRAFT_LENGTHS",
+    "GIVEN_UP",
     "HELD",
     "KEY_LENGTH",
     "OPEN_PAYOUTS",

@@ -29,6 +29,9 @@ class PurchaseStatus(StrEnum):
 HELD = (PurchaseStatus.PAID, PurchaseStatus.DISPUTED)
 """The statuses in which the buyer holds the licence (a dispute alone takes nothing away)."""
 
+GIVEN_UP = "given up by the buyer"
+"""The reason of a purchase that its buyer gave up: a payment that comes afterwards goes back."""
+
 
 class Purchase(Identified, Timestamped, RowVersioned, Base):
     """One person's purchase of one character under one licence: the terms as they were, whatever becomes of the listing.
@@ -125,6 +128,11 @@ class Purchase(Identified, Timestamped, RowVersioned, Base):
     dispute_count: Mapped[int] = mapped_column(default=0, server_default="0")
     closed_at: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(default="", server_default="")
+
+    @property
+    def was_paid_too_late(self) -> bool:
+        """Whether the money came when the purchase was over: it goes back, and the buyer never had the licence."""
+        return self.refund_asked_at is not None and self.paid_at in {None, self.refund_asked_at}
 
 
 class EventOutcome(StrEnum):
