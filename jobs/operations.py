@@ -51,14 +51,20 @@ def prune_jobs(run: JobContext) -> dict[str, int]:
 
 
 @job("operations.requeue_failed", max_attempts=5, timeout=3600)
-def requeue_failed(run: JobContext, *, job_name: str, error_type: str) -> dict[str, int]:
-    """Have every job of this name done again that failed by this error before this was asked for."""
+def requeue_failed(run: JobContext, *, job_name: str, error_type: str, kind: str) -> dict[str, int]:
+    """Have every job of this name done again that failed by this kind of error before this was asked for."""
     after: UUID | None = None
     again = 0
     while True:
         with run.transaction() as session:
             after, count = steering.requeue_failed(
-                session, name=job_name, error_type=error_type, failed_before=run.asked_at, after=after, now=run.now()
+                session,
+                name=job_name,
+                error_type=error_type,
+                kind=kind,
+                failed_before=run.asked_at,
+                after=after,
+                now=run.now(),
             )
         again += count
         if after is None:

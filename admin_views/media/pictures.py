@@ -41,7 +41,7 @@ from studio.media.prompting import NEGATIVE
 from studio.media.screening import screened_by
 from studio.operations import jobs
 from studio.providers.images import cost_estimate
-from studio.work import budgets
+from studio.work import budgets, queues
 from studio.work.models import FINAL, JobRun, JobState
 
 _P = Permission
@@ -59,7 +59,7 @@ class PictureForm(StudioForm):
     prompt = TextAreaField(_l("What the picture should show"), validators=[InputRequired()])
     negative_prompt = TextAreaField(_l("What to leave out"))
     size = SelectField(_l("Size"))
-    count = SelectField(_l("Pictures"))
+    count = SelectField(_l("How many"))
     steps = StringField(_l("Steps"), description=_l("More take longer; 20 to 30 are usual."))
     guidance = StringField(_l("Guidance"), description=_l("How closely the prompt is followed; about 7 is usual."))
     seed = StringField(_l("Seed"), description=_l("The same seed gives the same picture again. Empty: by chance."))
@@ -328,7 +328,7 @@ class PicturesView(StudioModelView):
             "state": mark_of(state),
             "is_open": is_open,
             "is_stopping": job is not None and job.cancel_requested_at is not None and job.state not in FINAL,
-            "step": _step(job) if job is not None and is_open else "",
+            "step": _step(session, job) if job is not None and is_open else "",
             "percent": job.percent if job is not None else 0,
             "pictures": shown,
             "character": character,
@@ -411,8 +411,11 @@ def _why(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> st
     )
 
 
-def _step(job: JobRun) -> str:
-    return waits_because(job, now=utc_now()) if job.state is JobState.QUEUED else step_label(job.step)
+def _step(session: Session, job: JobRun) -> str:
+    if job.state is not JobState.QUEUED:
+        return step_label(job.step)
+    is_paused = any(one.queue == job.queue for one in queues.list_pauses(session))
+    return waits_because(job, now=utc_now(), is_queue_paused=is_paused)
 
 
 def _maker(resources: Resources) -> str:

@@ -143,7 +143,7 @@ class SpeechView(StudioModelView):
         return {
             "speech": row,
             "character_name": self._names([row.character_id]).get(row.character_id),
-            "provider_label": provider_name(row.provider, self.resources.speech),
+            "spoken_by": provider_name(row.provider, self.resources.speech),
             **voice_labels.helpers(),
         }
 

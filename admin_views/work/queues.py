@@ -100,6 +100,7 @@ class QueuesView(StudioView):
             actor=current_actor(),
             name=request.form.get("name", ""),
             error_type=request.form.get("error_type", ""),
+            kind=request.form.get("kind", ""),
             now=utc_now(),
         )
         flash(_("These jobs go back into their queues; the tray shows how far that is."), "success")

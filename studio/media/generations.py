@@ -123,6 +123,8 @@ def ask(
         session,
         "media.generate_pictures",
         actor=actor,
+        # A drawing may take minutes, and would keep listening and small pictures waiting.
+        queue="bulk",
         about=(RESOURCE, generation.id),
         max_attempts=3,
         # Where the person's budget has no room for it, the job waits and says so.

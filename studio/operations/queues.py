@@ -1,6 +1,7 @@
 """What staff do to queues and to what has failed, and the record of who did it."""
 
 from datetime import datetime
+from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
@@ -28,18 +29,19 @@ def resume(session: Session, *, actor: Actor, queue: str) -> bool:
     return was_paused
 
 
-def requeue(session: Session, *, actor: Actor, name: str, error_type: str, now: datetime) -> JobRun:
-    """Every job of this name that failed for good by this error is done again; a job sees to it. Raises ForbiddenError."""
+def requeue(session: Session, *, actor: Actor, name: str, error_type: str, kind: str, now: datetime) -> JobRun:
+    """Every job of this name that failed for good by this kind of error is done again; a job sees to it. Raises ForbiddenError."""
     actor.must(Permission.JOB_STEER_ANY)
-    if not name or max(len(name), len(error_type)) > rules.LONGEST_ARGUMENT:
+    if not name or max(len(name), len(error_type), len(kind)) > rules.LONGEST_ARGUMENT:
         raise InvalidError("There is no such group of failed jobs.")
     job = work.ask(
         session,
         "operations.requeue_failed",
         actor=actor,
-        dedupe_key=f"operations.requeue_failed:{name}:{error_type}",
+        dedupe_key=f"operations.requeue_failed:{name}:{error_type}:{sha256(kind.encode()).hexdigest()[:16]}",
         job_name=name,
         error_type=error_type,
+        kind=kind,
         now=now,
     )
     _record(session, actor=actor, action="job.requeue_group", what=name, reason=error_type)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from studio.work.models import FINAL, Hold, JobRun, JobState
-from studio.work.queries import is_ready
+from studio.work.queries import is_ready, kind_of_error
 from studio.work.rules import QUEUES
 
 _MOST_DEAD = 10_000
@@ -52,10 +52,14 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class DeadGroup:
-    """Jobs of one name that failed for good by one kind of error; the newest of them as an example."""
+    """Jobs of one name that failed for good by one kind of error; the newest of them as an example.
+
+    `kind` is what their messages have in common (see `queries.kind_of_error`).
+    """
 
     name: str
     error_type: str
+    kind: str
     count: int
     newest_at: datetime
     newest_id: UUID
@@ -117,13 +121,14 @@ def by_hour(session: Session, *, now: datetime, hours: int = 24) -> Sequence[Hou
 
 
 def dead_letters(session: Session) -> Sequence[DeadGroup]:
-    """The newest ten thousand jobs that failed for good, grouped by what they are and by their error; largest first."""
+    """The newest ten thousand jobs that failed for good, grouped by what they are and by what went wrong; largest first."""
     newest = (
         sa.select(
             JobRun.id,
             JobRun.name,
             sa.func.coalesce(JobRun.error_type, "").label("error_type"),
             sa.func.coalesce(JobRun.error_message, "").label("error_message"),
+            kind_of_error().label("kind"),
             JobRun.finished_at,
         )
         .where(JobRun.state == JobState.FAILED)
@@ -137,13 +142,14 @@ def dead_letters(session: Session) -> Sequence[DeadGroup]:
         sa.select(
             columns.name,
             columns.error_type,
+            columns.kind,
             sa.func.count().label("jobs"),
             sa.func.max(columns.finished_at),
             sa.func.array_agg(aggregate_order_by(columns.id, ordered))[1],
             sa.func.array_agg(aggregate_order_by(columns.error_message, ordered))[1],
         )
-        .group_by(columns.name, columns.error_type)
-        .order_by(sa.desc("jobs"), columns.name)
+        .group_by(columns.name, columns.error_type, columns.kind)
+        .order_by(sa.desc("jobs"), columns.name, columns.error_type, columns.kind)
         .limit(_MOST_GROUPS)
     )
     return [DeadGroup(*row) for row in rows]

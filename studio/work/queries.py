@@ -14,6 +14,12 @@ from studio.work.rules import COURTESY, QUEUES
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
 
+LONGEST_KIND = 150
+"""Characters of a kind of error."""
+
+_PARTICULAR = r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}|\d{5,}"
+"""Ids and long numbers, as PostgreSQL's pattern."""
+
 
 def is_in_paused_queue() -> sa.ColumnElement[bool]:
     """The job's queue is paused: no worker takes anything from it."""
@@ -168,3 +174,9 @@ def find_trouble(session: Session, *, actor: Actor, names: Sequence[str], since:
     if newest is None or newest.error_type is None or newest.state is JobState.SUCCEEDED:
         return None
     return newest
+
+
+def kind_of_error() -> sa.ColumnElement[str]:
+    """What a job's error says without the ids and long numbers in it: errors of one cause say the same."""
+    said = sa.func.coalesce(JobRun.error_message, "")
+    return sa.func.left(sa.func.regexp_replace(said, _PARTICULAR, "…", "g"), LONGEST_KIND)

@@ -11,7 +11,7 @@ from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.work import asking, claiming
 from studio.work.errors import JobIsFinalError, JobIsNotPausedError, JobIsOpenError, SameWorkIsOpenError
 from studio.work.models import FINAL, Hold, JobRun, JobState
-from studio.work.queries import OPEN, job_steered_by, job_visible_to
+from studio.work.queries import OPEN, job_steered_by, job_visible_to, kind_of_error
 
 _MOST_ATTEMPTS = 20
 
@@ -101,12 +101,13 @@ def requeue_failed(
     *,
     name: str,
     error_type: str,
+    kind: str,
     failed_before: datetime,
     after: UUID | None,
     now: datetime,
     limit: int = 200,
 ) -> tuple[UUID | None, int]:
-    """Have failed jobs of one name and error done again, by id, at most `limit`; where to go on (or None), and how many.
+    """Have failed jobs of one name and kind of error done again, by id, at most `limit`; where to go on (or None), and how many.
 
     What is asked for again or open already is left as it failed. Whoever calls this has asked for the permission.
     """
@@ -116,6 +117,7 @@ def requeue_failed(
             JobRun.state == JobState.FAILED,
             JobRun.name == name,
             sa.func.coalesce(JobRun.error_type, "") == error_type,
+            kind_of_error() == kind,
             JobRun.finished_at < failed_before,
         )
         .order_by(JobRun.id)

@@ -157,10 +157,14 @@ class TestQueues:
 
     def test_asks_for_failed_jobs_to_be_done_again(self, session, browser_of, post, staff, now):
         make_failed_job(session, "media.make_variants", now=now)
-        data = {"name": "media.make_variants", "error_type": "ValueError"}
+        data = {"name": "media.make_variants", "error_type": "ValueError", "kind": "It did not work."}
         assert post(browser_of(staff), "/queues/requeue", **data).status_code == 303
         job = session.scalars(sa.select(JobRun).where(JobRun.name == "operations.requeue_failed")).one()
-        assert job.arguments == {"job_name": "media.make_variants", "error_type": "ValueError"}
+        assert job.arguments == {
+            "job_name": "media.make_variants",
+            "error_type": "ValueError",
+            "kind": "It did not work.",
+        }
         assert "job.requeue_group" in actions(session)
 
 

@@ -28,8 +28,15 @@ def make_running_job(
     return claimed, claimed.claim_token
 
 
-def make_failed_job(session: Session, name: str = "tests.effect", *, now: datetime, **options) -> JobRun:
+def make_failed_job(
+    session: Session,
+    name: str = "tests.effect",
+    *,
+    now: datetime,
+    message: str = "It did not work.",
+    **options,
+) -> JobRun:
     """A job that has failed for good."""
     job, token = make_running_job(session, name, now=now, **options)
-    failure = claiming.Failure("ValueError", "It did not work.", "ABCD-2345")
+    failure = claiming.Failure("ValueError", message, "ABCD-2345")
     return claiming.fail(session, job_id=job.id, token=token, failure=failure, is_final=True, chance=0.5, now=now)

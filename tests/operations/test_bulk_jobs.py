@@ -1,5 +1,7 @@
 """Bulk jobs that really run, and failed jobs that are done again by their error."""
 
+from uuid import uuid4
+
 import pytest
 import sqlalchemy as sa
 
@@ -14,6 +16,7 @@ from studio.media.models import MediaFile, VariantKind
 from studio.memory.models import CharacterEmbedding
 from studio.operations import bulk_jobs, queues
 from studio.operations.bulk_jobs import Means, NothingToDoError
+from studio.work import figures
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
@@ -103,12 +106,33 @@ class TestRequeue:
             mine = [make_failed_job(session, "media.make_variants", now=now) for _ in range(3)]
             twin = [make_failed_job(session, "media.make_variants", now=now, dedupe_key="x") for _ in range(2)]
             other = make_failed_job(session, "media.drop_bytes", now=now)
+            key = make_failed_job(session, "media.make_variants", now=now, message="The key is wrong (HTTP 401).")
         with session_scope(engine) as session:
+            groups = {(group.name, group.kind): group.count for group in figures.dead_letters(session)}
+            assert groups == {
+                ("media.make_variants", "It did not work."): 5,
+                ("media.make_variants", "The key is wrong (HTTP 401)."): 1,
+                ("media.drop_bytes", "It did not work."): 1,
+            }
             asked = queues.requeue(
-                session, actor=staff, name="media.make_variants", error_type="ValueError", now=utc_now()
+                session,
+                actor=staff,
+                name="media.make_variants",
+                error_type="ValueError",
+                kind="It did not work.",
+                now=utc_now(),
             )
         assert runtime.perform(asked.id)
         assert job(engine, asked).result == {"again": 4}
         assert {job(engine, one).state for one in mine} == {JobState.QUEUED}
         assert sorted(job(engine, one).state for one in twin) == [JobState.FAILED, JobState.QUEUED]
-        assert job(engine, other).state is JobState.FAILED
+        assert {job(engine, one).state for one in (other, key)} == {JobState.FAILED}
+
+    def test_takes_errors_that_differ_by_ids_alone_for_one_kind(self, engine):
+        now = utc_now()
+        with session_scope(engine) as session:
+            for _ in range(3):
+                make_failed_job(session, now=now, message=f"The picture {uuid4()} is gone after 123456 tries.")
+        with session_scope(engine) as session:
+            (group,) = figures.dead_letters(session)
+            assert (group.kind, group.count) == ("The picture … is gone after … tries.", 3)
