@@ -16,8 +16,10 @@ def current_actor() -> Actor:
     """
     if not has_request_context():
         return NOBODY
-    # The row itself: each look through the proxy costs several of these.
-    user = current_user._get_current_object()  # noqa: SLF001 - the documented way out of a LocalProxy.
+    # Where Flask-Login keeps the row once it was asked for: each look through its proxy costs several of these.
+    user = g.get("_login_user")
+    if user is None:
+        user = current_user._get_current_object()  # noqa: SLF001 - the documented way out of a LocalProxy.
     user_id = user.id if user.is_authenticated else None
     cached: tuple[UUID | None, Actor] | None = g.get("studio_actor")
     # Signing in and out happens within a request: what was read before it is no longer true.
