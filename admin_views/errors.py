@@ -119,6 +119,8 @@ def answer(status: int, text: str, *, reference: str | None = None) -> Response:
         )
         if is_fragment():
             response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#toasts", "beforeend"
+            # Whoever asked for a part of a page gets the sentence all the same.
+            response.headers["HX-Reselect"] = ".toast-item"
     response.status_code = status
     return response
 

@@ -102,6 +102,12 @@ def day_label(day: date) -> str:
     return str(format_skeleton("MMMd", day, locale=locale))
 
 
+def month_label(day: date) -> str:
+    """A month as its reader writes it: November 2026, 2026年11月."""
+    locale, _zone = reader()
+    return str(format_skeleton("yMMMM", day, locale=locale))
+
+
 def ago(moment: datetime | None) -> str:
     """How long ago for what is recent ("5 minutes ago"), a date for what is not."""
     if moment is None:

@@ -79,14 +79,18 @@ def what_stays(found: Outlook) -> list[str]:
         )
     if found.sold or found.bought:
         words.append(
-            _("%(sold)s sales and %(bought)s purchases, with their licences.", sold=found.sold, bought=found.bought)
+            _(
+                "%(sold)s and %(bought)s, with their licences.",
+                sold=ngettext("%(num)d sale", "%(num)d sales", found.sold),
+                bought=ngettext("%(num)d purchase", "%(num)d purchases", found.bought),
+            )
         )
     if found.statements or found.payouts:
         words.append(
             _(
-                "The books: %(statements)s statements, %(payouts)s payouts.",
-                statements=found.statements,
-                payouts=found.payouts,
+                "The books: %(statements)s, %(payouts)s.",
+                statements=ngettext("%(num)d statement", "%(num)d statements", found.statements),
+                payouts=ngettext("%(num)d payout", "%(num)d payouts", found.payouts),
             )
         )
     if found.decisions:

@@ -269,6 +269,7 @@ class CategoriesView(StudioModelView):
     ) -> ResponseReturnValue:
         """A page that asks where the listings go, and does what it is about once that is said."""
         count = category_tree.count_listings(self.request_session, category_ids=[row.id])[row.id]
+        scheduled = category_tree.count_scheduled(self.request_session, category_id=row.id) if count else 0
         stay = [SelectChoice("stay", _("nowhere: they stay in this category"))] if may_stay else []
         form.to.choices = [SelectChoice("", _("choose …")), *stay, *self._choices(without=row, only_active=True)]
         status = 200
@@ -289,7 +290,7 @@ class CategoriesView(StudioModelView):
             else:
                 flash(said, "success")
                 return redirect(url_for("categories.index_view"), 303)
-        context = {"row": row, "form": form, "count": count, "most": category_tree.MOST_COUNTED}
+        context = {"row": row, "form": form, "count": count, "scheduled": scheduled, "most": category_tree.MOST_COUNTED}
         return self.render("market/category_asking.html", title=title, button=button, **context), status
 
     def _choices(self, *, without: CharacterCategory | None = None, only_active: bool = False) -> list[SelectChoice]:

@@ -28,7 +28,7 @@ from studio.accounts.permissions import Actor
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
-from studio.market import appeals, listing_drafts, listings, queries
+from studio.market import appeals, listing_drafts, listings, money_queries, queries
 from studio.market.models import (
     CaseState,
     CharacterCategory,
@@ -164,6 +164,7 @@ class ListingsView(ListingFormParts, ListingSteps):
             "category": session.get_one(CharacterCategory, row.category_id),
             "publisher": session.scalar(sa.select(User.name).where(User.id == row.publisher_id)),
             "decided": decided,
+            "is_sold": money_queries.is_sold_exclusively(session, character_id=row.character_id),
             "is_own": row.publisher_id == actor.user_id,
             **self._way(row),
             **labels(),

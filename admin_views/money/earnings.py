@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Response, flash, g, redirect, request, url_for
+from flask import Response, flash, g, redirect, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_date, format_datetime, get_locale
 from flask_babel import gettext as _
@@ -17,18 +17,20 @@ from flask_babel import lazy_gettext as _l
 
 from admin_views import ui
 from admin_views.base import Permission, StudioModelView, StudioView, expose
+from admin_views.formats import month_label
 from admin_views.forms import sentence
 from admin_views.listing import Column, Filter
 from admin_views.money import labels as money_labels
 from admin_views.operations.csv_lists import neutral
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.times import zone_name
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
 from studio.kit import pdf
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
-from studio.kit.money import EXPONENTS, Money
+from studio.kit.money import Money
 from studio.kit.paging import Key
 from studio.market import earnings, ledger, money_queries, payouts, policy, statements
 from studio.market.models import CreatorEarnings, Payout, PayoutStatus
@@ -164,10 +166,13 @@ class StatementsView(StudioModelView):
             with self.resources.own_session() as session:
                 for line in statements.lines_of(session, row):
                     yield _csv([line.occurred_at.isoformat(), *_cells(line, row.currency), row.currency])
-            total = [_plain(minor, row.currency) for minor in (row.gross_minor, row.fee_minor, row.net_minor)]
+            total = [
+                money_labels.plain_amount(minor, row.currency)
+                for minor in (row.gross_minor, row.fee_minor, row.net_minor)
+            ]
             yield _csv([_("Total"), neutral(row.character_name), row.content_hash, *total, row.currency])
 
-        return _file(written(), "text/csv", f"{_stem(row)}.csv")
+        return _file(stream_with_context(written()), "text/csv", f"{_stem(row)}.csv")
 
     @expose("/<uuid:row_id>/statement.pdf")
     def pdf_file(self, row_id: UUID) -> ResponseReturnValue:
@@ -192,10 +197,10 @@ class StatementsView(StudioModelView):
                     (_("Sales"), money_labels.amount(row.gross_minor, row.currency)),
                     (_("Fee of the platform"), money_labels.amount(row.fee_minor, row.currency)),
                     (_("Earned"), money_labels.amount(row.net_minor, row.currency)),
-                    (_("Closed"), format_datetime(row.closed_at)),
+                    (_("Closed"), f"{format_datetime(row.closed_at, 'yyyy-MM-dd HH:mm')} ({zone_name()})"),
                     *([(_("Note"), note)] if note else []),
                 ],
-                header=[_("Time"), _("Kind"), _("Sales"), _("Fee"), _("Earned")],
+                header=[_("Time (%(zone)s)", zone=zone_name()), _("Kind"), _("Sales"), _("Fee"), _("Earned")],
                 widths=[34, 28, 20, 20, 20],
                 rows=[
                     [
@@ -327,14 +332,14 @@ def chart(months: list[earnings.Month], currency: str) -> dict[str, Any]:
     """Months as the page's chart draws them, in major units."""
     return {
         "label": currency,
-        "labels": [format_date(one.begins_at, "MMM y", rebase=False) for one in months],
+        "labels": [month_label(one.begins_at.date()) for one in months],
         "values": [float(Money(one.amount_minor, currency).amount) for one in months],
     }
 
 
 def month_of(row: CreatorEarnings) -> str:
     """The month of a statement in the reader's words."""
-    return str(format_date(row.period_start, "MMMM y", rebase=False))
+    return month_label(row.period_start)
 
 
 def _months_ago(now: datetime) -> datetime:
@@ -349,12 +354,10 @@ def _last_day(row: CreatorEarnings) -> str:
     return str(format_date(row.period_end - timedelta(days=1), rebase=False))
 
 
-def _plain(minor: int, currency: str) -> str:
-    return f"{Money(minor, currency).amount:.{EXPONENTS[currency]}f}"
-
-
 def _cells(line: Line, currency: str) -> list[str]:
-    amounts = [_plain(minor, currency) for minor in (line.gross_minor, line.fee_minor, line.net_minor)]
+    amounts = [
+        money_labels.plain_amount(minor, currency) for minor in (line.gross_minor, line.fee_minor, line.net_minor)
+    ]
     return [str(money_labels.POSTING_LABELS[str(line.kind)]), str(line.transaction_id), *amounts]
 
 

@@ -7,8 +7,9 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
 
 from admin_views import ui
+from admin_views.formats import month_label
 from admin_views.market.labels import license_label
-from studio.kit.money import Money
+from studio.kit.money import EXPONENTS, Money
 
 PURCHASE_LABELS = {
     "pending": _l("waiting for payment"),
@@ -87,6 +88,11 @@ def amount(minor: int, currency: str) -> str:
     return str(format_currency(Money(minor, currency).amount, currency))
 
 
+def plain_amount(minor: int, currency: str) -> str:
+    """An amount as files of tables hold it: 4.99, whoever reads."""
+    return f"{Money(minor, currency).amount:.{EXPONENTS[currency]}f}"
+
+
 def amount_mark(minor: int, currency: str) -> Markup:
     """As `amount`, for a table; a negative one is told by its colour too."""
     kind = " money-below" if minor < 0 else ""
@@ -116,6 +122,6 @@ def labels() -> dict[str, Any]:
         "check_label": lambda name: str(CHECK_LABELS.get(name, name)),
         "license_label": license_label,
         "format_day": lambda moment: format_date(moment, "medium"),
-        "month": lambda day: format_date(day, "MMMM y", rebase=False),
+        "month": month_label,
         "translate": gettext,
     }

@@ -20,7 +20,7 @@ from admin_views.market import labels as market_labels
 from admin_views.market.labels import LICENSE_LABELS
 from admin_views.media.files import portrait_url
 from admin_views.money import labels as money_labels
-from admin_views.resources import Resources
+from admin_views.resources import Resources, request_session
 from admin_views.session import current_actor
 from studio import work
 from studio.accounts.models import User
@@ -65,6 +65,19 @@ def _is_featured(row: CharacterPublication) -> bool:
     return row.featured_until is not None and row.featured_until > utc_now()
 
 
+def _in_category(value: str) -> sa.ColumnElement[bool]:
+    """In the category, or in one below it."""
+    tree = sa.select(CharacterCategory.id).where(CharacterCategory.id == UUID(value)).cte("shelf", recursive=True)
+    below = sa.select(CharacterCategory.id).join(tree, CharacterCategory.parent_id == tree.c.id)
+    return CharacterPublication.category_id.in_(sa.select(tree.union(below).c.id))
+
+
+def _categories(actor: Actor) -> list[tuple[str, str]]:
+    """The whole tree, closed shelves too: what is live stays live in them."""
+    shelves = queries.list_categories(request_session(), actor=actor)
+    return [(str(shelf.category.id), market_labels.category_choice(shelf)) for shelf in shelves]
+
+
 class ShopView(StudioModelView):
     """What is live on the market, for everybody who may enter."""
 
@@ -96,6 +109,7 @@ class ShopView(StudioModelView):
             choices=(("yes", _l("featured")),),
             quick=True,
         ),
+        Filter("category", _l("Category"), _in_category, choices=_categories),
         Filter(
             "licence",
             _l("Licence"),
@@ -144,6 +158,7 @@ class ShopView(StudioModelView):
             "category": session.get_one(CharacterCategory, row.category_id),
             "publisher": session.scalar(sa.select(User.name).where(User.id == row.publisher_id)),
             "held": money_queries.find_held(session, actor=actor, character_id=row.character_id),
+            "is_taken": purchases.is_taken(session, row, buyer_id=actor.user_id, now=utc_now()),
             "is_own": row.publisher_id == actor.user_id,
             "is_featured": _is_featured(row),
             "key": uuid4().hex,
@@ -201,7 +216,7 @@ class PurchasesView(StudioModelView):
         Column("status", _l("Status"), cell=lambda row: money_labels.purchase_badge(row.status)),
         Column("price_minor", _l("Price"), cell=lambda row: ui.money(row.price_minor, row.currency), numeric=True),
         Column("license_type", _l("Licence"), cell=lambda row: ui.badge(row.license_type), wide_only=True),
-        Column("created_at", _l("Bought"), cell=lambda row: ui.moment(row.created_at), sort="created"),
+        Column("created_at", _l("Begun"), cell=lambda row: ui.moment(row.created_at), sort="created"),
     )
     orders: ClassVar[dict[str, Any]] = {
         "created": (Key(Purchase.created_at), Key(Purchase.id)),

@@ -147,8 +147,8 @@ class SalesView(StudioModelView):
         Column("id", "id"),
         Column("title", _l("Character")),
         Column("status", _l("Status")),
-        Column("price_minor", _l("Price")),
-        Column("fee_minor", _l("Fee")),
+        Column("price_minor", _l("Price"), plain=lambda row: money_labels.plain_amount(row.price_minor, row.currency)),
+        Column("fee_minor", _l("Fee"), plain=lambda row: money_labels.plain_amount(row.fee_minor, row.currency)),
         Column("currency", _l("Currency")),
         Column("license_type", _l("Licence")),
         Column("paid_at", _l("Paid")),
@@ -203,7 +203,7 @@ class SalesView(StudioModelView):
     def refund(self, row_id: UUID) -> ResponseReturnValue:
         """Give the money back."""
         try:
-            purchases.ask_refund(
+            purchase = purchases.ask_refund(
                 self.request_session,
                 actor=current_actor(),
                 purchase_id=row_id,
@@ -216,6 +216,9 @@ class SalesView(StudioModelView):
             self.request_session.rollback()
             flash(sentence(error), "danger")
         else:
+            if purchase.status is PurchaseStatus.REFUNDED:
+                flash(_("This purchase was refunded already; nothing was changed."), "info")
+                return redirect(url_for("sales.details_view", row_id=row_id), 303)
             flash(_("The provider is asked to give the money back; the status changes in a moment."), "info")
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
 

@@ -64,6 +64,7 @@ class ReviewView(Decisions):
         "desk": _P.REVIEW_READ,
         "ahead": _P.REVIEW_READ,
         "compare": _P.REVIEW_READ,
+        "decide_again": _P.REVIEW_READ,
         "card": _P.REVIEW_READ,
         "claim": _P.REVIEW_DECIDE,
         "renew": _P.REVIEW_DECIDE,
@@ -196,6 +197,7 @@ class ReviewView(Decisions):
             unscreened=[one for one in card.checks if one.is_failed],
             factors=risk.from_json(case.risk_factors),
             reasons_to_look=read.reasons,
+            following=self._following(case, is_open=holder["is_open"]),
             is_overdue=holder["is_open"] and case.due_at < utc_now(),
             portrait=portrait_url(read.version.portrait_id, "card"),
             category=read.category,
@@ -244,6 +246,13 @@ class ReviewView(Decisions):
                 kinds = {MatchKind.IDEA: similarity}
                 more.append(Alike(one.character.id, one.character.name, one.character.portrait_id, None, kinds))
         return [*read.alike, *more], True
+
+    def _following(self, case: ReviewCase, *, is_open: bool) -> UUID | None:
+        """The open case of a listing that waits again, on the page of a case that is over."""
+        if is_open or case.state is not CaseState.DECIDED:
+            return None
+        found = queries.find_open_case(self.session, publication_id=case.publication_id)
+        return None if found is None else found.id
 
 
 def _make_card(read: Dossier) -> _Card:

@@ -69,6 +69,14 @@ class Decisions(StudioView):
             ),
         )
 
+    @expose("/<uuid:case_id>/approve")
+    @expose("/<uuid:case_id>/request-changes")
+    @expose("/<uuid:case_id>/reject")
+    @expose("/<uuid:case_id>/take-down")
+    def decide_again(self, case_id: UUID) -> ResponseReturnValue:
+        """Lead back to the case: a refused decision leaves its own address, which may be loaded again."""
+        return redirect(url_for("review.desk", case_id=case_id), 303)
+
     @expose("/<uuid:case_id>/undo", methods=("POST",))
     def undo(self, case_id: UUID) -> ResponseReturnValue:
         """Undo one's own decision before its effects have left."""

@@ -55,7 +55,7 @@ class FiguresView(StudioView):
             by_day={
                 "label": _("Decisions"),
                 "labels": [day_label(one.day) for one in read.days],
-                "values": [one.approved + one.rejected for one in read.days],
+                "values": [one.approved + one.rejected + one.taken_down for one in read.days],
             },
             by_reason={
                 "label": _("Sent back"),

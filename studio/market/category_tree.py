@@ -20,7 +20,7 @@ from studio.market.errors import (
     CategoryParentError,
     CategoryTooDeepError,
 )
-from studio.market.models import CharacterCategory, CharacterPublication
+from studio.market.models import CharacterCategory, CharacterPublication, PublicationStatus
 
 RESOURCE = "category"
 
@@ -57,6 +57,20 @@ def count_listings(session: Session, *, category_ids: Iterable[UUID]) -> dict[UU
     )
     counted = sa.select(wanted.c.id, sa.select(sa.func.count()).select_from(some).scalar_subquery())
     return {row[0]: row[1] for row in session.execute(counted)}
+
+
+def count_scheduled(session: Session, *, category_id: UUID) -> int:
+    """How many listings in the category are approved for a later time: one that is moved is reviewed again first."""
+    some = (
+        sa.select(CharacterPublication.id)
+        .where(
+            CharacterPublication.category_id == category_id,
+            CharacterPublication.status == PublicationStatus.SCHEDULED,
+        )
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
+    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
 def locked(session: Session, *, actor: Actor) -> dict[UUID, CharacterCategory]:

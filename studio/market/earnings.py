@@ -42,6 +42,9 @@ class CharacterEarnings:
     character_id: UUID
     name: str
     sales: int
+    refunds: int
+    disputes: int
+    """Disputes that were not won."""
     gross_minor: int
     fee_minor: int
     net_minor: int
@@ -86,7 +89,12 @@ def by_character(
     amount = LedgerEntry.amount_minor
     net = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind.in_(CREATOR_ACCOUNTS)), 0)
     fee = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind == AccountKind.PLATFORM_REVENUE), 0)
-    sales = sa.func.count(sa.distinct(LedgerTransaction.id)).filter(LedgerTransaction.kind == PostingKind.SALE)
+
+    def counted(kind: PostingKind) -> sa.ColumnElement[int]:
+        return sa.func.count(sa.distinct(LedgerTransaction.id)).filter(LedgerTransaction.kind == kind)
+
+    disputes = counted(PostingKind.DISPUTE) - counted(PostingKind.DISPUTE_REVERSAL)
+    counts = (counted(PostingKind.SALE), counted(PostingKind.REFUND), disputes)
     fetched = (
         sa.select(sa.func.count())
         .where(
@@ -98,7 +106,7 @@ def by_character(
         .scalar_subquery()
     )
     rows = session.execute(
-        sa.select(Character.id, Character.name, sales, fee, net, fetched)
+        sa.select(Character.id, Character.name, *counts, fee, net, fetched)
         .join(LedgerTransaction, LedgerTransaction.character_id == Character.id)
         .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
@@ -113,8 +121,18 @@ def by_character(
         .limit(limit)
     )
     return [
-        CharacterEarnings(character_id, name, count, int(net_) + int(fee_), int(fee_), int(net_), downloads)
-        for character_id, name, count, fee_, net_, downloads in rows
+        CharacterEarnings(
+            character_id=character_id,
+            name=name,
+            sales=sales,
+            refunds=refunds,
+            disputes=disputed,
+            gross_minor=int(net_) + int(fee_),
+            fee_minor=int(fee_),
+            net_minor=int(net_),
+            downloads=downloads,
+        )
+        for character_id, name, sales, refunds, disputed, fee_, net_, downloads in rows
     ]
 
 

@@ -25,6 +25,9 @@ from studio.market.models import (
 MOST_WAITING = 200_000
 """Cases that the ages are told of, those due first; beyond it the desk has other worries than a percentile."""
 
+SENT_BACK = (Outcome.CHANGES_REQUESTED, Outcome.REJECTED)
+"""Decisions that send a listing back to its creator; a takedown is counted for itself."""
+
 _MOST_MODERATORS = 50
 
 
@@ -44,6 +47,7 @@ class Day:
     day: date
     approved: int
     rejected: int
+    taken_down: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Figures:
     decided_late: int
     approved: int
     rejected: int
+    taken_down: int
     days: Sequence[Day]
     reasons: Sequence[tuple[ReviewReason, int]]
     """The rejections' reasons, the commonest first; one decision may have several."""
@@ -91,7 +96,7 @@ def read(session: Session, *, actor: Actor, now: datetime, days: int = 30) -> Fi
         session,
         sa.select(ReviewCase).where(queries.case_visible_to(actor), queue.is_queued(), ReviewCase.due_at < now),
     )
-    taken, late, approved, rejected = _decided(session, since=since)
+    taken, late, approved, rejected, taken_down = _decided(session, since=since)
     return Figures(
         since=since,
         waiting=_waiting(session, now=now),
@@ -101,6 +106,7 @@ def read(session: Session, *, actor: Actor, now: datetime, days: int = 30) -> Fi
         decided_late=late,
         approved=approved,
         rejected=rejected,
+        taken_down=taken_down,
         days=_by_day(session, since=since, now=now),
         reasons=_by_reason(session, since=since),
         moderators=_by_moderator(session, since=since),
@@ -119,7 +125,7 @@ def _waiting(session: Session, *, now: datetime) -> Span:
     return _span(session.execute(sa.select(sa.func.count(), *_percentiles(ages.c.age))).one())
 
 
-def _decided(session: Session, *, since: datetime) -> tuple[Span, int, int, int]:
+def _decided(session: Session, *, since: datetime) -> tuple[Span, int, int, int, int]:
     seconds = sa.func.extract("epoch", ReviewDecision.decided_at - ReviewCase.opened_at)
     row = session.execute(
         sa.select(
@@ -127,14 +133,15 @@ def _decided(session: Session, *, since: datetime) -> tuple[Span, int, int, int]
             *_percentiles(seconds),
             sa.func.count().filter(ReviewDecision.decided_at > ReviewCase.due_at),
             sa.func.count().filter(ReviewDecision.outcome == Outcome.APPROVED),
-            sa.func.count().filter(ReviewDecision.outcome != Outcome.APPROVED),
+            sa.func.count().filter(ReviewDecision.outcome.in_(SENT_BACK)),
+            sa.func.count().filter(ReviewDecision.outcome == Outcome.TAKEN_DOWN),
         )
         .select_from(ReviewDecision)
         .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
         .where(ReviewDecision.decided_at >= since, ReviewDecision.effected_at.is_not(None))
     ).one()
-    count, p50, p90, late, approved, rejected = tuple[Any, ...](row)
-    return _span((count, p50, p90)), late, approved, rejected
+    count, p50, p90, late, approved, rejected, taken_down = tuple[Any, ...](row)
+    return _span((count, p50, p90)), late, approved, rejected, taken_down
 
 
 def _by_day(session: Session, *, since: datetime, now: datetime) -> list[Day]:
@@ -143,15 +150,16 @@ def _by_day(session: Session, *, since: datetime, now: datetime) -> list[Day]:
         sa.select(
             day,
             sa.func.count().filter(ReviewDecision.outcome == Outcome.APPROVED),
-            sa.func.count().filter(ReviewDecision.outcome != Outcome.APPROVED),
+            sa.func.count().filter(ReviewDecision.outcome.in_(SENT_BACK)),
+            sa.func.count().filter(ReviewDecision.outcome == Outcome.TAKEN_DOWN),
         )
         .where(ReviewDecision.decided_at >= since, ReviewDecision.effected_at.is_not(None))
         .group_by(day)
     )
-    counted = {moment: (approved, rejected) for moment, approved, rejected in rows}
+    counted = {moment: (approved, rejected, down) for moment, approved, rejected, down in rows}
     length = (now.date() - since.date()).days
     return [
-        Day(one, *counted.get(one, (0, 0))) for one in (since.date() + timedelta(days=n) for n in range(length + 1))
+        Day(one, *counted.get(one, (0, 0, 0))) for one in (since.date() + timedelta(days=n) for n in range(length + 1))
     ]
 
 

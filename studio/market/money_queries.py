@@ -16,6 +16,7 @@ from studio.market.models import (
     CharacterPublication,
     CreatorEarnings,
     EventOutcome,
+    LicenseType,
     MoneyCheck,
     PaymentEvent,
     Payout,
@@ -79,6 +80,16 @@ def find_held(session: Session, *, actor: Actor, character_id: UUID) -> Purchase
             Purchase.status.in_([PurchaseStatus.PENDING, *HELD]),
         )
     )
+
+
+def is_sold_exclusively(session: Session, *, character_id: UUID) -> bool:
+    """Whether one person has the character alone, so that it can be offered to nobody else."""
+    held = sa.select(sa.literal(1)).where(
+        Purchase.character_id == character_id,
+        Purchase.license_type == LicenseType.EXCLUSIVE,
+        Purchase.status.in_(HELD),
+    )
+    return session.scalar(held.limit(1)) is not None
 
 
 def list_versions_held(session: Session, *, purchase: Purchase) -> Sequence[tuple[int, datetime]]:

@@ -285,6 +285,19 @@ def release_due(session: Session, *, now: datetime) -> int:
     return len(due)
 
 
+def is_taken(session: Session, publication: CharacterPublication, *, buyer_id: UUID | None, now: datetime) -> bool:
+    """Whether somebody else holds the character exclusively, or is paying for an exclusive just now. Nothing is locked."""
+    is_open = sa.and_(Purchase.status == PurchaseStatus.PENDING, Purchase.expires_at > now)
+    query = sa.select(sa.literal(1)).where(
+        Purchase.character_id == publication.character_id,
+        Purchase.buyer_id != buyer_id,
+        sa.or_(Purchase.status.in_(HELD), is_open),
+    )
+    if publication.license_type is not LicenseType.EXCLUSIVE:
+        query = query.where(Purchase.license_type == LicenseType.EXCLUSIVE)
+    return session.scalar(query.limit(1)) is not None
+
+
 def locked(session: Session, purchase_id: UUID) -> Purchase:
     """The purchase, locked after its character."""
     character_id = session.scalars(sa.select(Purchase.character_id).where(Purchase.id == purchase_id)).one()

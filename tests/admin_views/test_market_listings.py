@@ -320,7 +320,7 @@ class TestDrafts:
         page = browser.get(f"/listing_drafts/{draft.id}/edit").text
         assert 'value="abc"' in page
         assert "Give the listing a title." in page
-        assert "Write the price as a number, like 4.99." in page
+        assert "Write the price as a number, like 1500 or 4.99." in page
         assert session.scalar(sa.select(sa.func.count()).select_from(CharacterPublication)) == 0
 
     def test_are_gone_on_with_and_submitted(self, browser, session, post, draft, character):

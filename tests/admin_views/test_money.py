@@ -11,6 +11,7 @@ from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.market import invariants, payouts, purchases, statements
 from studio.market.models import (
+    CharacterCategory,
     CharacterDownload,
     CreatorEarnings,
     LedgerTransaction,
@@ -124,6 +125,19 @@ class TestBuying:
         post(client, f"{pay}/answer", how="late")
         assert "hx-get" in text(client.get(where))
         assert client.get(f"{where}/state").status_code == 200
+
+    def test_can_be_found_by_its_category_and_those_above_it(self, session, client_of, buyer, offer):
+        shelf = session.get_one(CharacterCategory, offer.category_id)
+        above = CharacterCategory(name="Above", sort_order=99)
+        empty = CharacterCategory(name="Empty", sort_order=98)
+        session.add_all([above, empty])
+        session.flush()
+        shelf.parent_id = above.id
+        session.flush()
+        browser = client_of(buyer)
+        for category in (shelf, above):
+            assert "灯塔看守人" in browser.get(f"/shop/?category={category.id}").text
+        assert "灯塔看守人" not in browser.get(f"/shop/?category={empty.id}").text
 
     def test_of_an_exclusive_that_somebody_pays_for_is_refused_in_words(self, session, client_of, post, buyer, creator):
         offer = make_offer(session, owner=creator.actor, now=utc_now(), license_type=LicenseType.EXCLUSIVE)
@@ -268,6 +282,19 @@ class TestStatements:
 
 
 class TestStaff:
+    def test_see_an_open_dispute_until_it_is_over_and_export_prices(
+        self, session, client_of, buyer, creator, offer, staff
+    ):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        tell(session, purchase, EventKind.DISPUTED, now=utc_now())
+        page = client_of(staff).get("/money/").text
+        assert f"/sales/{purchase.id}" in page
+        assert "answer it at the payment provider" in page
+        assert ",5.00," in client_of(staff).get("/sales/export.csv").text
+        assert "1 disputed" in client_of(creator).get("/earnings/").text
+        tell(session, purchase, EventKind.DISPUTE_WON, now=utc_now())
+        assert f"/sales/{purchase.id}" not in client_of(staff).get("/money/").text
+
     def test_see_revenue_fees_exceptions_and_the_trial_balance(self, session, client_of, buyer, offer, staff):
         buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
         page = text(client_of(staff).get("/money/"))
