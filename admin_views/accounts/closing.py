@@ -1,5 +1,6 @@
 """Closing an account: the page that says what goes and what stays, for people about themselves and for admins."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import gettext as _
@@ -9,7 +10,9 @@ from wtforms import BooleanField, PasswordField, StringField, TextAreaField
 
 from admin_views.forms import StudioForm
 from admin_views.media.labels import size_of
+from admin_views.money.labels import amount
 from studio.accounts import rules
+from studio.kit.money import Money
 from studio.operations.leaving import Outlook
 
 
@@ -102,4 +105,9 @@ def what_stays(found: Outlook) -> list[str]:
 
 def blocker_sentences(found: Outlook, *, may_overrule: bool) -> list[tuple[str, bool]]:
     """What keeps the account from being closed, each with whether that still does."""
-    return [(_(one.sentence, **one.params), not (one.is_small and may_overrule)) for one in found.blockers]
+    return [(_(one.sentence, **_told(one.params)), not (one.is_small and may_overrule)) for one in found.blockers]
+
+
+def _told(params: Mapping[str, object]) -> dict[str, object]:
+    """The values of a sentence, money among them as the reader writes it."""
+    return {key: amount(one.minor, one.currency) if isinstance(one, Money) else one for key, one in params.items()}

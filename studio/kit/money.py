@@ -30,6 +30,10 @@ class Money:
     minor: int
     currency: str
 
+    def __str__(self) -> str:
+        """For logs and machines: people read it in their own way of writing money."""
+        return f"{self.amount} {self.currency}"
+
     @property
     def amount(self) -> Decimal:
         """The amount in major units, exact."""

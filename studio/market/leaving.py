@@ -187,5 +187,5 @@ def _is_being_refunded() -> sa.ColumnElement[bool]:
     return sa.and_(Purchase.status == PurchaseStatus.PAID, Purchase.refund_asked_at.is_not(None))
 
 
-def _told(minor: int, currency: str) -> str:
-    return f"{Money(minor, currency).amount} {currency}"
+def _told(minor: int, currency: str) -> Money:
+    return Money(minor, currency)

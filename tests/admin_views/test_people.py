@@ -171,7 +171,7 @@ class TestClose:
         offer = make_offer(session, owner=person.actor, now=utc_now(), price=5_000)
         buy(session, buyer=make_user(session, RoleName.CREATOR).actor, offer=offer, now=utc_now())
         page = browser.get(f"/people/{person.id}/close").text
-        assert "42.50 USD of earnings are still held back" in page
+        assert "$42.50 of earnings are still held back" in page
         assert "Close the account</button>" not in page
         answer = post(browser, f"/people/{person.id}/close", email=person.email, reason="x", leaves_small="y")
         assert answer.status_code == 409
