@@ -431,6 +431,8 @@ class TestDecide:
         claim(browser, post, case)
         answer = post(browser, f"/review/{case.id}/approve", content_hash="0" * 64)
         assert answer.status_code == 409
+        # The refusal leaves its own address; loaded again, it leads back to the case.
+        assert browser.get(f"/review/{case.id}/approve").location == f"/review/{case.id}"
         assert "no longer what you saw" in answer.text
 
     def test_tells_a_second_moderator_who_holds_it(self, browser, session, browser_of, post, case, moderator):
