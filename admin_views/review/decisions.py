@@ -75,6 +75,7 @@ class Decisions(StudioView):
     @expose("/<uuid:case_id>/take-down")
     def decide_again(self, case_id: UUID) -> ResponseReturnValue:
         """Lead back to the case: a refused decision leaves its own address, which may be loaded again."""
+        self._found(case_id)
         return redirect(url_for("review.desk", case_id=case_id), 303)
 
     @expose("/<uuid:case_id>/undo", methods=("POST",))
