@@ -129,7 +129,7 @@ class TestChatBesideTheEditor:
         server.script(fake.Status(401))
         say(page, "你好，先给我看看你的剑。" * 12)
         expect(answers(page).last).to_contain_text("后备回复")
-        expect(answers(page).last).to_contain_text("语言服务器不接受该密钥")
+        expect(answers(page).last).to_contain_text("服务商的设置有误")
         answers(page).last.get_by_role("link", name="提示词").click()
         expect(page.locator(".share-table")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -268,4 +268,6 @@ class TestAssist:
             changes.first.locator("input").uncheck()
             box.get_by_role("button", name="Accept what is ticked").click()
             expect(field).to_have_value(expected)
+        # What became of an offer is told beside the page.
+        page.wait_for_load_state("networkidle")
         assert stage.count("writing_assists", owner_id=creator.id, outcome="partly") == 2

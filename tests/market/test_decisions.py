@@ -212,6 +212,8 @@ class TestTwoModeratorsAtOnce:
             given = {"actor": who, "case_id": case_id, "now": moment}
             if moment == late:
                 review.claim(session, **given)
+                # Taking a case and deciding it are two requests, which lock in orders of their own.
+                session.commit()
             return act(session, content_hash=seen, **given)
 
         def reject(session, **given):
