@@ -57,7 +57,7 @@ class AppealsView(StudioModelView):
         Column("title", _l("Listing"), cell=lambda row: g.appealed[row.id][0]),
         Column("outcome", _l("Against"), cell=lambda row: outcome_label(g.appealed[row.id][1])),
         Column("state", _l("State"), cell=lambda row: ui.badge(row.state)),
-        Column("created_at", _l("Made"), cell=lambda row: ui.moment(row.created_at), sort="created"),
+        Column("created_at", _l("Made"), cell=lambda row: ui.moment(row.created_at), sort="created", wide_only=True),
     )
     orders: ClassVar[dict[str, Any]] = {"created": (Key(Appeal.created_at), Key(Appeal.id))}
     default_sort = ("created", True)

@@ -84,10 +84,21 @@ class ListingsView(ListingFormParts, ListingSteps):
         Column("title", _l("Title"), sort="title"),
         Column("status", _l("Status"), cell=lambda row: ui.badge(row.status)),
         Column("price_minor", _l("Price"), cell=_price, numeric=True),
-        Column("publisher", _l("Creator"), cell=lambda row: g.get("publishers", {}).get(row.publisher_id, "")),
+        Column(
+            "publisher",
+            _l("Creator"),
+            cell=lambda row: g.get("publishers", {}).get(row.publisher_id, ""),
+            wide_only=True,
+        ),
         Column("license_type", _l("Licence"), cell=lambda row: ui.badge(row.license_type), wide_only=True),
         Column("version_number", _l("Version"), numeric=True, wide_only=True),
-        Column("submitted_at", _l("Submitted"), cell=lambda row: ui.moment(row.submitted_at), sort="created"),
+        Column(
+            "submitted_at",
+            _l("Submitted"),
+            cell=lambda row: ui.moment(row.submitted_at),
+            sort="created",
+            wide_only=True,
+        ),
     )
     orders: ClassVar[dict[str, Any]] = {
         "created": (Key(CharacterPublication.created_at), Key(CharacterPublication.id)),

@@ -56,9 +56,9 @@ class ReportsView(StudioModelView):
     columns = (
         Column("title", _l("Listing"), cell=lambda row: g.reported.get(row.publication_id, "")),
         Column("reason", _l("Reason"), cell=lambda row: report_label(row.reason)),
-        Column("reporter_count", _l("People"), numeric=True),
+        Column("reporter_count", _l("People"), numeric=True, wide_only=True),
         Column("state", _l("State"), cell=lambda row: ui.badge(row.state)),
-        Column("last_at", _l("Last reported"), cell=lambda row: ui.moment(row.last_at), sort="last"),
+        Column("last_at", _l("Last reported"), cell=lambda row: ui.moment(row.last_at), sort="last", wide_only=True),
     )
     orders: ClassVar[dict[str, Any]] = {"last": (Key(ListingReport.last_at), Key(ListingReport.id))}
     default_sort = ("last", True)

@@ -123,7 +123,9 @@ class StatementsView(StudioModelView):
         Column("period_start", _l("Month"), cell=lambda row: str(month_of(row)), sort="period"),
         Column("creator_name", _l("Creator")),
         Column("character_name", _l("Character")),
-        Column("gross_minor", _l("Sales"), cell=lambda row: _amount(row, row.gross_minor), numeric=True),
+        Column(
+            "gross_minor", _l("Sales"), cell=lambda row: _amount(row, row.gross_minor), numeric=True, wide_only=True
+        ),
         Column("fee_minor", _l("Fee"), cell=lambda row: _amount(row, row.fee_minor), numeric=True, wide_only=True),
         Column("net_minor", _l("Earned"), cell=lambda row: _amount(row, row.net_minor), numeric=True),
         Column("downloads", _l("Downloads"), numeric=True, wide_only=True),

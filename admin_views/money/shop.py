@@ -58,7 +58,10 @@ TEST_ANSWERS = {
 def _with_face(row: CharacterPublication) -> Markup:
     face = ui.avatar(portrait_url(g.portraits.get(row.id)), row.title)
     featured = ui.badge("featured") if _is_featured(row) else ""
-    return Markup('<span class="with-face">{}<span>{} {}</span></span>').format(face, row.title, featured)
+    creator = g.creators.get(row.publisher_id, "")
+    return Markup(
+        '<span class="with-face">{}<span>{} {}<span class="narrow-only text-secondary">{}</span></span></span>'
+    ).format(face, row.title, featured, creator)
 
 
 def _is_featured(row: CharacterPublication) -> bool:
@@ -91,10 +94,16 @@ class ShopView(StudioModelView):
     menu_order = 5
     columns = (
         Column("title", _l("Title"), cell=_with_face, sort="title"),
-        Column("creator", _l("Creator"), cell=lambda row: g.creators.get(row.publisher_id, "")),
+        Column("creator", _l("Creator"), cell=lambda row: g.creators.get(row.publisher_id, ""), wide_only=True),
         Column("price_minor", _l("Price"), cell=lambda row: ui.money(row.price_minor, row.currency), numeric=True),
         Column("license_type", _l("Licence"), cell=lambda row: ui.badge(row.license_type), wide_only=True),
-        Column("published_at", _l("On the market"), cell=lambda row: ui.moment(row.published_at), sort="published"),
+        Column(
+            "published_at",
+            _l("On the market"),
+            cell=lambda row: ui.moment(row.published_at),
+            sort="published",
+            wide_only=True,
+        ),
     )
     orders: ClassVar[dict[str, Any]] = {
         "published": (Key(CharacterPublication.published_at, nullable=True), Key(CharacterPublication.id)),
@@ -216,7 +225,7 @@ class PurchasesView(StudioModelView):
         Column("status", _l("Status"), cell=lambda row: money_labels.purchase_badge(row.status)),
         Column("price_minor", _l("Price"), cell=lambda row: ui.money(row.price_minor, row.currency), numeric=True),
         Column("license_type", _l("Licence"), cell=lambda row: ui.badge(row.license_type), wide_only=True),
-        Column("created_at", _l("Begun"), cell=lambda row: ui.moment(row.created_at), sort="created"),
+        Column("created_at", _l("Begun"), cell=lambda row: ui.moment(row.created_at), sort="created", wide_only=True),
     )
     orders: ClassVar[dict[str, Any]] = {
         "created": (Key(Purchase.created_at), Key(Purchase.id)),

@@ -141,7 +141,7 @@ class SalesView(StudioModelView):
             wide_only=True,
         ),
         Column("license_type", _l("Licence"), cell=lambda row: ui.badge(row.license_type), wide_only=True),
-        Column("created_at", _l("Begun"), cell=lambda row: ui.moment(row.created_at), sort="created"),
+        Column("created_at", _l("Begun"), cell=lambda row: ui.moment(row.created_at), sort="created", wide_only=True),
     )
     export_columns = (
         Column("id", "id"),

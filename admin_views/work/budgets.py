@@ -14,6 +14,7 @@ from sqlalchemy.orm import joinedload
 
 from admin_views import ui
 from admin_views.base import StudioModelView, expose
+from admin_views.formats import month_label
 from admin_views.listing import Column, Filter
 from admin_views.resources import Resources, resources
 from admin_views.session import current_actor
@@ -132,6 +133,7 @@ class BudgetsView(StudioModelView):
             "own_limit": "" if own is None else f"{Decimal(own) / MICRO:f}",
             "studio_limit": _money(settings.budget_micro) if settings.budget_micro else "",
             "currency": settings.language_currency,
+            "month_label": month_label,
             "kind_label": lambda kind: KIND_LABELS.get(kind, kind),
         }
 

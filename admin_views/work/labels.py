@@ -75,28 +75,46 @@ _FOR_STAFF = re.compile(r"STUDIO_|`|[Tt]op it up|pip install|\bthe key\b")
 
 RESULT_LABELS = {
     "again": _l("begun again"),
+    "answers": _l("answers"),
     "archived": _l("archived"),
+    "asked_again": _l("asked about again"),
     "changed": _l("changed"),
+    "checked": _l("checked"),
     "cleared": _l("cleared away"),
+    "closed": _l("closed"),
     "collected": _l("collected"),
+    "compared": _l("compared"),
     "deleted": _l("deleted"),
+    "delivered": _l("delivered"),
+    "done": _l("done"),
     "embedded": _l("embedded"),
     "exports": _l("exports cleared away"),
     "failed": _l("failed"),
     "files": _l("files cleared away"),
+    "findings": _l("findings"),
+    "imports": _l("imports cleared away"),
+    "in_effect": _l("in effect"),
     "left_out": _l("left out"),
+    "links": _l("links cleared away"),
     "made": _l("made"),
     "model": _l("model"),
+    "moved": _l("moved"),
     "objects": _l("stored objects deleted"),
+    "paid": _l("paid"),
     "pictures": _l("pictures made"),
+    "refunded": _l("refunded"),
     "refused": _l("refused"),
+    "released": _l("released"),
+    "remembered": _l("remembered"),
     "rows": _l("rows"),
     "runs": _l("old changes forgotten"),
+    "screened": _l("screened"),
     "settled": _l("settled"),
     "spoken": _l("spoken"),
     "there": _l("there already"),
     "told": _l("told"),
     "unchanged": _l("unchanged"),
+    "unscreened": _l("not answered by a model"),
     "uploads": _l("uploads cleared away"),
     "voices": _l("voices"),
 }
@@ -106,13 +124,17 @@ RESULT_LABELS = {
 def result_pairs(job: JobRun) -> list[tuple[str, str]]:
     """What a job did, as its words and its numbers; what is for the program alone is left out."""
     return [
-        (
-            str(RESULT_LABELS.get(name, name.replace("_", " "))),
-            format_decimal(value) if isinstance(value, int) else str(value),
-        )
+        (str(RESULT_LABELS.get(name, name.replace("_", " "))), _told_value(value))
         for name, value in (job.result or {}).items()
         if not name.startswith("_")
     ]
+
+
+def _told_value(value: Any) -> str:
+    # Asked first: True is an int as well, and no number that could be formatted.
+    if isinstance(value, bool):
+        return str(_("yes") if value else _("no"))
+    return str(format_decimal(value)) if isinstance(value, int | float) else str(value)
 
 
 def attempts_of(job: JobRun) -> int:
@@ -126,7 +148,7 @@ def told_to(sentence: str, params: Mapping[str, Any], *, is_staff: bool) -> str:
         return str(
             _(
                 "The provider is not set up as it should be, or its account is used up. The staff of this studio must mend "
-                "that: tell them, and do it again afterwards. Until then you can use another provider, or a file of your own."
+                "that: tell them, and do it again afterwards. If there is another provider, you can use that until then."
             )
         )
     return str(_(sentence, **params)) if params else str(_(sentence))

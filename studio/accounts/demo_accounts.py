@@ -1,4 +1,4 @@
-"""The accounts of demo mode: one for each kind of person, with a password that the sign-in page shows."""
+"""The accounts of demo mode: every kind of person, two where one is not enough, with a password that the sign-in page shows."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,9 @@ class DemoAccount:
 ACCOUNTS = (
     DemoAccount("creator@demo.example", "Mei Lin 林梅", (RoleName.CREATOR,)),
     DemoAccount("second@demo.example", "Theo Grant", (RoleName.CREATOR,)),
+    DemoAccount("reader@demo.example", "Juno Park", (RoleName.CREATOR,)),
     DemoAccount("moderator@demo.example", "Ada Moreau", (RoleName.MODERATOR,)),
+    DemoAccount("colleague@demo.example", "Noor Haddad", (RoleName.MODERATOR,)),
     DemoAccount("staff@demo.example", "Sam Okafor", (RoleName.STAFF,)),
     DemoAccount("admin@demo.example", "Ines Castro", (RoleName.ADMIN,)),
 )

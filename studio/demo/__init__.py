@@ -17,10 +17,11 @@ from studio.authoring.models import Character, ContentRating
 from studio.authoring.rules import ReplyDraft
 from studio.authoring.scenes import SceneDraft
 from studio.cards.writer import write_card
-from studio.demo import night_crossing, portraits
+from studio.demo import night_crossing, portraits, trade
 from studio.kit.money import Money
 from studio.market import listings, queries, review, screening
-from studio.market.models import CharacterCategory, LicenseType
+from studio.market.models import CharacterCategory, CharacterPublication, LicenseType
+from studio.market.policy import Policy
 from studio.market.rules import AT_ONCE, Reason
 from studio.providers.storage import Storage
 
@@ -41,16 +42,19 @@ class DemoListing:
     category: str = ""
     price_minor: int = 0
     outcome: str = ""
+    days_ago: int = 0
 
 
 LISTINGS = (
-    DemoListing("lan-yue", _SECOND, "岚月 · 雪夜茶馆", "Fantasy", 0, "approved"),
-    DemoListing("odile-marchetti", _FIRST, "Odile Marchetti: the Port Carrow case", "Mystery", 499, "approved"),
-    DemoListing("juniper-vale", _FIRST, "Captain Juniper Vale", "Adventure and games", 0, "rejected"),
-    DemoListing("sable-nine", _FIRST, "Sable Nine", "Science fiction", 299, "approved"),
+    DemoListing("lan-yue", _SECOND, "岚月 · 雪夜茶馆", "Fantasy", 0, "approved", days_ago=20),
+    DemoListing(
+        "odile-marchetti", _FIRST, "Odile Marchetti: the Port Carrow case", "Mystery", 1_299, "approved", days_ago=60
+    ),
+    DemoListing("juniper-vale", _FIRST, "Captain Juniper Vale", "Adventure and games", 0, "sent back"),
+    DemoListing("sable-nine", _FIRST, "Sable Nine", "Science fiction", 299, "approved", days_ago=55),
     DemoListing("sable-9", _SECOND, "Sable-9 (noir detective)", "Science fiction", 199),
     DemoListing("xiao-man", _SECOND, "小满的馄饨摊", "Everyday life", 0),
-    DemoListing("mo-bai", _SECOND),
+    DemoListing("mo-bai", _SECOND, "墨白 · 藏书楼", "Helpers and teachers", 0, "rejected"),
     DemoListing("professor-tally", _FIRST, "Professor Tally", "Helpers and teachers", 0),
 )
 
@@ -95,16 +99,29 @@ _SCENES = {
 }
 """The stages of those characters that have a way to go with a person."""
 
+_TWO_THINGS = (
+    Reason("thin_description", "description", "Who are the crew? One line each would do."),
+    Reason("broken_greeting", "first_mes", "The greeting gives {{user}} nothing to answer yet."),
+)
+_SHELF = Reason("wrong_category", "listing.category", "他是奇幻故事里的角色，不是老师。")
+
 Progress = Callable[[int, int], None]
 
 
 def load(
-    session: Session, *, storage: Storage, now: datetime, on_progress: Progress = lambda _done, _all: None
+    session: Session,
+    *,
+    storage: Storage,
+    now: datetime,
+    policy: Policy | None = None,
+    has_traded: bool = True,
+    on_progress: Progress = lambda _done, _all: None,
 ) -> bool:
     """Make the demo's people, characters and listings; False where they are there already, and nothing is changed.
 
     Everything goes through the services that the screens use, so that the demo
-    holds nothing that a person could not have made.
+    holds nothing that a person could not have made. Where `has_traded`, there are
+    sales too, and the last month is closed.
     """
     users = {user.email: user for user in demo_accounts.ensure(session)}
     owned = sa.select(Character.id).where(Character.owner_id.in_([user.id for user in users.values()]))
@@ -114,13 +131,17 @@ def load(
     moderator = users[_MODERATOR]
     categories = {c.name: c for c in session.scalars(sa.select(CharacterCategory))}
     night_crossing.load(session, storage=storage, staff=users[_STAFF], now=now - timedelta(hours=31))
+    made: dict[str, CharacterPublication] = {}
     for place, listing in enumerate(LISTINGS, 1):
-        moment = now - timedelta(hours=30 - 3 * place)
+        moment = now - timedelta(days=listing.days_ago, hours=30 - 3 * place)
         owner = users[listing.owner]
         character = _bring(session, storage=storage, owner=owner, slug=listing.slug, now=moment)
         if listing.title:
-            _list(session, storage, listing, character, owner, moderator, categories[listing.category], moment)
+            category = categories[listing.category]
+            made[listing.slug] = _list(session, storage, listing, character, owner, moderator, category, moment)
         on_progress(place, len(LISTINGS))
+    if has_traded:
+        trade.load(session, users=users, listings=made, now=now, policy=policy or Policy())
     return True
 
 
@@ -158,7 +179,7 @@ def _list(
     moderator: User,
     category: CharacterCategory,
     now: datetime,
-) -> None:
+) -> CharacterPublication:
     publication = listings.submit(
         session,
         actor=owner.actor,
@@ -173,34 +194,26 @@ def _list(
     )
     session.flush()
     if not listing.outcome:
-        return
+        return publication
     case = queries.find_open_case(session, publication_id=publication.id)
     if case is None:
         raise LookupError("A listing that was just submitted is under review.")
     screening.run(session, case_id=case.id, storage=storage, now=now + timedelta(minutes=1))
     later = now + timedelta(minutes=40)
     review.claim(session, actor=moderator.actor, case_id=case.id, now=later)
+    seen: dict[str, Any] = {
+        "actor": moderator.actor,
+        "case_id": case.id,
+        "content_hash": publication.content_hash,
+        "now": later,
+        "hold": AT_ONCE,
+    }
     if listing.outcome == "approved":
-        review.approve(
-            session,
-            actor=moderator.actor,
-            case_id=case.id,
-            content_hash=publication.content_hash,
-            now=later,
-            hold=AT_ONCE,
-        )
+        review.approve(session, **seen)
+    elif listing.outcome == "rejected":
+        review.reject(session, **seen, reasons=[_SHELF])
     else:
-        reasons = [
-            Reason("thin_description", "description", "Who are the crew? One line each would do."),
-            Reason("broken_greeting", "first_mes", "The greeting gives {{user}} nothing to answer yet."),
-        ]  # fmt: skip
         review.request_changes(
-            session,
-            actor=moderator.actor,
-            case_id=case.id,
-            content_hash=publication.content_hash,
-            reasons=reasons,
-            note="I like her. Two small things and she is ready.",
-            now=later,
-            hold=AT_ONCE,
+            session, **seen, reasons=_TWO_THINGS, note="I like her. Two small things and she is ready."
         )
+    return publication

@@ -113,6 +113,7 @@ def load_demo(settings: Settings, *, console: Console) -> None:
     from studio import demo
     from studio.kit.clock import utc_now
     from studio.kit.db import make_engine, session_scope
+    from studio.market import policy
     from studio.providers import storage
 
     if settings.database_url is None:
@@ -125,6 +126,7 @@ def load_demo(settings: Settings, *, console: Console) -> None:
                 session,
                 storage=storage.from_settings(settings),
                 now=utc_now(),
+                policy=policy.from_settings(settings),
                 on_progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
     finally:

@@ -39,6 +39,18 @@ def actions(session):
     return list(session.scalars(sa.select(AuditEntry.action)))
 
 
+def test_a_job_tells_whatever_it_says_that_it_did(session, browser_of, owner, now):
+    """A finished screening says `screened: true`, and a number formatter knows no True."""
+    job = work.ask(session, "market.screen_listing", actor=owner.actor, now=now)
+    session.flush()
+    for value, told in ((True, "yes"), (False, "no"), (1234, "1,234"), (0.5, "0.5"), ("late", "late"), (None, "None")):
+        job.result = {"screened": value}
+        session.flush()
+        answer = browser_of(owner).get(f"/jobs/{job.id}")
+        assert answer.status_code == 200
+        assert told in answer.text.partition("screened")[2].partition("</dd>")[0]
+
+
 class TestTray:
     def test_shows_what_runs_first_with_percent_and_cost(self, session, browser_of, owner, now):
         work.ask(session, "media.make_variants", actor=owner.actor, now=now)

@@ -122,9 +122,10 @@ def running(*, url: str, redis_url: str, data: Path) -> Iterator[Stage]:
         engine = make_engine(url)
         stack.callback(engine.dispose)
         with session_scope(engine) as session:
-            # A day ago: what a test makes is always newer than what the demo brings.
+            # A day ago: what a test makes is always newer than what the demo brings. Nothing was sold, so that no
+            # month is closed before a test has sold something in it.
             moment = utc_now() - timedelta(days=1)
-            demo.load(session, storage=storage.from_settings(settings), now=moment)
+            demo.load(session, storage=storage.from_settings(settings), now=moment, has_traded=False)
         processes = {role: Process(role, settings) for role in ("web", "worker", "scheduler")}
         for process in processes.values():
             process.start()
