@@ -9,11 +9,16 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from sqlalchemy.orm import Session
 
 from studio.kit import exact_json
 
 log = logging.getLogger(__name__)
+
+# Before any engine is made, since each takes these over: a vector needs no look into the database for its type's number.
+psycopg.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
 
 _AFTER_COMMIT = "studio.after_commit"
 _ONLY_READS = "studio.only_reads"
