@@ -34,13 +34,12 @@ from studio.work.errors import (
     PauseRequestedError,
 )
 from studio.work.models import Hold, JobRun, JobState
-from studio.work.rules import Failure
+from studio.work.rules import UNEXPECTED, Failure
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_UNEXPECTED = "Something went wrong. The error log knows more."
 _AWAY = "The database did not answer. The job is done again when it does."
 _WAITS = (0.1, 0.3, 0.6, 1.0, 1.5, 2.0, 2.5)
 """Seconds between the attempts to write down how a job went: eight of them, so as to outlast a restart of the database."""
@@ -184,7 +183,7 @@ class Runtime:
         if db.is_connection_loss(error):
             return Failure(kind, _AWAY), False
         reference = self._report(run, error)
-        sentence = str(error) if isinstance(error, JobTimeoutError) else _UNEXPECTED
+        sentence = str(error) if isinstance(error, JobTimeoutError) else UNEXPECTED
         return Failure(kind, sentence, reference), False
 
     def _report(self, run: JobContext, error: Exception) -> str:

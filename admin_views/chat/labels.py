@@ -66,6 +66,8 @@ OUTCOMES = {
 }
 LORE = frozenset({PartKind.LORE_BEFORE, PartKind.LORE_AFTER, PartKind.LORE_AT_DEPTH})
 _HUES = 14
+_TENTH = 100
+"""Milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -148,4 +150,6 @@ def cost_label(cost_micro: int | None, currency: str) -> str:
 
 def milliseconds(value: int | None) -> str:
     """A duration in seconds, short."""
-    return "" if value is None else str(_("%(seconds).1f s", seconds=value / 1_000))
+    if value is None:
+        return ""
+    return str(_("%(seconds).1f s", seconds=value / 1_000) if value >= _TENTH else _("under 0.1 s"))

@@ -164,6 +164,7 @@ class LorebookSaving(SavingRoutes, StudioView):
             self.render(
                 "lorebooks/settings.html",
                 row=row,
+                book=queries.find_lorebook(self.session, character_id=row.id),
                 form=form,
                 **self.saving_context(row, part=SETTINGS),
                 **({"is_dirty": False, "row_version": 0} | context),

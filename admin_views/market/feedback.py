@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from admin_views.market.labels import field_label, reason_message, reason_title
 from studio.accounts.permissions import Actor
 from studio.authoring import rules
+from studio.authoring.models import Character
+from studio.authoring.queries import may_write
 from studio.market import queries
 
 # The editor's names for fields that cards call otherwise.
@@ -24,8 +26,8 @@ _FORM_NAMES = {
 class Asked:
     """One reason of a rejection as its creator reads it; `field` is empty where it is about the whole.
 
-    `name` is what the editor calls the field, "" where the editor has none for it; `decision_url` is the listing's
-    page with the whole decision, where it can be appealed against.
+    `name` is what the editor calls the field, "" where the editor has none for it; `url` leads to where it is changed,
+    "" for whoever may not; `decision_url` is the listing's page with the whole decision, where it can be appealed against.
     """
 
     title: str
@@ -42,6 +44,7 @@ def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Aske
     decided = queries.find_asking(session, actor=actor, character_id=character_id)
     if decided is None:
         return []
+    character = session.get(Character, character_id)
     decision_url = url_for("listings.details_view", row_id=decided.publication.id)
     return [
         Asked(
@@ -50,11 +53,18 @@ def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Aske
             comment=one.comment,
             field=field_label(one.field) if one.field else "",
             name=_name(one.field),
-            url=_place(character_id, one.field),
+            url=_place(character_id, one.field) if _may_answer(actor, character, one.field) else "",
             decision_url=decision_url,
         )
         for one in decided.feedback
     ]
+
+
+def _may_answer(actor: Actor, character: Character | None, field: str) -> bool:
+    # Whoever only looks on has no use for a link to a form that is not theirs.
+    if character is None or (field.startswith("listing.") and character.owner_id != actor.user_id):
+        return False
+    return may_write(actor, character)
 
 
 def _name(field: str) -> str:

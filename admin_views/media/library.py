@@ -26,12 +26,14 @@ from studio.authoring import portraits
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import character_writable_by
 from studio.kit.clock import utc_now
-from studio.kit.errors import InvalidError
+from studio.kit.errors import InvalidError, StaleError
 from studio.media import library, queries, references
+from studio.media.cleaning import KEEPS_WORDS
 from studio.media.models import GeneratedPicture, ImageGeneration, MediaFile, MediaPurpose
 
 _READ, _WRITE = Permission.MEDIA_READ_OWN, Permission.MEDIA_WRITE_OWN
 _MOST_NUMBERS = 12
+_CHANGED = _l("Somebody changed this file in the meantime. What you typed is still here: look at it, and save again.")
 
 
 class LibraryView(StudioModelView):
@@ -154,6 +156,7 @@ class LibraryView(StudioModelView):
             "seed": made[1] if made is not None else None,
             "cleared_at": library.is_cleared_at(row) if not uses else None,
             "numbers": _numbers_of(row),
+            "keeps_words": row.media_type in KEEPS_WORDS,
         }
 
     @expose("/<uuid:row_id>")
@@ -176,10 +179,10 @@ class LibraryView(StudioModelView):
                 crop=_shares("crop_left", "crop_top", "crop_right", "crop_bottom"),
                 focus=_pair(_shares("focus_x", "focus_y")),
             )
-        except InvalidError as error:
+        except (InvalidError, StaleError) as error:
             session.rollback()
-            about = next(iter(error.fields.values()), "")
-            flash(_(about) if about else sentence(error), "danger")
+            about = next(iter(error.fields.values()), "") if isinstance(error, InvalidError) else _CHANGED
+            flash(_(str(about)) if about else sentence(error), "danger")
             row = self.get_one(row_id)
             context = self.details_context(row) | {"typed": request.form}
             return self.render(self.details_template, row=row, **context), error.status

@@ -96,7 +96,8 @@ def _state_cell(row: ImageGeneration) -> Markup:
 
 
 def _cost_cell(row: ImageGeneration) -> str:
-    return cost_of(row, g.picture_jobs.get(row.job_id))
+    # Where it was drawn stands in the column beside.
+    return str(_("nothing")) if row.details.get("is_local") else cost_of(row, g.picture_jobs.get(row.job_id))
 
 
 def _seed_cell(row: ImageGeneration) -> str:
@@ -104,6 +105,10 @@ def _seed_cell(row: ImageGeneration) -> str:
     came = next((one.seed for one in g.picture_files.get(row.id, ()) if one.seed is not None), None)
     seed = row.seed if row.seed is not None else came
     return "–" if seed is None else str(seed)
+
+
+def _brief_maker_cell(row: ImageGeneration) -> str:
+    return str(_("placeholder")) if row.provider == "local" else _maker_cell(row)
 
 
 def _maker_cell(row: ImageGeneration) -> str:
@@ -151,6 +156,7 @@ class PicturesView(StudioModelView):
     empty_icon = "brush"
     empty_title = _l("No picture from a prompt yet")
     empty_text = _l("Open a character and press “Make a picture”, or begin with a prompt of your own.")
+    created_text = _l("Asked for. The pictures appear below as soon as they are drawn.")
     search_columns = (ImageGeneration.prompt,)
     search_hint = _l("Words of the prompt")
     columns = (
@@ -159,7 +165,7 @@ class PicturesView(StudioModelView):
         Column(
             "character", _l("Character"), cell=lambda row: g.picture_names.get(row.character_id, "–"), wide_only=True
         ),
-        Column("model", _l("Made by"), cell=_maker_cell, wide_only=True),
+        Column("model", _l("Made by"), cell=_brief_maker_cell, wide_only=True),
         Column("seed", _l("Seed"), cell=_seed_cell, numeric=True, wide_only=True),
         Column("took", _l("Took"), cell=lambda row: _took(row) or "–", numeric=True, wide_only=True),
         Column("cost", _l("Cost"), cell=_cost_cell, numeric=True, wide_only=True),

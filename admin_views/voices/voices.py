@@ -65,7 +65,6 @@ class VoicesView(StudioView):
         "listen": _P.SPEECH_MAKE,
         "hear": _P.SPEECH_MAKE,
         "list_voices": _READ,
-        "refresh": _WRITE,
     }
     in_menu = False
 
@@ -226,17 +225,6 @@ class VoicesView(StudioView):
         )
         return jsonify(items=[{"value": one.id, "text": voice_label(one)} for one in found])
 
-    @expose("/list/<string(maxlength=40):provider>/refresh", methods=("POST",))
-    def refresh(self, provider: str) -> ResponseReturnValue:
-        """Ask the provider for its list now."""
-        if provider not in KINDS:
-            raise NotFoundError
-        lists.refresh(self.session, actor=current_actor(), provider=provider, now=utc_now())
-        flash(_("The list is being fetched. Load this page again in a moment."), "success")
-        back = request.form.get("back", "")
-        # Only a place of the studio's own.
-        return redirect(back if back.startswith("/voices/") else url_for("characters.index_view"), 303)
-
     # What the routes share
 
     def _begin(self, form: VoiceForm, character: Character) -> None:
@@ -279,9 +267,13 @@ class VoicesView(StudioView):
         character_id, configuration_id = character.id, row.id if row is not None else None
         provider = form.provider.data if form.provider.data in KINDS else "local"
         known: Mapping[str, SpeechProvider] = self.resources.speech
-        kept = None
+        kept, is_fetching = None, False
         if known[provider].is_configured:
             kept = lists.ensure(session, actor=actor, provider=provider, now=utc_now())
+            is_fetching = kept is None or (kept.fetched_at is None and kept.failure is None)
+            if request.method == "POST" and request.form.get("do") == "fetch":
+                lists.refresh(session, actor=actor, provider=provider, now=utc_now())
+                is_fetching = True
         language = rules.language_tag(form.language.data or "")
         if request.method == "POST" and request.form.get("do") == "provider":
             # Another provider has other voices.
@@ -313,6 +305,7 @@ class VoicesView(StudioView):
             provider=known[provider],
             kept=kept,
             has_list=kept is not None and kept.fetched_at is not None,
+            is_fetching=is_fetching,
             list_url=url_for(".list_voices", provider=provider, language=language or "en"),
             sliders=sliders(form),
             can=can_of(form),

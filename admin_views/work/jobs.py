@@ -1,6 +1,6 @@
 """Jobs on the screen: every job with its state, attempts, cost and error; stop it, pause it, or have it done again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from admin_views.work.again import again_url
 from admin_views.work.labels import (
     JOB_LABELS,
     QUEUE_LABELS,
+    argument_pairs,
     attempts_of,
     job_label,
     micro_label,
@@ -57,8 +58,8 @@ DELAYS = (
 
 _LONGEST_DELAY = 7 * 24 * 60
 
-_SHORT = 10.0
-"""Seconds; a duration below is told with a decimal."""
+_SHORT, _SHORTEST = 10.0, 0.1
+"""Seconds; a duration below the first is told with a decimal, one below the second as that."""
 
 
 def duration_of(job: JobRun, *, now: datetime) -> str:
@@ -66,6 +67,8 @@ def duration_of(job: JobRun, *, now: datetime) -> str:
     if job.started_at is None or job.state is JobState.QUEUED:
         return ""
     length = (job.finished_at or now) - job.started_at
+    if length.total_seconds() < _SHORTEST:
+        return str(_("under 0.1 s"))
     if length.total_seconds() < _SHORT:
         return str(_("%(seconds).1f s", seconds=max(length.total_seconds(), 0)))
     return str(format_timedelta(length, threshold=2))
@@ -154,7 +157,7 @@ class JobsView(StudioModelView):
     columns = (
         Column("name", _l("Job"), cell=lambda job: title_of(job, g.get("jobs_about", {}))),
         Column("state", _l("State"), cell=_state_cell),
-        Column("attempts", _l("Attempts"), cell=lambda job: str(attempts_of(job)), numeric=True),
+        Column("attempts", _l("Attempts"), cell=lambda job: str(attempts_of(job)), numeric=True, wide_only=True),
         Column(
             "duration", _l("Duration"), cell=lambda job: duration_of(job, now=utc_now()), numeric=True, wide_only=True
         ),
@@ -202,12 +205,20 @@ class JobsView(StudioModelView):
 
     def list_context(self, rows: Any) -> dict[str, Any]:
         """What the page's jobs are about is kept beside."""
-        g.jobs_about = names_about(self.request_session, actor=current_actor(), jobs=rows)
+        g.jobs_about = dict(names_about(self.request_session, actor=current_actor(), jobs=rows))
         return dict(super().list_context(rows))
 
     def row_title(self, row: JobRun) -> str:
         """What the job does, and to what."""
-        return title_of(row, names_about(self.request_session, actor=current_actor(), jobs=[row]))
+        return title_of(row, self._about(row))
+
+    def _about(self, row: JobRun) -> Mapping[UUID, str]:
+        """What the job is about, by its id; asked for once in a request."""
+        known: dict[UUID, str] = g.setdefault("jobs_about", {})
+        if row.id not in known:
+            found = names_about(self.request_session, actor=current_actor(), jobs=[row])
+            known[row.id] = found.get(row.id, "")
+        return known
 
     def details_context(self, row: JobRun) -> dict[str, Any]:
         """What may be done to the job, and why it waits."""
@@ -225,6 +236,9 @@ class JobsView(StudioModelView):
             "due_at": row.run_after if row.held_for is None and row.run_after > now else None,
             "attempts": attempts_of(row),
             "results": result_pairs(row),
+            "arguments": argument_pairs(row, is_staff=_is_staff()),
+            # A name is known of what the person may look at.
+            "about_name": self._about(row)[row.id],
             "told": _told(row),
             "is_staff": _is_staff(),
             "step": step_label(row.step),

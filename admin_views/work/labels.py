@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from admin_views import ui
 from studio.work.models import Hold, JobRun
-from studio.work.rules import MICRO
+from studio.work.rules import MICRO, UNEXPECTED
 
 JOB_LABELS = {
     "authoring.archive_dormant": _l("Archive drafts that lie still"),
@@ -87,6 +87,8 @@ RESULT_LABELS = {
     "deleted": _l("deleted"),
     "delivered": _l("delivered"),
     "done": _l("done"),
+    "drafts": _l("drafts cleared away"),
+    "duplicate": _l("there already"),
     "embedded": _l("embedded"),
     "exports": _l("exports cleared away"),
     "failed": _l("failed"),
@@ -94,6 +96,7 @@ RESULT_LABELS = {
     "findings": _l("findings"),
     "imports": _l("imports cleared away"),
     "in_effect": _l("in effect"),
+    "info": _l("hints"),
     "left_out": _l("left out"),
     "links": _l("links cleared away"),
     "made": _l("made"),
@@ -102,6 +105,8 @@ RESULT_LABELS = {
     "objects": _l("stored objects deleted"),
     "paid": _l("paid"),
     "pictures": _l("pictures made"),
+    "portrait": _l("pictures of other cards"),
+    "published": _l("published"),
     "refunded": _l("refunded"),
     "refused": _l("refused"),
     "released": _l("released"),
@@ -110,13 +115,19 @@ RESULT_LABELS = {
     "runs": _l("old changes forgotten"),
     "screened": _l("screened"),
     "settled": _l("settled"),
+    "severe": _l("severe findings"),
     "spoken": _l("spoken"),
+    "starts": _l("older values forgotten"),
     "there": _l("there already"),
     "told": _l("told"),
     "unchanged": _l("unchanged"),
+    "undone": _l("taken back"),
+    "unpacked": _l("unpacked"),
     "unscreened": _l("not answered by a model"),
     "uploads": _l("uploads cleared away"),
     "voices": _l("voices"),
+    "warning": _l("warnings"),
+    "withdrawn": _l("withdrawn"),
 }
 """What people read for the numbers in a job's result; another one is shown by its name."""
 
@@ -134,7 +145,31 @@ def _told_value(value: Any) -> str:
     # Asked first: True is an int as well, and no number that could be formatted.
     if isinstance(value, bool):
         return str(_("yes") if value else _("no"))
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or str(format_decimal(0))
     return str(format_decimal(value)) if isinstance(value, int | float) else str(value)
+
+
+ARGUMENT_LABELS = {
+    "error_type": _l("error"),
+    "is_anew": _l("everything anew"),
+    "is_second": _l("once more, later"),
+    "job_name": _l("job"),
+    "kind": _l("kind"),
+    "provider": _l("provider"),
+    "then_delete": _l("delete it afterwards"),
+    "times": _l("times"),
+}
+"""What people read for what a job was told; another one is shown by its name."""
+
+
+def argument_pairs(job: JobRun, *, is_staff: bool) -> list[tuple[str, str]]:
+    """What the job was told, as words and values; the ids of rows, by which staff look things up, are for staff alone."""
+    return [
+        (str(ARGUMENT_LABELS.get(name, name.replace("_", " "))), _told_value(value))
+        for name, value in job.arguments.items()
+        if is_staff or not name.endswith("_id")
+    ]
 
 
 def attempts_of(job: JobRun) -> int:
@@ -149,6 +184,14 @@ def told_to(sentence: str, params: Mapping[str, Any], *, is_staff: bool) -> str:
             _(
                 "The provider is not set up as it should be, or its account is used up. The staff of this studio must mend "
                 "that: tell them, and do it again afterwards. If there is another provider, you can use that until then."
+            )
+        )
+    if not is_staff and sentence == UNEXPECTED:
+        # They cannot read the error log; staff can, by the reference.
+        return str(
+            _(
+                "Something went wrong in the studio. Try it once more; if it fails again, tell the staff the reference "
+                "on the job's page."
             )
         )
     return str(_(sentence, **params)) if params else str(_(sentence))

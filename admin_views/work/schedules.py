@@ -38,7 +38,7 @@ class SchedulesView(StudioView):
             {
                 "periodic": one,
                 "label": job_label(one.name),
-                "every": format_timedelta(one.every, threshold=2),
+                "every": format_timedelta(one.every, threshold=1),
                 "last": last.get(one.name),
                 "duration": duration_of(last[one.name], now=now) if one.name in last else "",
                 "next_at": one.next_at(now),

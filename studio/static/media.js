@@ -46,7 +46,7 @@
           if (!window.htmx || event.ctrlKey || event.metaKey || event.shiftKey) return;
           event.preventDefault();
           window.htmx
-            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", swap: "outerHTML" })
+            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", selectOOB: "#library-room", swap: "outerHTML" })
             .then(() => one("#library-files").scrollIntoView({ block: "start" }));
         });
         sum.append(link);
@@ -68,6 +68,8 @@
       const button = make("button", "btn btn-ghost btn-sm", stopWords);
       button.type = "button";
       row.append(face, make("span", "upload-name", file.name), button, bar, told);
+      // A picture that cannot be shown is told by its words, not by the browser's torn one.
+      face.addEventListener("error", () => face.removeAttribute("src"));
       if (/^image\/(png|jpeg|webp|gif)$/.test(file.type)) face.src = URL.createObjectURL(file);
       list.append(row);
       const own = { state: "waiting" };

@@ -24,6 +24,9 @@ COURTESY = timedelta(seconds=1)
 TURN = timedelta(seconds=15)
 """So long a job may go on before it makes way for somebody else's in its own queue."""
 
+UNEXPECTED = "Something went wrong. The error log knows more."
+"""What a job's row says of an error that nobody foresaw."""
+
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=10)
 OUTAGE_PATIENCE = timedelta(hours=6)

@@ -79,6 +79,11 @@ class TestGrid:
         for shown in ("The valley", "Entry 1", "key1", "before the definition", "3 entries"):
             assert shown in page
 
+    def test_offers_no_file_of_a_book_that_is_not_there(self, session, browser, owner, lorebook):
+        bare = make_character(session, owner=owner.actor)
+        for row, offers in ((bare.id, False), (lorebook.character_id, True)):
+            assert (f"/lorebooks/{row}/export" in browser.get(f"/lorebooks/{row}/settings").text) is offers
+
     def test_teaches_where_there_is_nothing(self, session, browser, owner):
         character = make_character(session, owner=owner.actor)
         page = browser.get(f"/lorebooks/{character.id}").text

@@ -58,17 +58,28 @@ def form_of(session, character, **changes):
     }
 
 
-def make_sent_back(session, *, owner, moderator, now, character, **values):
+def make_sent_back(session, *, owner, moderator, now, character, field="first_mes", **values):
     case = make_claimed_case(
         session, owner=owner.actor, moderator=moderator.actor, now=now, character=character, **values
     )
     publication = session.get_one(CharacterPublication, case.publication_id)
     review.reject(
         session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
-        reasons=[Reason("broken_greeting", "first_mes", "One brace.")], hold=AT_ONCE,
+        reasons=[Reason("broken_greeting", field, "One brace.")], hold=AT_ONCE,
     )  # fmt: skip
     session.flush()
     return publication
+
+
+@pytest.mark.parametrize("field", ["first_mes", "listing.price"])
+def test_what_to_change_leads_nobody_to_a_form_that_is_not_theirs(
+    session, browser_of, browser, owner, moderator, character, now, field
+):
+    make_sent_back(session, owner=owner, moderator=moderator, now=now, character=character, field=field)
+    assert '<a class="feedback-field"' in browser.get(f"/characters/{character.id}").text
+    read = browser_of(moderator).get(f"/characters/{character.id}").text
+    assert "One brace." in read
+    assert '<a class="feedback-field"' not in read
 
 
 class TestSubmit:

@@ -182,7 +182,11 @@ class TestLibrary:
         )
         assert wrong.status_code == 422
         assert "Kept typing" in wrong.text
-        assert post(browser, f"{place}/describe", row_version="1", alt_text="late").status_code == 409
+        late = post(browser, f"{place}/describe", row_version="1", alt_text="Typed too late")
+        assert late.status_code == 409
+        assert "Somebody changed this file" in late.text
+        assert "Typed too late" in late.text
+        assert 'name="row_version" value="2"' in late.text
 
     def test_makes_a_picture_the_portrait_of_a_character(self, session, browser, post, owner, shelf):
         character = make_character(session, owner=owner.actor)

@@ -113,6 +113,15 @@ class TestForm:
         names = session.scalars(sa.select(JobRun.name)).all()
         assert ("voices.refresh_list" in names) == ("being fetched" in page)
 
+    def test_fetches_the_list_anew_and_keeps_what_was_typed(self, session, browser, character, voices):
+        part = text_of(
+            posted(
+                browser, f"/voices/{character.id}/new", headers=PART, do="fetch", provider="local", text="My own words"
+            )
+        )
+        assert "My own words" in part
+        assert ("being fetched" in part) == ("voices.refresh_list" in session.scalars(sa.select(JobRun.name)).all())
+
     def test_shows_what_another_provider_does_not_use(self, browser, character):
         part = text_of(
             posted(

@@ -1,18 +1,24 @@
 """The tray, queues, schedules, bulk jobs and budgets: what they show and do, and to whom."""
 
+import ast
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+import jobs
+from admin_views.work.labels import RESULT_LABELS
 from studio import work
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
+from studio.authoring.models.batches import ItemState
 from studio.authoring.rules import Greetings
 from studio.kit.clock import utc_now
+from studio.market.models import Severity
 from studio.work import budgets, claiming, queues
 from studio.work.models import Hold, JobRun, JobState, PersonBudget, QueuePause
-from studio.work.rules import MICRO
+from studio.work.rules import MICRO, UNEXPECTED
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
 from tests.factories.media import make_generation
@@ -49,6 +55,19 @@ def test_a_job_tells_whatever_it_says_that_it_did(session, browser_of, owner, no
         answer = browser_of(owner).get(f"/jobs/{job.id}")
         assert answer.status_code == 200
         assert told in answer.text.partition("screened")[2].partition("</dd>")[0]
+
+
+def test_every_number_that_a_job_may_tell_has_words():
+    """Whatever stands in a dict of the handlers; what other parts count for them is named beside."""
+    counted = {state.value for state in (*Severity, ItemState.MADE, ItemState.DUPLICATE, ItemState.PORTRAIT)}
+    counted |= {ItemState.UNPACKED.value, ItemState.REFUSED.value, ItemState.UNDONE.value}
+    for path in Path(jobs.__file__).parent.glob("*.py"):
+        if path.stem in {"resources", "runtime", "worker", "queue", "pulse", "registry", "context", "schedule"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Dict):
+                counted |= {key.value for key in node.keys if isinstance(key, ast.Constant)}
+    assert counted <= set(RESULT_LABELS)
 
 
 class TestTray:
@@ -100,6 +119,29 @@ class TestTray:
 
 
 class TestJob:
+    def test_names_what_it_is_about_and_links_it_for_those_who_may_look(self, session, browser_of, owner, now):
+        character = make_character(session, owner=owner.actor)
+        admin = make_user(session, RoleName.ADMIN)
+        job = work.ask(
+            session, "memory.embed_character", actor=owner.actor, about=("character", character.id), now=now,
+            character_id=character.id,
+        )  # fmt: skip
+        session.flush()
+        place = f'href="/characters/{character.id}"'
+        mine, theirs = (browser_of(one).get(f"/jobs/{job.id}").text for one in (owner, admin))
+        assert f"{place}>{character.name}</a>" in mine
+        assert "character id" not in mine
+        assert "character id" in theirs
+        assert (place in theirs) == (browser_of(admin).get(f"/characters/{character.id}").status_code == 200)
+
+    def test_sends_nobody_to_an_error_log_that_they_cannot_read(self, session, browser_of, owner, staff, now):
+        job = make_failed_job(session, "media.make_variants", now=now, actor=owner.actor)
+        job.error_message = UNEXPECTED
+        session.flush()
+        told = "tell the staff the reference"
+        assert told in browser_of(owner).get(f"/jobs/{job.id}").text
+        assert UNEXPECTED in browser_of(staff).get(f"/jobs/{job.id}").text
+
     def test_says_how_the_budget_stands_for_which_it_waits(self, session, browser_of, owner, now):
         budgets.set_limit(session, user_id=owner.id, limit_micro=MICRO, now=now)
         job = work.ask(session, "media.make_variants", actor=owner.actor, estimate_micro=3 * MICRO, now=now)

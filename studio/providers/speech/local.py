@@ -73,7 +73,7 @@ class LocalSpeech:
             tag = (_tag(language),)
             found += [
                 Voice(id=file, name=name, languages=tag, gender="male"),
-                Voice(id=f"{file}{_FEMALE}", name=f"{name} +", languages=tag, gender="female"),
+                Voice(id=f"{file}{_FEMALE}", name=f"{name}, higher", languages=tag, gender="female"),
             ]
         return found[:MOST_VOICES]
 
