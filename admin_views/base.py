@@ -17,13 +17,13 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla import ModelView
 from flask_babel import gettext as _
-from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from admin_views import listing, preferences
 from admin_views.access import AnyOf, declare_reading, route_permission
+from admin_views.form_token import form_token
 from admin_views.formats import reader
 from admin_views.forms import StudioForm, current_version, sent_version
 from admin_views.frames import Frames, hole
@@ -302,7 +302,7 @@ class StudioModelView(Many, Exporting, FormRoutes, ModelView):  # type: ignore[m
         key = self._frame_key(state, page, context)
         if key is None:
             return self._render_list(state, page, columns, context, rows=rows)
-        token = generate_csrf()
+        token = form_token()
         frame = self.frames.find(key)
         if frame is None:
             empty = replace(page, after=page.after and hole("after"), before=page.before and hole("before"))
