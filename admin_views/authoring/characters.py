@@ -273,17 +273,20 @@ class CharactersView(EditorView, VersionRoutes):
             if number is not None:
                 version = queries.get_version(session, character_id=row.id, version_number=number)
         data = version.card["data"] if version is not None else {}
+        profile = version.studio.get("profile") or {} if version is not None else {}
         return self.render(
             "authoring/listed.html",
             row=row,
             publication=publication,
             version=version,
-            profile=version.studio.get("profile") or {} if version is not None else {},
+            profile=profile,
             summary=summary_of(version.name, data.get("description") or "") if version is not None else "",
             data=data,
             name=version.name if version is not None else _("A published character"),
             rendered=macros.render(
-                data.get("first_mes", ""), char=macros.display_name(data) if data else "", user=_("you")
+                data.get("first_mes", ""),
+                char=macros.display_name(data) if data else "",
+                user=macros.reader_in(data.get("first_mes", ""), language=str(profile.get("language") or "")),
             ),
         )
 
@@ -376,7 +379,7 @@ class CharactersView(EditorView, VersionRoutes):
 
     @staticmethod
     def _rendered(row: Character, text: str) -> str:
-        return macros.render(text, char=row.nickname or row.name, user=_("you"))
+        return macros.render(text, char=row.nickname or row.name, user=macros.reader_in(text, language=row.language))
 
 
 def _is_wanted(option: str) -> bool:

@@ -68,7 +68,8 @@ def notes(text: str) -> list[Note]:
 
 def rendered(text: str, *, char: str, user: str, seed: int = 0) -> str:
     """The text as a chat would show it; equal seeds throw equal dice."""
-    return macros.render(text, char=char[:NAME_LENGTH], user=user[:NAME_LENGTH] or _("you"), seed=seed)
+    reader = user[:NAME_LENGTH] or macros.reader_in(text)
+    return macros.render(text, char=char[:NAME_LENGTH], user=reader, seed=seed)
 
 
 def shown_name(form: CharacterForm) -> str:

@@ -131,6 +131,7 @@ class VersionRoutes(StudioModelView):
         version = queries.get_version(session, character_id=row.id, version_number=number)
         data = version.card.get("data") or {}
         name = macros.display_name(data)
+        language = str((version.studio.get("profile") or {}).get("language") or "")
         book = data.get("character_book") or {}
         return self.render(
             "versions/one.html",
@@ -139,7 +140,7 @@ class VersionRoutes(StudioModelView):
             data=data,
             studio=version.studio,
             texts=[(part_label(key), _text(version, key)) for key in rules.LONG_TEXTS if _text(version, key)],
-            rendered=lambda text: macros.render(text, char=name, user=_("you")),
+            rendered=lambda text: macros.render(text, char=name, user=macros.reader_in(text, language=language)),
             entries=(book.get("entries") or [])[:_ENTRIES],
             more_entries=max(0, len(book.get("entries") or []) - _ENTRIES),
             title_of=title_of,

@@ -7,6 +7,7 @@ from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _l
 
 from admin_views.authoring.editor_form import license_words, warning_words
+from admin_views.authoring.version_labels import inner_label, part_label
 from admin_views.market.oversight_labels import oversight_labels
 from studio.market.models import CharacterCategory, LicenseType, ReviewReason
 from studio.market.queries import Shelf
@@ -29,6 +30,7 @@ FIELD_LABELS = {
     "character_book": _l("Lorebook"),
     "extensions": _l("Extensions"),
     "portrait": _l("Portrait"),
+    "picture": _l("Picture"),
     "content_rating": _l("Content rating"),
     "listing.title": _l("Title of the listing"),
     "listing.description": _l("Description of the listing"),
@@ -60,8 +62,12 @@ CHECK_TITLES = {
 }
 """The checks' titles; a job's steps say the same words."""
 
-_INDEX = re.compile(r"\[(\d{1,9})\]")
-_PLACE = re.compile(r"^(?:data\.)?([a-z_]+(?:\.[a-z_]+)?)")
+_OUTER = re.compile(r"^(?:data\.extensions\.greenroom\.|extensions\.greenroom\.|data\.|studio\.)?(?:profile\.)?")
+_STEP = re.compile(r"\[(\d{1,9})\]|([^.\[\]]+)")
+_ALIASES = {"replies": "fallback_replies"}
+"""Parts that our own extension names otherwise than the studio does."""
+_UNSAID = {("character_book", "entries"), ("fallback_replies", "content")}
+"""What goes without saying behind a part."""
 
 
 def field_label(name: str) -> str:
@@ -71,19 +77,27 @@ def field_label(name: str) -> str:
 
 
 def path_label(path: str) -> str:
-    """Where evidence stands: the field's name, with what follows it in the path."""
-    # People count from one.
-    path = _INDEX.sub(lambda match: f" {int(match[1]) + 1}", path)
-    plain = path.removeprefix("data.")
+    """Where a text of a card stands, in the reader's words: "Lorebook 3: Keys"; what nobody knows keeps its own name."""
+    plain = _OUTER.sub("", path)
     if plain in FIELD_LABELS:
         return str(FIELD_LABELS[plain])
-    match = _PLACE.match(path)
-    if match is None:
-        return path
-    for known in (match[1], match[1].split(".", maxsplit=1)[0]):
-        if known in FIELD_LABELS:
-            return f"{FIELD_LABELS[known]} {plain[len(known) :]}".strip()
-    return path
+    head, *rest = [match[1] or match[2] for match in _STEP.finditer(plain)] or [plain]
+    if head == "listing" and rest and f"listing.{rest[0]}" in FIELD_LABELS:
+        head = f"listing.{rest.pop(0)}"
+    head = _ALIASES.get(head, head)
+    label = str(FIELD_LABELS[head]) if head in FIELD_LABELS else part_label(head)
+    if head == "extensions":
+        return f"{label}: {'.'.join(rest)}"
+    said = [label]
+    for step in rest:
+        if (head, step) in _UNSAID:
+            continue
+        # People count from one, and a number belongs to what stands before it.
+        if step.isdecimal():
+            said[-1] += f" {int(step) + 1}"
+        else:
+            said.append(inner_label(step))
+    return ": ".join([said[0], " ".join(said[1:])]) if said[1:] else said[0]
 
 
 def check_title(name: str) -> str:

@@ -83,7 +83,7 @@ class ListingsView(ListingFormParts, ListingSteps):
     columns = (
         Column("title", _l("Title"), sort="title"),
         Column("status", _l("Status"), cell=lambda row: ui.badge(row.status)),
-        Column("price_minor", _l("Price"), cell=_price, numeric=True),
+        Column("price_minor", _l("Price"), cell=_price, numeric=True, wide_only=True),
         Column(
             "publisher",
             _l("Creator"),

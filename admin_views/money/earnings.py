@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_date, format_datetime, get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup, escape
 
 from admin_views import ui
 from admin_views.base import Permission, StudioModelView, StudioView, expose
@@ -40,6 +41,23 @@ _P = Permission
 _A_YEAR = timedelta(days=365)
 _NEWEST = 6
 MOST_PDF_LINES = 1_000
+
+
+def _reason(row: Payout) -> str:
+    return money_labels.reason_label(row.reason) if row.reason else ""
+
+
+def _payee(row: Payout) -> str:
+    return str(g.get("payees", {}).get(row.creator_id, ""))
+
+
+def _earner(row: CreatorEarnings) -> str:
+    return row.creator_name if current_actor().may(_P.MONEY_READ_ANY) else ""
+
+
+def _with_name(text: str, name: str) -> Markup:
+    """What a cell says, on a phone with whose it is below it."""
+    return Markup('{}<span class="narrow-only text-secondary">{}</span>').format(text, name) if name else escape(text)
 
 
 class EarningsView(StudioView):
@@ -121,8 +139,8 @@ class StatementsView(StudioModelView):
     menu_order = 20
     columns = (
         Column("period_start", _l("Month"), cell=lambda row: str(month_of(row)), sort="period"),
-        Column("creator_name", _l("Creator")),
-        Column("character_name", _l("Character")),
+        Column("creator_name", _l("Creator"), wide_only=True),
+        Column("character_name", _l("Character"), cell=lambda row: _with_name(row.character_name, _earner(row))),
         Column(
             "gross_minor", _l("Sales"), cell=lambda row: _amount(row, row.gross_minor), numeric=True, wide_only=True
         ),
@@ -244,12 +262,17 @@ class PayoutsView(StudioModelView):
     menu_icon = "send"
     menu_order = 30
     columns = (
-        Column("created_at", _l("Made"), cell=lambda row: ui.moment(row.created_at), sort="created"),
-        Column("creator", _l("Creator"), cell=lambda row: g.get("payees", {}).get(row.creator_id, "")),
+        Column(
+            "created_at",
+            _l("Made"),
+            cell=lambda row: _with_name(ui.moment(row.created_at), _payee(row)),
+            sort="created",
+        ),
+        Column("creator", _l("Creator"), cell=_payee, wide_only=True),
         Column("amount_minor", _l("Amount"), cell=lambda row: _amount(row, row.amount_minor), numeric=True),
         Column("status", _l("Status"), cell=lambda row: money_labels.payout_badge(row.status)),
         Column("paid_at", _l("Paid"), cell=lambda row: ui.moment(row.paid_at), wide_only=True),
-        Column("reason", _l("Reason"), cell=lambda row: _(row.reason) if row.reason else "", wide_only=True),
+        Column("reason", _l("Reason"), cell=_reason, wide_only=True),
     )
     orders: ClassVar[dict[str, Any]] = {"created": (Key(Payout.created_at), Key(Payout.id))}
     default_sort = ("created", True)

@@ -10,6 +10,7 @@ from admin_views import ui
 from admin_views.formats import month_label
 from admin_views.market.labels import license_label
 from studio.kit.money import EXPONENTS, Money
+from studio.market.models import GIVEN_UP
 
 PURCHASE_LABELS = {
     "pending": _l("waiting for payment"),
@@ -23,7 +24,7 @@ PURCHASE_LABELS = {
 PAYOUT_LABELS = {
     "pending": _l("waiting to be sent"),
     "processing": _l("on its way"),
-    "paid": _l("paid"),
+    "paid": _l("paid out"),
     "failed": _l("failed"),
     "cancelled": _l("cancelled"),
     "held": _l("held"),
@@ -69,6 +70,13 @@ CHECK_LABELS = {
     "exclusive_on_the_market": _l("An exclusive that was sold is on the market"),
     "event_waits_for_a_day": _l("A message of the payment provider waits for what it is about"),
 }
+REASON_LABELS = {
+    GIVEN_UP: _l("given up by the buyer"),
+    "not paid in time": _l("not paid in time"),
+    "refused by the provider": _l("refused by the provider"),
+    "called off by staff": _l("called off by staff"),
+}
+"""Why purchases and payouts ended, where the studio itself says it; people's own words are shown as they are."""
 _COLOURS = {
     "pending": "pending",
     "processing": "running",
@@ -109,6 +117,11 @@ def payout_badge(status: object) -> Markup:
     return ui.badge(_COLOURS[str(status)], PAYOUT_LABELS[str(status)])
 
 
+def reason_label(reason: str) -> str:
+    """Why a purchase or a payout ended, in the reader's words."""
+    return str(REASON_LABELS[reason]) if reason in REASON_LABELS else gettext(reason)
+
+
 def labels() -> dict[str, Any]:
     """All of these for templates."""
     return {
@@ -120,6 +133,7 @@ def labels() -> dict[str, Any]:
         "event_label": lambda kind: str(EVENT_LABELS.get(str(kind), kind)),
         "account_label": lambda kind: str(ACCOUNT_LABELS.get(str(kind), kind)),
         "check_label": lambda name: str(CHECK_LABELS.get(name, name)),
+        "reason_label": reason_label,
         "license_label": license_label,
         "format_day": lambda moment: format_date(moment, "medium"),
         "month": month_label,

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from admin_views import ui
 from admin_views.base import Permission, StudioModelView, StudioView, expose
@@ -66,6 +67,19 @@ def _with_face(row: CharacterPublication) -> Markup:
 
 def _is_featured(row: CharacterPublication) -> bool:
     return row.featured_until is not None and row.featured_until > utc_now()
+
+
+def _offer_of(session: Session, purchase: Purchase) -> UUID | None:
+    """Where the character of a purchase that came to nothing is on the market now."""
+    if purchase.status in {PurchaseStatus.PENDING, PurchaseStatus.PAID, PurchaseStatus.DISPUTED}:
+        return None
+    return session.scalar(
+        sa.select(CharacterPublication.id).where(
+            queries.listing_visible_to(current_actor()),
+            CharacterPublication.character_id == purchase.character_id,
+            CharacterPublication.status == PublicationStatus.APPROVED,
+        )
+    )
 
 
 def _in_category(value: str) -> sa.ColumnElement[bool]:
@@ -249,6 +263,7 @@ class PurchasesView(StudioModelView):
             "fetched": {one.version_number: one for one in money_queries.list_downloads(session, purchase=row)},
             "forms": downloads.FORMS,
             "creator": session.scalar(sa.select(User.name).where(User.id == row.creator_id)),
+            "offer_id": _offer_of(session, row),
             **self._state(row),
         }
 

@@ -194,10 +194,17 @@ class SalesView(StudioModelView):
             "names": dict(session.execute(people).all()),
             "is_own": row.buyer_id == current_actor().user_id,
             "postings": session.scalars(postings).all(),
+            "provider_label": self._provider_label(row),
             "is_test": self.resources.payments.is_local and row.provider == self.resources.payments.name,
             **market_labels.labels(),
             **money_labels.labels(),
         }
+
+    def _provider_label(self, row: Purchase) -> str:
+        provider = self.resources.payments
+        if row.provider != provider.name:
+            return row.provider
+        return _("the local test provider") if provider.is_local else str(provider.label)
 
     @expose("/<uuid:row_id>/refund", methods=("POST",))
     def refund(self, row_id: UUID) -> ResponseReturnValue:
@@ -219,7 +226,6 @@ class SalesView(StudioModelView):
             if purchase.status is PurchaseStatus.REFUNDED:
                 flash(_("This purchase was refunded already; nothing was changed."), "info")
                 return redirect(url_for("sales.details_view", row_id=row_id), 303)
-            flash(_("The provider is asked to give the money back; the status changes in a moment."), "info")
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/test-event", methods=("POST",))

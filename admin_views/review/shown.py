@@ -103,6 +103,7 @@ def groups_of(submission: Submission, results: Iterable[ScreeningResult]) -> lis
             place = (str(item.get("path", "")), bool(item.get("is_key")))
             evidence.setdefault(place, []).append({**item, "check": result.check_name})
     char = macros.display_name(dict(submission.data)) or "?"
+    language = str((submission.studio.get("profile") or {}).get("language") or "")
     sorted_texts: dict[str, list[Text]] = {}
     for text in submission.texts:
         marked = (text.path, text.is_key) in evidence
@@ -119,7 +120,11 @@ def groups_of(submission: Submission, results: Iterable[ScreeningResult]) -> lis
         shown = []
         for text in kept:
             one = _shown(
-                text, evidence.get((text.path, text.is_key), ()), longest=min(LONGEST, max(budget, 200)), char=char
+                text,
+                evidence.get((text.path, text.is_key), ()),
+                longest=min(LONGEST, max(budget, 200)),
+                char=char,
+                language=language,
             )
             budget -= len(text.value) - one.left_out
             shown.append(one)
@@ -165,9 +170,10 @@ def _most_telling(texts: Sequence[Text], evidence: Mapping[tuple[str, bool], Any
     return [text for text in texts if id(text) in chosen]
 
 
-def _shown(text: Text, evidence: Iterable[Mapping[str, Any]], *, longest: int, char: str) -> Shown:
+def _shown(text: Text, evidence: Iterable[Mapping[str, Any]], *, longest: int, char: str, language: str) -> Shown:
     is_greeting = text.path.startswith(tuple(f"data.{name}" for name in _GREETINGS)) and not text.is_key
     is_tag = text.path.startswith(_TAGS) and not text.is_key and len(text.value) <= TAG_LENGTH
+    reader = macros.reader_in(text.value, language=language) if is_greeting else ""
     label = _("Name of a field") if text.is_key else path_label(text.path.partition("[")[0] if is_tag else text.path)
     return Shown(
         path=text.path,
@@ -177,5 +183,5 @@ def _shown(text: Text, evidence: Iterable[Mapping[str, Any]], *, longest: int, c
         left_out=max(0, len(text.value) - longest),
         is_key=text.is_key,
         is_tag=is_tag,
-        preview=macros.render(text.value[:longest], char=char, user=_("you")) if is_greeting else "",
+        preview=macros.render(text.value[:longest], char=char, user=reader) if is_greeting else "",
     )

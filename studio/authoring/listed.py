@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from studio.authoring import fields, rules
 from studio.authoring.models import CharacterVersion, ListedCharacter
 from studio.cards import macros
-from studio.kit.text import excerpt, is_cjk
+from studio.kit.text import excerpt
 
 SUMMARY_LENGTH = 300
 _READ_LENGTH = 2_000
@@ -18,8 +18,8 @@ _READ_LENGTH = 2_000
 
 def summary_of(name: str, description: str) -> str:
     """The beginning of a description as people read it: on one line, macros resolved to the name and to the reader."""
-    reader = "你" if is_cjk(description) else "you"
-    return excerpt(macros.render(description[:_READ_LENGTH], char=name, user=reader), SUMMARY_LENGTH)
+    read = description[:_READ_LENGTH]
+    return excerpt(macros.render(read, char=name, user=macros.reader_in(read)), SUMMARY_LENGTH)
 
 
 def show(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from studio.kit.text import is_cjk
+
 _MACRO = re.compile(r"\{\{([^{}]*)\}\}")
 _ANGLE = re.compile(r"<(bot|char|user)>", re.IGNORECASE)
 # Backyard begins a speaker's line with `#{user}:`; the mark belongs to the macro there.
@@ -59,6 +61,7 @@ _APPLICATIONS_OWN = frozenset(
 _LONGEST_NAME = 40
 _MOST_GUESSES = 50
 # The commonest first: of two names that are equally near, the earlier one was meant.
+_READERS = {"zh": "你", "yue": "你", "ja": "あなた", "ko": "당신"}
 _OFFERED = ("user", "char", *sorted((_VALUES | _FUNCTIONS | _APPLICATIONS_OWN) - {"user", "char"}))
 
 
@@ -97,6 +100,12 @@ def render(text: str, *, char: str, user: str, original: str = "", seed: int = 0
             break
         text = rendered
     return text.replace(_OPEN, "{").replace(_CLOSE, "}")
+
+
+def reader_in(text: str, *, language: str = "") -> str:
+    """What `{{user}}` is in a preview where nobody chose a name: "you" in the card's language, else in the text's."""
+    spoken = language.partition("-")[0].lower()
+    return _READERS.get(spoken) or ("你" if not spoken and is_cjk(text) else "you")
 
 
 def display_name(data: dict[str, object]) -> str:

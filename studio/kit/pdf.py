@@ -56,10 +56,11 @@ def write(sheet: Sheet) -> bytes:
     pages.add_page()
     pages.set_text_color(*_INK)
     pages.set_font(_FONT, size=18)
-    pages.multi_cell(w=0, text=sheet.title, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pages.multi_cell(w=0, h=9, text=sheet.title, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pages.ln(1)
     pages.set_font(_FONT, size=11)
     pages.set_text_color(*_FAINT)
-    pages.multi_cell(w=0, text=sheet.subtitle, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pages.multi_cell(w=0, h=6, text=sheet.subtitle, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     pages.ln(4)
     pages.set_font(_FONT, size=10)
     for name, value in sheet.facts:
@@ -83,5 +84,6 @@ def write(sheet: Sheet) -> bytes:
         table.row(list(sheet.header))
         for line in sheet.rows:
             table.row(list(line))
-        table.row(list(sheet.total))
+        # The one font has no bold: what it comes to is told by size.
+        table.row(list(sheet.total), style=FontFace(size_pt=9.5))
     return bytes(pages.output())

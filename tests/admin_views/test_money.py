@@ -118,6 +118,14 @@ class TestBuying:
         assert "The payment was refused" in text(client.get(where))
         assert post(client, f"/shop/{offer.id}/buy", key="other").location != where
 
+    def test_that_came_to_nothing_leads_back_to_the_shop(self, session, client_of, post, buyer, offer):
+        client = client_of(buyer)
+        purchase = begin(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        assert post(client, f"/purchases/{purchase.id}/give-up").status_code == 303
+        text = client.get(f"/purchases/{purchase.id}").text
+        assert f"/shop/{offer.id}" in text
+        assert "Begun" in text
+
     def test_answered_late_waits_and_asks_again(self, session, client_of, post, buyer, offer):
         client = client_of(buyer)
         where = post(client, f"/shop/{offer.id}/buy", key="k").location

@@ -49,6 +49,7 @@ def _pages(session, role: str) -> Iterator[str]:
             f"/lorebooks/{character}/entries/new",
         )
         yield from ("/imports/", f"/imports/{document}", "/listings/", f"/listings/{rejected}")
+        yield from ("/earnings/", "/statements/", "/payouts/", "/shop/")
         yield from (f"/listings/new?character_id={character}", "/search/", "/search/?q=茶馆&mode=both")
         yield from (f"/search/similar/{character}", "/jobs/", "/account/")
         yield from ("/test-chat/", f"/test-chat/{character}", "/assist/")
@@ -58,13 +59,14 @@ def _pages(session, role: str) -> Iterator[str]:
     elif role == "moderator":
         other = session.scalar(owned.where(Character.name.contains("Odile")))
         yield from ("/review/", f"/review/{case}", f"/review/{case}/compare/{other}", "/listings/")
-        yield from ("/review-figures/", "/screening-checks/")
+        yield from ("/review-figures/", "/screening-checks/", "/reports/", "/appeals/")
     elif role == "staff":
         job = session.scalar(sa.select(JobRun.id).order_by(JobRun.id).limit(1))
         story = session.scalar(sa.select(Story.id).where(Story.code == "B001"))
         official = session.scalar(sa.select(Character.id).where(Character.code == "B001C001"))
         yield from ("/stories/", "/stories/new", f"/stories/{story}", f"/stories/{story}/delete")
         yield from (f"/characters/{official}", f"/characters/{official}/edit")
+        yield from ("/money/", "/sales/", "/payouts/")
         yield from ("/jobs/", f"/jobs/{job}", "/errors/", "/health/", "/categories/", "/categories/new", "/audit/")
     elif role == "admin":
         person = session.scalar(sa.select(User.id).where(User.email == "second@demo.example"))

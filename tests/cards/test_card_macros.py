@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.cards.macros import display_name, fix_single_braces, fixed, lint, render
+from studio.cards.macros import display_name, fix_single_braces, fixed, lint, reader_in, render
 
 
 class TestRender:
@@ -89,6 +89,21 @@ class TestFixed:
                 assert after == text
             else:
                 assert issue.found not in {other.found for other in lint(after) if other.code == issue.code}
+
+
+class TestReaderIn:
+    @pytest.mark.parametrize(
+        ("text", "language", "reader"),
+        [
+            ("*He nods to {{user}}.*", "", "you"),
+            ("*他向{{user}}点头。*", "", "你"),
+            ("*…*", "zh-Hans", "你"),
+            ("*彼は頷く。*", "ja", "あなた"),
+            ("A card in English that quotes 茶.", "en", "you"),
+        ],
+    )
+    def test_is_you_in_the_language_of_the_card_else_of_the_text(self, text, language, reader):
+        assert reader_in(text, language=language) == reader
 
 
 class TestFixSingleBraces:
