@@ -58,6 +58,17 @@ LISTINGS = (
     DemoListing("professor-tally", _FIRST, "Professor Tally", "Helpers and teachers", 0),
 )
 
+_TAGLINES = {
+    "lan-yue": "茶还热着，话可以慢慢说",
+    "odile-marchetti": "She listens to what liars leave out",
+    "sable-nine": "Half her memory is leased; the case is hers",
+    "sable-9": "A detective who rents the year she was happy",
+    "xiao-man": "凌晨三点的馄饨，总给你多放一只",
+    "mo-bai": "替我把第一句写回来",
+    "professor-tally": "Numbers, taught with bread, rope and tides",
+}
+"""All but one who still needs hers, so that a creator's first page has something to say."""
+
 _REPLIES = {
     "zh": ("*沉默了片刻，像在听远处的声音。*", "“让我想想，再说给你听。”", "“先喝口热的，我一会儿接着讲。”"),
     "en": ("*A pause, as if listening for something far off.*", '"Give me a moment. I want to say it right."', '"Hold that thought."'),
@@ -163,7 +174,7 @@ def _bring(session: Session, *, storage: Storage, owner: User, slug: str, now: d
         actor=owner.actor,
         character_id=character.id,
         row_version=character.row_version,
-        changes={"language": language, "content_rating": ContentRating.TEEN},
+        changes={"language": language, "content_rating": ContentRating.TEEN, "tagline": _TAGLINES.get(slug, "")},
         replies=[ReplyDraft(content=text, language=language) for text in _REPLIES[language]],
         scenes=_SCENES.get(slug, ()),
         now=now,
