@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import url_for
+from flask_babel import format_date
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -12,8 +13,9 @@ from admin_views import ui
 from admin_views.chat.labels import cost_label, failure_sentence, milliseconds
 from admin_views.resources import request_session, resources
 from admin_views.session import current_actor
+from studio.kit.clock import utc_now
 from studio.media.models import GenerationState
-from studio.providers.speech import SpeechProvider
+from studio.providers.speech import KINDS, SpeechProvider, abilities
 from studio.providers.speech.abilities import NUMBERS, Abilities
 from studio.secret_key import secret_key
 from studio.voices import links, queries
@@ -134,6 +136,18 @@ def missing_sentence(provider: SpeechProvider) -> str:
     return str(_(provider.missing)).replace("`", "") if provider.missing else ""
 
 
+def closing_sentence(provider: str, model: str) -> str:
+    """That the provider takes the model away, and when; empty where it has not said so, or the server is one's own."""
+    known = resources()
+    closes = abilities.closes_on(provider, model=model) if provider in KINDS else None
+    if closes is None or (provider == "openai" and known.settings.speech_openai_url):
+        return ""
+    told = {"provider": provider_name(provider, known.speech), "day": format_date(closes, "long", rebase=False)}
+    if utc_now().date() < closes:
+        return str(_("%(provider)s closes this model on %(day)s. Choose another voice before that day.", **told))
+    return str(_("%(provider)s closed this model on %(day)s: it cannot speak any more. Choose another voice.", **told))
+
+
 def is_open(speech: SpeechSynthesis) -> bool:
     """Whether the speech is still being made."""
     return speech.state in OPEN
@@ -168,6 +182,7 @@ def helpers() -> dict[str, Any]:
         "speech_is_open": is_open,
         "hold_sentence": hold_sentence,
         "missing_sentence": missing_sentence,
+        "closing_sentence": closing_sentence,
         "cost_label": cost_label,
         "failure_sentence": failure_sentence,
         "milliseconds": milliseconds,

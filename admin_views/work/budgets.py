@@ -51,11 +51,13 @@ def _limit_of(budget: PersonBudget) -> int | None:
     return resources().settings.budget_micro or None
 
 
-def _limit_cell(budget: PersonBudget) -> str:
+def _limit_cell(budget: PersonBudget) -> Markup | str:
     limit = _limit_of(budget)
     if limit is None:
         return str(_("no limit"))
-    return _money(limit) if budget.limit_micro is not None else str(_("%(limit)s (the studio's)", limit=_money(limit)))
+    if budget.limit_micro is not None:
+        return _money(limit)
+    return Markup('{}<br><span class="text-secondary">{}</span>').format(_money(limit), _("the studio's"))
 
 
 def _share_cell(budget: PersonBudget) -> Markup | str:

@@ -21,6 +21,9 @@ from studio.operations import queues as steered
 from studio.work import circuits, figures, queries, queues
 from studio.work.figures import Hour
 
+PROCESS_LABELS = {"worker": _l("worker"), "scheduler": _l("scheduler")}
+"""What people read for the kinds of processes."""
+
 
 class QueuesView(StudioView):
     """All queues on one page."""
@@ -72,6 +75,7 @@ class QueuesView(StudioView):
             "silent_since": now - timedelta(seconds=self.resources.settings.job_lease),
             "circuits": circuits.list_all(self.session),
             "is_resting": circuits.is_resting,
+            "process_label": lambda kind: PROCESS_LABELS.get(kind, kind),
             "queue_label": lambda name: QUEUE_LABELS.get(name, name),
             "job_label": job_label,
             "now": now,

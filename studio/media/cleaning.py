@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 from studio.cards import portraits
 from studio.cards.pictures import check_pixels, inspect_picture
 
-_FOREIGN = re.compile(rb"PK\x05\x06|%PDF-1|<\?php|<script[\s>]|<html[\s>]|<!doctype html", re.IGNORECASE)
-"""What makes other programs take a picture for an archive, a document or a page."""
+_MARKS = (b"PK\x05\x06", b"%PDF-1")
+# It begins with one byte that has no case: of 20 MB it is found in a hundredth of the time of a search without case.
+_MARKUP = re.compile(rb"<(?i:\?php|script[\s>]|html[\s>]|!doctype html)")
 
 # JFIF, ICC profiles and Adobe's colours are needed to show a JPEG; the other application segments are not.
 _JPEG_KEPT = {0xE0: b"JFIF\0", 0xE1: b"Exif\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
@@ -48,9 +49,12 @@ def picture(data: bytes) -> tuple[bytes, bool]:
         clean = _bare_jpeg(clean)
     elif kind == "gif":
         clean = _bare_gif(clean)
-    if _FOREIGN.search(clean) is None:
-        return clean, False
-    return _again(clean, kind), True
+    return (_again(clean, kind), True) if is_ambiguous(clean) else (clean, False)
+
+
+def is_ambiguous(data: bytes) -> bool:
+    """Whether other programs could take the bytes for an archive, a document or a page."""
+    return any(mark in data for mark in _MARKS) or _MARKUP.search(data) is not None
 
 
 def recording(path: Path, media_type: str) -> None:

@@ -249,6 +249,12 @@
     picker.scrollIntoView({ block: "nearest" });
     (one("button", picker) || picker).focus({ preventScroll: true });
   });
+  // A picture that was attached is seen at once, whole, where the log is long.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const { verb, path } = event.detail.requestConfig || {};
+    if (verb !== "post" || !path.endsWith("/attach")) return;
+    [...document.querySelectorAll(`#${event.target.id} .chat-carried`)].at(-1)?.scrollIntoView({ block: "nearest" });
+  });
   document.addEventListener("htmx:afterSettle", (event) => event.target.closest?.("#test-chat, .chat-aside") && event.target.id !== "chat-inspector" && event.target.id !== "chat-prompts" && !event.target.closest(".chat-media, .speech") && settle());
   settle();
 })();

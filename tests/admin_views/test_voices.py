@@ -113,6 +113,18 @@ class TestForm:
         names = session.scalars(sa.select(JobRun.name)).all()
         assert ("voices.refresh_list" in names) == ("being fetched" in page)
 
+    @pytest.mark.parametrize(("provider", "model", "says"), [("openai", "tts-1", True), ("elevenlabs", "", False)])
+    def test_says_when_a_model_is_closed_by_its_provider(
+        self, session, browser, character, person, provider, model, says
+    ):
+        fields = {"do": "show", "provider": provider, "model": model, "language": "en-US"}
+        part = text_of(posted(browser, f"/voices/{character.id}/new", headers=PART, **fields))
+        voice = make_voice(session, owner=person.actor, character=character)
+        voice.provider, voice.model = provider, model
+        session.flush()
+        for shown in (part, text_of(browser.get(f"/voices/{character.id}"))):
+            assert ("January 6, 2027" in shown or "6 January 2027" in shown) is says
+
     def test_fetches_the_list_anew_and_keeps_what_was_typed(self, session, browser, character, voices):
         part = text_of(
             posted(

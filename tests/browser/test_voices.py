@@ -91,7 +91,7 @@ class TestVoices:
         assert heard(message.locator("audio")) > 0.5
         message.get_by_role("link", name="Attach a picture").click()
         message.locator(".picture-button").first.click()
-        expect(message.locator(".chat-picture img")).to_be_visible()
+        expect(message.locator(".chat-picture img")).to_be_in_viewport(ratio=0.9)
         shot(page, "chat-with-voice")
 
         page.goto("/speech/")

@@ -240,6 +240,24 @@ class TestCleaning:
         assert not was_again
         assert Image.open(io.BytesIO(clean)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
 
+    @pytest.mark.parametrize(
+        ("hidden", "told"),
+        [
+            (b"PK\x05\x06", True),
+            (b"%PDF-1.7", True),
+            (b"<?PHP echo", True),
+            (b"<ScRipt\n", True),
+            (b"<SCRIPT>", True),
+            (b"<html>", True),
+            (b"<!DOCTYPE HTML>", True),
+            (b"<scripture>", False),
+            (b"< script>", False),
+            (b"%PNG-1", False),
+        ],
+    )
+    def test_knows_what_other_programs_would_read(self, hidden, told):
+        assert cleaning.is_ambiguous(b"<" * 40 + hidden + b"<\xff" * 20) is told
+
     def test_encodes_anew_what_could_be_read_as_something_else(self):
         # A comment would be cut out; a palette of a GIF is part of the picture.
         image = Image.new("P", (16, 16))

@@ -2,13 +2,8 @@
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 import jobs.voices
-from jobs import registry
-from jobs.pulse import Pulse
-from jobs.resources import Resources
-from jobs.runtime import Runtime
 from studio.accounts.permissions import RoleName
 from studio.authoring.models import Character
 from studio.authoring.rules import Greetings
@@ -26,38 +21,9 @@ from tests.factories.accounts import make_actor
 from tests.factories.authoring import NOW, make_character
 from tests.factories.voices import TERMS, make_draft, make_speech, make_voice
 from tests.fakes import speech_server as fake
-from tests.fakes.speech_server import SpeechServer
 
 ELEVEN = make_draft("elevenlabs", voice_id="el0")
 THREE = Greetings("*smiles* Well met, {{user}}. I am {{char}}.", ("What, again?", "你来了。"), ())
-
-
-@pytest.fixture
-def server():
-    with SpeechServer() as running:
-        yield running
-
-
-@pytest.fixture
-def engine(committed_database):
-    return committed_database.engine
-
-
-@pytest.fixture
-def runtime(settings, committed_database, redis_client, server):
-    own = settings.model_copy(
-        update={
-            "database_url": SecretStr(committed_database.url),
-            "speech_elevenlabs_key": SecretStr("k"),
-            "speech_elevenlabs_url": server.url,
-            "speech_attempts": 1,
-            "speech_timeout": 2.0,
-            "speech_prices": {"elevenlabs": 100_000},
-        }
-    )
-    resources = Resources(own)
-    yield Runtime(resources, Pulse(resources, name="here", kind="worker"), registry.load())
-    resources.close()
 
 
 @pytest.fixture

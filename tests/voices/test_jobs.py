@@ -2,12 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
-from jobs import registry
-from jobs.pulse import Pulse
-from jobs.resources import Resources
-from jobs.runtime import Runtime
 from studio.accounts.permissions import SYSTEM, RoleName
 from studio.authoring.models import Character
 from studio.chat import attachments
@@ -27,37 +22,13 @@ from tests.factories.authoring import make_character
 from tests.factories.chat import make_chat
 from tests.factories.voices import TERMS, make_draft, make_voice
 from tests.fakes import speech_server as fake
-from tests.fakes.speech_server import SpeechServer
 
 ELEVEN = make_draft("elevenlabs", voice_id="el0")
 
 
 @pytest.fixture
-def server():
-    with SpeechServer() as running:
-        yield running
-
-
-@pytest.fixture
-def engine(committed_database):
-    return committed_database.engine
-
-
-@pytest.fixture
-def runtime(settings, committed_database, redis_client, server):
-    own = settings.model_copy(
-        update={
-            "database_url": SecretStr(committed_database.url),
-            "speech_elevenlabs_key": SecretStr("k"),
-            "speech_elevenlabs_url": server.url,
-            "speech_attempts": 1,
-            "speech_timeout": 0.4,
-            "speech_prices": {"elevenlabs": 100_000},
-        }
-    )
-    resources = Resources(own)
-    yield Runtime(resources, Pulse(resources, name="here", kind="worker"), registry.load())
-    resources.close()
+def speech_timeout():
+    return 0.4
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -69,6 +70,7 @@ class _Kind:
     manners: bool = False
     instructions: bool = False
     unit: Literal["characters", "bytes"] = "characters"
+    closes: date | None = None
     but: tuple[_Exception, ...] = field(default=())
 
 
@@ -93,6 +95,12 @@ def of(kind: str, *, model: str = "", voice: str = "") -> Abilities:
 def models_of(kind: str) -> tuple[str, ...]:
     """The models that people may choose from, the usual one first; none where the voice says it all."""
     return _kinds()[kind].models
+
+
+def closes_on(kind: str, *, model: str = "") -> date | None:
+    """The day on which a provider takes this model of its own away, where it has named one."""
+    known = _kinds()[kind]
+    return known.closes if model in known.models else None
 
 
 def voices_of(kind: str) -> tuple[str, ...]:
