@@ -60,6 +60,9 @@
       const row = make("li", "upload");
       const face = make("img", "upload-face");
       face.alt = "";
+      // What cannot be shown, or not any more, has a plain place instead of the browser's torn picture.
+      const blank = make("span", "upload-face");
+      face.addEventListener("error", () => face.replaceWith(blank));
       const told = make("span", "upload-told", waitingWords);
       const bar = make("progress", "bar");
       bar.max = 100;
@@ -67,10 +70,12 @@
       bar.setAttribute("aria-label", file.name);
       const button = make("button", "btn btn-ghost btn-sm", stopWords);
       button.type = "button";
-      row.append(face, make("span", "upload-name", file.name), button, bar, told);
-      // A picture that cannot be shown is told by its words, not by the browser's torn one.
-      face.addEventListener("error", () => face.removeAttribute("src"));
-      if (/^image\/(png|jpeg|webp|gif)$/.test(file.type)) face.src = URL.createObjectURL(file);
+      row.append(blank, make("span", "upload-name", file.name), button, bar, told);
+      const show = (address) => {
+        face.src = address;
+        blank.replaceWith(face);
+      };
+      if (/^image\/(png|jpeg|webp|gif)$/.test(file.type)) show(URL.createObjectURL(file));
       list.append(row);
       const own = { state: "waiting" };
       files.push(own);
@@ -117,7 +122,7 @@
           const outcome = wordsOf(lastResponse);
           if (outcome.refused) return finish("refused", outcome.refused);
           finish("taken", outcome.told || "100 %");
-          if (outcome.picture) face.src = outcome.picture;
+          if (outcome.picture) show(outcome.picture);
           if (!outcome.address) return;
           const link = make("a", "upload-name", file.name);
           link.href = outcome.address;

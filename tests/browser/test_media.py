@@ -13,7 +13,7 @@ JOBS = 60_000
 
 def files(count):
     made = [(f"picture {number:02}.png", picture(120, 180, color=(number * 8, 90, 140))) for number in range(count - 1)]
-    return [*made[:7], ("broken 🗡.png", picture()[:300]), *made[7:]]
+    return [*made[:7], ("broken 🗡.png", picture()[:30]), *made[7:]]
 
 
 def test_thirty_files_come_in_at_once_and_the_broken_one_says_why(visit, stage, creator, shot, axe):
@@ -29,9 +29,13 @@ def test_thirty_files_come_in_at_once_and_the_broken_one_says_why(visit, stage, 
     expect(page.locator(".upload.is-refused")).to_have_count(1)
     expect(broken).to_contain_text("broken 🗡.png")
     expect(broken.locator(".upload-told")).to_contain_text(re.compile("damaged|breaks off|cut off"))
+    # What cannot be shown has a plain place, and no torn picture.
+    assert page.locator("img.upload-face").count() == 29
     shot(page, "media-1-uploaded")
+    expect(page.locator("#library-room")).to_contain_text("You keep 0 bytes")
     page.get_by_role("link", name="Show them in the library").click()
     expect(page.locator(".tile")).to_have_count(29)
+    expect(page.locator("#library-room")).not_to_contain_text("You keep 0 bytes")
     # The reasons stay to be read.
     expect(broken).to_contain_text("broken")
     assert stage.count("media_files", owner_id=creator.id, purpose="portrait") == 29
