@@ -291,7 +291,8 @@ class CategoriesView(StudioModelView):
                 flash(said, "success")
                 return redirect(url_for("categories.index_view"), 303)
         context = {"row": row, "form": form, "count": count, "scheduled": scheduled, "most": category_tree.MOST_COUNTED}
-        return self.render("market/category_asking.html", title=title, button=button, **context), status
+        context |= {"title": title, "button": button, "is_final": not may_stay}
+        return self.render("market/category_asking.html", **context), status
 
     def _choices(self, *, without: CharacterCategory | None = None, only_active: bool = False) -> list[SelectChoice]:
         shelves = queries.list_categories(self.request_session, actor=current_actor(), only_active=only_active)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from admin_views import ui
 from admin_views.base import Permission, StudioModelView
 from admin_views.listing import Column
+from admin_views.market.labels import reads_chinese
 from admin_views.market.listing_form import (
     DRAFT_KEPT,
     SUBMITTED,
@@ -55,7 +56,7 @@ def _missing(row: ListingDraft) -> str:
 
 def missing_labels(draft: Unfinished) -> str:
     """The fields that still need something, by their labels."""
-    return ", ".join(form_field_label(name) for name, _sentence in draft.missing)
+    return ("、" if reads_chinese() else ", ").join(form_field_label(name) for name, _sentence in draft.missing)
 
 
 def _of(row: ListingDraft) -> Unfinished:

@@ -133,6 +133,8 @@ def submit(session: Session, *, actor: Actor, form: ListingForm) -> CharacterPub
     character_id, category_id = as_uuid(form.character_id.data), as_uuid(form.category_id.data)
     if character_id is None:
         wrong["character_id"] = "Choose a character."
+    if category_id is None:
+        wrong["category_id"] = "Choose an open category."
     price = Money(0, "USD")
     try:
         price = parse_price(form.price.data or "", form.currency.data or "", locale=str(get_locale()))

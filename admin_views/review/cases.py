@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from admin_views import i18n
 from admin_views.base import Permission, expose
+from admin_views.listing import as_uuid
 from admin_views.market import labels as market_labels
 from admin_views.media.files import portrait_url
 from admin_views.resources import Resources
@@ -102,8 +103,8 @@ class ReviewView(Decisions):
 
     @expose("/next", methods=("POST",))
     def next_case(self) -> ResponseReturnValue:
-        """Claim the case that is due first of those that nobody holds, and open it."""
-        case_id = self._take_next()
+        """Claim the case that is due first of those that nobody holds, and open it; the one on the screen is left alone."""
+        case_id = self._take_next(but=as_uuid(request.form.get("but")))
         if case_id is None:
             flash(_("Nothing else waits for you."), "info")
             return redirect(url_for("review.index"), 303)

@@ -172,10 +172,10 @@ class Decisions(StudioView):
             return redirect(url_for("review.desk", case_id=following), 303)
         return redirect(url_for("review.index"), 303)
 
-    def _take_next(self) -> UUID | None:
-        """The case that is due first and free, in the person's hands now; None where nothing waits for them."""
+    def _take_next(self, *, but: UUID | None = None) -> UUID | None:
+        """The case that is due first and free, in the person's hands now; None where nothing else than `but` waits."""
         actor, now = current_actor(), utc_now()
-        case_id = queue.next_case(self.session, actor=actor, now=now)
+        case_id = queue.next_case(self.session, actor=actor, now=now, but=but)
         if case_id is not None:
             review.claim(self.session, actor=actor, case_id=case_id, now=now)
         return case_id

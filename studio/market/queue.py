@@ -130,14 +130,14 @@ def is_queued() -> sa.ColumnElement[bool]:
     return ReviewCase.state.in_([CaseState.WAITING, CaseState.CLAIMED])
 
 
-def next_case(session: Session, *, actor: Actor, now: datetime) -> UUID | None:
-    """The case that is due first of those that nobody holds and that are not the actor's own work.
+def next_case(session: Session, *, actor: Actor, now: datetime, but: UUID | None = None) -> UUID | None:
+    """The case that is due first of those that nobody holds and that are not the actor's own work; `but` is passed over.
 
     It is locked until the transaction ends, and one that somebody else is taking at this moment is passed over: of
     two people who press at once each gets a case.
     """
     actor.must(Permission.REVIEW_READ)
-    query = free(actor=actor, now=now).with_for_update(key_share=True, skip_locked=True, of=ReviewCase)
+    query = free(actor=actor, now=now, but=but).with_for_update(key_share=True, skip_locked=True, of=ReviewCase)
     return session.scalar(query)
 
 

@@ -35,7 +35,7 @@
 
   // Dragging. The upper quarter of a row is "above", the lower one "below", the rest "into".
   let dragged = null;
-  const marks = ["drop-above", "drop-below", "drop-into"];
+  const marks = ["drop-above", "drop-below", "drop-into", "drop-never"];
   const clear = () => shelves().forEach((one) => one.classList.remove(...marks));
   const isBelow = (shelf, other) => {
     for (let one = shelf; one; one = document.getElementById(`shelf-${one.dataset.parent}`)) if (one === other) return true;
@@ -46,9 +46,10 @@
     const part = (y - box.top) / box.height;
     return part < 0.25 ? "drop-above" : part > 0.75 ? "drop-below" : "drop-into";
   };
+  // Below itself nothing can stand; who lets go there is told so by the studio.
   const target = (event) => {
     const shelf = event.target.closest?.("[data-shelf]");
-    return shelf && dragged && !isBelow(shelf, dragged) ? shelf : null;
+    return shelf && dragged && shelf !== dragged ? shelf : null;
   };
   document.addEventListener("dragstart", (event) => {
     dragged = event.target.closest?.("[data-shelf]") || null;
@@ -61,7 +62,7 @@
     clear();
     if (!shelf) return;
     event.preventDefault();
-    shelf.classList.add(where(shelf, event.clientY));
+    shelf.classList.add(isBelow(shelf, dragged) ? "drop-never" : where(shelf, event.clientY));
   });
   document.addEventListener("dragend", () => {
     clear();

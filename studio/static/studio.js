@@ -3,7 +3,8 @@
   "use strict";
   const one = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+  // Who has just ticked a box is not typing.
+  const isTyping = (target) => target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") !== null;
 
   // Asking first: data-confirm on a form, a button or a link.
   const dialog = one("#confirm");

@@ -167,6 +167,7 @@ class TestTakedown:
 class TestAtTheDesk:
     def test_notes_are_read_by_moderators_alone(self, session, browser_of, post, case, publication, moderator, owner):
         browser = browser_of(moderator)
+        assert f'action="/review/{case.id}/note"' in browser.get(f"/review/{case.id}").text
         post(browser, f"/review/{case.id}/note", text="<b>Ask</b> for the source.")
         assert "&lt;b&gt;Ask&lt;/b&gt; for the source." in browser.get(f"/review/{case.id}").text
         assert "for the source" not in browser_of(owner).get(f"/listings/{publication.id}").text

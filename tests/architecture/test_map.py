@@ -46,6 +46,26 @@ class TestModules:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
 
 
+class TestButtons:
+    def test_ask_for_the_permission_of_a_route_that_there_is(self):
+        """`view.may("…")` of a name that no view of the domain guards hides its button from everybody."""
+        guarded: dict[str, set[str]] = {}
+        for path in (ROOT / "admin_views").rglob("*.py"):
+            folder = path.parent.name
+            guarded.setdefault(folder, set()).update(re.findall(r'"([a-z_]+)"', path.read_text(encoding="utf-8")))
+        # The desk shows the market's parts, and templates of lists serve every domain.
+        guarded["market"] |= guarded["review"]
+        guarded["review"] |= guarded["market"]
+        everything = set().union(*guarded.values())
+        unknown = [
+            (path.relative_to(ROOT).as_posix(), name)
+            for path in (ROOT / "templates").rglob("*.html")
+            for name in re.findall(r'view\.may\("([a-z_]+)"\)', path.read_text(encoding="utf-8"))
+            if name not in guarded.get(path.parent.name, everything) | guarded["admin_views"]
+        ]
+        assert unknown == []
+
+
 class TestDomains:
     @pytest.mark.parametrize("folder", DOMAINS, ids=lambda path: path.name)
     def test_floors_import_only_the_floors_above(self, folder):

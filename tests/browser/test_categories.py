@@ -3,12 +3,14 @@
 import secrets
 
 import pytest
+from playwright.sync_api import expect
 
 
 @pytest.fixture
 def shelves(visit, staff):
     """The page of categories with two of this test's own at its end, and their names."""
     visitor = visit(staff)
+    visitor.foresee(422)
     names = [f"Shelf {secrets.token_hex(4)}" for _number in range(2)]
     for name in names:
         visitor.page.goto("/categories/new")
@@ -38,3 +40,7 @@ def test_a_category_is_dragged_into_another(shelves):
     page.locator(".shelf.depth-1", has_text=second).wait_for()
     page.reload()
     assert row(page, second).get_attribute("data-parent") == row(page, first).get_attribute("data-shelf")
+    # The other way round it would stand below itself; who tries is told why.
+    row(page, first).drag_to(row(page, second))
+    expect(page.locator("#toasts")).to_contain_text("A category cannot stand below itself")
+    assert row(page, first).get_attribute("data-parent") == ""

@@ -49,7 +49,7 @@ def sees_why_to_look(page, shot):
     expect(rows.first.locator(".queue-title")).to_have_text("Elias of the desk's story")
     risky = rows.nth(1)
     expect(risky).to_contain_text("held by screening")
-    expect(risky).to_contain_text("overdue since")
+    expect(risky).to_contain_text("overdue · due")
     risky.locator(".risk summary").click()
     expect(risky.get_by_text("Other people's characters that this is the same as, or nearly the same.")).to_be_visible()
     shot(page, "desk-queue")

@@ -48,7 +48,7 @@ class TestTheMainJob:
         approve(reader, title)
         writer.go(listing)
         # It takes effect after ten seconds, and the page says so by itself.
-        expect(writer.page.get_by_text("Live since")).to_be_visible(timeout=JOBS)
+        expect(writer.page.get_by_text("Went live")).to_be_visible(timeout=JOBS)
         shot(writer.page, "story-11-live")
         writer.go(draft)
         expect(writer.page.locator(".mark-published")).to_be_visible()

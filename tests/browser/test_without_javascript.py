@@ -57,4 +57,4 @@ class TestWithoutScripts:
         # Without scripts too there are ten seconds in which the decision can be undone.
         expect(desk.get_by_role("button", name="Undo")).to_be_visible()
         page.goto(listing)
-        wait_for(page, "text=Live since")
+        wait_for(page, "text=Went live")

@@ -111,6 +111,7 @@ class TestNextCase:
         free = make_waiting_case(session, owner=creator, now=WEDNESDAY)
         assert queue.next_case(session, actor=moderator, now=WEDNESDAY) == free.id
         assert queue.next_case(session, actor=moderator, now=WEDNESDAY + rules.CLAIM) == held.id
+        assert queue.next_case(session, actor=moderator, now=WEDNESDAY + rules.CLAIM, but=held.id) == free.id
 
     def test_gives_each_of_those_who_press_at_once_a_case_of_their_own(self, committed_database):
         engine, now = committed_database.engine, utc_now()
