@@ -31,7 +31,7 @@ def cut_off(page):
     return page.evaluate(
         """() => [...document.querySelectorAll("main :is(td, th)")]
             .filter((cell) => cell.checkVisibility() && !cell.closest(".stacked thead"))
-            .filter((cell) => cell.getBoundingClientRect().right > document.scrollingElement.clientWidth + 1)
+            .filter((cell) => cell.getBoundingClientRect().right > cell.closest("main, .table-wrap, .table-scroll").getBoundingClientRect().right + 1)
             .map((cell) => `cut off: ${cell.innerText.slice(0, 40)}`).slice(0, 5)"""
     )
 
