@@ -30,7 +30,7 @@ def run(context: Context) -> list[Result]:
     with context.step("a bomb"):
         bomb = _bomb(context.size(_SIDE, 7_000))
     ours, plain = _apart(_refuse, bomb), _apart(_decode, bomb)
-    uploads = int(os.environ.get("STUDIO_BENCH_UPLOADS") or context.size(300, 6))
+    uploads = int(os.environ.get("STUDIO_BENCH_UPLOADS") or context.size(1_000, 6))
     with context.step(f"{uploads} uploads of 20 MB"):
         growth = _apart(_upload_many, struct.pack(">I", uploads))
     return [
