@@ -7,7 +7,7 @@ BABEL := PYTHONPATH=. $(BIN)/pybabel -q
 .PHONY: help setup run test s3 check nightly drill bench lock format clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what running needs (may be repeated at no cost)
 	$(SETUP) run

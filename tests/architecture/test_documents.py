@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +104,11 @@ class TestCommands:
     def test_of_make_exist(self):
         targets = set(_TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
         assert not [(document, target) for document, target in make_calls() if target not in targets]
+
+    def test_of_make_are_told_by_its_help(self):
+        made = (ROOT / "Makefile").read_text(encoding="utf-8")
+        told = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert {line.split()[1] for line in told.splitlines()} == set(_TARGET.findall(made))
 
     def test_are_found_at_all(self):
         assert {target for _document, target in make_calls()} >= {"run", "test"}
