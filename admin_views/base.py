@@ -25,7 +25,7 @@ from admin_views import listing, preferences
 from admin_views.access import AnyOf, declare_reading, route_permission
 from admin_views.form_token import form_token
 from admin_views.formats import reader
-from admin_views.forms import StudioForm, current_version, sent_version
+from admin_views.forms import StudioForm, current_version, sent_version, whole_number
 from admin_views.frames import Frames, hole
 from admin_views.guarded import StudioView
 from admin_views.listing import Column, Filter, ListState, Orders, RowPage
@@ -398,7 +398,7 @@ class StudioModelView(Many, Exporting, FormRoutes, ModelView):  # type: ignore[m
         picker = self.pickers.get(name)
         if picker is None or name in self.hidden(current_actor()):
             raise NotFoundError
-        limit = request.args.get("limit", MOST_SUGGESTIONS, type=int)
+        limit = request.args.get("limit", MOST_SUGGESTIONS, type=whole_number)
         found = picker.suggestions(
             self.request_session, actor=current_actor(), text=request.args.get("q", ""), limit=limit
         )

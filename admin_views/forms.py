@@ -23,6 +23,7 @@ _MARKS = {
 _BESIDE_FROM = 120
 REWRITTEN = Markup('<span class="rewritten">')
 """How `marked` begins where the texts have little in common."""
+_LARGEST = 2**31 - 1
 # Steps of comparing for one field: a fifth of a second.
 _EFFORT = 1_000_000
 
@@ -58,10 +59,18 @@ def sentence(error: StudioError) -> str:
     return str(gettext(error.msgid, **error.params)) if error.params else str(gettext(error.msgid))
 
 
+def whole_number(text: str) -> int:
+    """The number that a browser sent; one that PostgreSQL keeps in no integer is none: ValueError."""
+    number = int(text)
+    if abs(number) > _LARGEST:
+        raise ValueError
+    return number
+
+
 def sent_version() -> int | None:
     """The row version that the form was filled from, as the browser sends it back."""
     fields = sent_fields()
-    return None if fields is None else fields.get("row_version", type=int)
+    return None if fields is None else fields.get("row_version", type=whole_number)
 
 
 def current_version(row: Any) -> int | None:

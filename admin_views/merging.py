@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 from wtforms import Form, SelectField, StringField
 
-from admin_views.forms import REWRITTEN, as_text, marked, sent_fields, sent_version
+from admin_views.forms import REWRITTEN, as_text, marked, sent_fields, sent_version, whole_number
 from admin_views.resources import request_session
 from admin_views.saving import CLIENT, CONTINUES
 from admin_views.session import current_actor
@@ -51,7 +51,7 @@ def decided(fields: Iterable[MergedField], *, row_version: int | None) -> dict[s
     None where the page was not there yet, a choice is missing, or they were made over another version than `row_version`.
     """
     sent = request.form
-    if sent.get(VERSION, type=int) != row_version:
+    if sent.get(VERSION, type=whole_number) != row_version:
         return None
     values: dict[str, Any] = {}
     for one in fields:
@@ -99,8 +99,8 @@ def page(
             kept=[one for one in shown if one.outcome is Outcome.MINE],
             knows_start=any(one.base is not UNKNOWN for one in fields),
             saved_by=_saved_by(row.id, resource),
-            is_again=VERSION in sent and sent.get(VERSION, type=int) != row_version,
-            is_incomplete=VERSION in sent and sent.get(VERSION, type=int) == row_version,
+            is_again=VERSION in sent and sent.get(VERSION, type=whole_number) != row_version,
+            is_incomplete=VERSION in sent and sent.get(VERSION, type=whole_number) == row_version,
             hidden=[
                 (name, value)
                 for name, value in sent.items(multi=True)

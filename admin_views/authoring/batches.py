@@ -12,7 +12,7 @@ from werkzeug.datastructures import FileStorage
 
 from admin_views.authoring.imports import FIELDS, kind_of
 from admin_views.base import Permission, StudioView, expose
-from admin_views.forms import sentence
+from admin_views.forms import sentence, whole_number
 from admin_views.listing import Column
 from admin_views.operations.csv_lists import stream_csv
 from admin_views.rendering import status_label
@@ -112,9 +112,9 @@ class BatchesView(StudioView):
             storage=self.resources.storage,
             batch_id=batch_id,
             path=request.form.get("path", ""),
-            size=request.form.get("size", 0, type=int),
-            number=request.form.get("number", -1, type=int),
-            total=request.form.get("total", 0, type=int),
+            size=request.form.get("size", 0, type=whole_number),
+            number=request.form.get("number", -1, type=whole_number),
+            total=request.form.get("total", 0, type=whole_number),
             data=_read(request.files.get("part")),
         )
         return jsonify(whole=item.state is not ItemState.ARRIVING)

@@ -27,6 +27,7 @@ from admin_views.authoring.imports import ImportsView, kind_of
 from admin_views.authoring.version_labels import occasion_label
 from admin_views.authoring.versions import VersionRoutes, standing_of
 from admin_views.base import Permission, expose
+from admin_views.forms import whole_number
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.market.feedback import asked_of
 from admin_views.media.files import portrait_url
@@ -388,7 +389,7 @@ def _is_wanted(option: str) -> bool:
 
 def _number() -> int | None:
     """The number of the version that is to be exported; None for the draft."""
-    return request.args.get("version", type=int)
+    return request.args.get("version", type=whole_number)
 
 
 def _layout() -> str:

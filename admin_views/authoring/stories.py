@@ -15,7 +15,7 @@ from wtforms import StringField, TextAreaField
 
 from admin_views import listing, ui
 from admin_views.base import Permission, StudioModelView, current_version, expose, sent_version
-from admin_views.forms import StudioForm, sentence
+from admin_views.forms import StudioForm, sentence, whole_number
 from admin_views.listing import Column, as_uuid
 from admin_views.media.files import portrait_url
 from admin_views.resources import Resources
@@ -218,7 +218,7 @@ class StoriesView(StudioModelView):
     def move(self, row_id: UUID) -> ResponseReturnValue:
         """Put a character at another place; answers with the list for htmx, else goes back to it."""
         row = self.get_one(row_id)
-        character_id, place = as_uuid(request.form.get("character_id")), request.form.get("place", type=int)
+        character_id, place = as_uuid(request.form.get("character_id")), request.form.get("place", type=whole_number)
         if character_id is None or place is None:
             raise NotFoundError
         stories.move_character(

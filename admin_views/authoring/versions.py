@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from admin_views.authoring.version_changes import shown
 from admin_views.authoring.version_labels import inner_label, occasion_label, part_label, value_label
 from admin_views.base import StudioModelView, expose, sent_version
-from admin_views.forms import sentence
+from admin_views.forms import sentence, whole_number
 from admin_views.session import current_actor
 from studio.accounts.models import User
 from studio.authoring import fields, queries, rules, versions
@@ -95,7 +95,7 @@ class VersionRoutes(StudioModelView):
         """The versions, newest first, with what others see, what was submitted, and two to be compared."""
         session, actor = self.request_session, current_actor()
         row = queries.get_draft(session, actor=actor, character_id=row_id)
-        before = request.args.get("before", type=int)
+        before = request.args.get("before", type=whole_number)
         found = queries.list_versions(session, character_id=row.id, before=before, limit=_SHOWN + 1)
         rows = found[:_SHOWN]
         return self.render(
@@ -123,7 +123,7 @@ class VersionRoutes(StudioModelView):
         say_saved(version, now=now)
         return redirect(url_for(".details_view", row_id=row_id, _anchor="versions"), 303)
 
-    @expose("/<uuid:row_id>/versions/<int:number>")
+    @expose("/<uuid:row_id>/versions/<int(max=2147483647):number>")
     def version_page(self, row_id: UUID, number: int) -> ResponseReturnValue:
         """One version as people see it, read."""
         session, actor = self.request_session, current_actor()
@@ -179,7 +179,7 @@ class VersionRoutes(StudioModelView):
             **about,
         )
 
-    @expose("/<uuid:row_id>/versions/<int:number>/restore", methods=("POST",))
+    @expose("/<uuid:row_id>/versions/<int(max=2147483647):number>/restore", methods=("POST",))
     def restore_version(self, row_id: UUID, number: int) -> ResponseReturnValue:
         """The draft says what the version said; what it said before is a version too."""
         try:

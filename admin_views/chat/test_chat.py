@@ -15,6 +15,7 @@ from admin_views.base import Permission, StudioView, expose
 from admin_views.chat import labels as chat_labels
 from admin_views.chat import media as chat_media
 from admin_views.chat import streams
+from admin_views.forms import whole_number
 from admin_views.media.files import portrait_url
 from admin_views.resources import Resources
 from admin_views.session import current_actor
@@ -96,9 +97,9 @@ class TestChatView(StudioView):
             character_id=character_id,
             version_id=_version(),
             user_name=request.form.get("user_name", ""),
-            scene=request.form.get("scene", type=int),
+            scene=request.form.get("scene", type=whole_number),
             model=request.form.get("model", ""),
-            greeting=request.form.get("greeting", 0, type=int),
+            greeting=request.form.get("greeting", 0, type=whole_number),
             now=utc_now(),
         )
         return self._done(chat)
@@ -118,7 +119,7 @@ class TestChatView(StudioView):
             session_id=session_id,
             version_id=_version(),
             user_name=request.form.get("user_name", ""),
-            scene=request.form.get("scene", type=int),
+            scene=request.form.get("scene", type=whole_number),
             model=request.form.get("model", ""),
             now=utc_now(),
         )

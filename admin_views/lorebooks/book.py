@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from admin_views.base import Permission, expose, sent_version
-from admin_views.forms import sentence
+from admin_views.forms import sentence, whole_number
 from admin_views.listing import as_uuid
 from admin_views.lorebooks import labels
 from admin_views.lorebooks.files import LorebookFilesView
@@ -124,7 +124,7 @@ class LorebooksView(LorebookSaving, LorebookFilesView):
                 form.show(lorebook_edits.settings_of(book.document if book else {}))
             else:
                 # What was typed was typed over the settings as they were then.
-                version = typed.get("row_version", 0, type=int)
+                version = typed.get("row_version", 0, type=whole_number)
             return self._settings_page(row, form, row_version=version)
         return self._save_settings(row, SettingsForm(), row_version=sent_version() or 0)
 
@@ -163,7 +163,7 @@ class LorebooksView(LorebookSaving, LorebookFilesView):
             base, version = lorebook_rules.fingerprint(entry.document), self._book_version(row)
             if typed is not None:
                 # What was typed was typed over the entry as it was then: a save over a newer one must show both.
-                base, version = typed.get("base", ""), typed.get("row_version", 0, type=int)
+                base, version = typed.get("base", ""), typed.get("row_version", 0, type=whole_number)
             form = EntryForm(formdata=typed)
             if typed is None:
                 form.show(lorebook_rules.shown(entry.document))

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from admin_views import listing, ui
 from admin_views.base import Permission, Picker, StudioModelView, expose
-from admin_views.forms import sentence
+from admin_views.forms import sentence, whole_number
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.media.files import portrait_url, signed_link
 from admin_views.media.labels import ICONS, KINDS, kind_of, size_of
@@ -174,7 +174,7 @@ class LibraryView(StudioModelView):
                 session,
                 actor=current_actor(),
                 file_id=row_id,
-                row_version=request.form.get("row_version", 0, type=int),
+                row_version=request.form.get("row_version", 0, type=whole_number),
                 alt_text=request.form.get("alt_text", ""),
                 crop=_shares("crop_left", "crop_top", "crop_right", "crop_bottom"),
                 focus=_pair(_shares("focus_x", "focus_y")),

@@ -19,7 +19,7 @@ from wtforms.validators import InputRequired
 from admin_views import listing, ui
 from admin_views.base import Permission, StudioModelView, expose
 from admin_views.formats import hue
-from admin_views.forms import StudioForm
+from admin_views.forms import StudioForm, whole_number
 from admin_views.listing import Column, Filter
 from admin_views.media.files import portrait_url
 from admin_views.media.labels import STATES, cost_of, ignored_of, maker_of, mark_of, paid_of, why_failed
@@ -388,7 +388,7 @@ class PicturesView(StudioModelView):
             actor=current_actor(),
             character_id=row.character_id,
             file_id=file_id,
-            row_version=request.form.get("row_version", type=int),
+            row_version=request.form.get("row_version", type=whole_number),
             now=utc_now(),
         )
         flash(_("%(name)s shows this picture now.", name=character.name), "success")

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from admin_views import ui
 from admin_views.base import Permission, StudioModelView, StudioView, expose
-from admin_views.forms import sentence
+from admin_views.forms import sentence, whole_number
 from admin_views.listing import Column, Filter, contains
 from admin_views.market import labels as market_labels
 from admin_views.market.labels import LICENSE_LABELS
@@ -329,7 +329,7 @@ class PurchasesView(StudioModelView):
     @expose("/<uuid:row_id>/download", methods=("POST",))
     def download(self, row_id: UUID) -> ResponseReturnValue:
         """Make a link for this person, this version, once, and follow it."""
-        version = request.form.get("version", type=int) or 0
+        version = request.form.get("version", type=whole_number) or 0
         token = downloads.make_link(
             self.request_session,
             actor=current_actor(),

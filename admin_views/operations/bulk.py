@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 from admin_views import ui
 from admin_views.base import Permission, StudioModelView, expose
 from admin_views.formats import status_label
+from admin_views.forms import whole_number
 from admin_views.listing import Column, Filter
 from admin_views.many import tell
 from admin_views.operations.bulk_labels import BULK_LABELS, action_label
@@ -99,7 +100,7 @@ class BulkRunsView(StudioModelView):
         """How far it is, what became of the rows, and what can be done now."""
         session, actor = self.request_session, current_actor()
         wanted = _OUTCOMES.get(request.args.get("outcome", ""))
-        after = request.args.get("after", -1, type=int)
+        after = request.args.get("after", -1, type=whole_number)
         is_done = row.confirmed_at is not None
         items = (
             queries.list_bulk_items(session, run_id=row.id, outcome=wanted, after=after, limit=_SHOWN + 1)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from admin_views import ui
 from admin_views.base import StudioModelView, expose
+from admin_views.forms import whole_number
 from admin_views.listing import Column, Filter
 from admin_views.rendering import status_label
 from admin_views.resources import Resources
@@ -290,11 +291,11 @@ class JobsView(StudioModelView):
     @expose("/<uuid:row_id>/retry", methods=("POST",))
     def retry(self, row_id: UUID) -> ResponseReturnValue:
         """Have the job done again: as it was, or later and with another number of attempts."""
-        minutes = min(max(request.form.get("delay", 0, type=int), 0), _LONGEST_DELAY)
+        minutes = min(max(request.form.get("delay", 0, type=whole_number), 0), _LONGEST_DELAY)
         act = partial(
             jobs.retry,
             run_after=utc_now() + timedelta(minutes=minutes) if minutes else None,
-            max_attempts=request.form.get("attempts", type=int),
+            max_attempts=request.form.get("attempts", type=whole_number),
         )
         return self._steer(row_id, act, str(_("The job will be done again.")))
 

@@ -7,12 +7,13 @@ Finding what differs costs little more than reading it; marking words is left to
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from studio.authoring import fields, rules
+from studio.authoring.chat_settings import ContextSettings
 from studio.cards import round_trip
 from studio.cards.documents import Json, canonical
 
@@ -175,7 +176,9 @@ def _contents(snapshot: Snapshot) -> _Contents:
             found.put(column, value)
     for key in _LISTS:
         found.lists[key] = list(data.get(key) or ())
-    for key, value in snapshot.studio.items():
+    # Settings that nobody chose are as they are by default, and not kept.
+    beside = {**snapshot.studio, "context": {**asdict(ContextSettings()), **(snapshot.studio.get("context") or {})}}
+    for key, value in beside.items():
         if key != "profile":
             found.put(key, value)
     _put_rest(found, data)

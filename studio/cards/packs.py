@@ -51,14 +51,15 @@ def is_pack(file: IO[bytes]) -> bool:
 def members_of(file: IO[bytes]) -> Iterator[Member]:
     """The files of the archive, one at a time; folders and what the system put there are passed over.
 
-    A file that is too large, encrypted or damaged comes with its refusal, and the others follow. Raises
-    UnsafeArchiveError (paths that lead out, links, equal names, overlaps), TooLargeError (by the directory, or once
+    A file that is too large, encrypted or damaged, is a link, or whose path leads out of the archive, comes with its
+    refusal, and the others follow. Raises UnsafeArchiveError (equal names, overlaps), TooLargeError (by the directory, or once
     more is inflated than a batch may hold) or DamagedError where the whole archive is not to be trusted.
     """
     archive = _open(file)
     room = limits.PACK_BYTES
     for info in archive.infolist():
-        if info.is_dir() or is_junk(info.filename):
+        # A way out of the archive begins with a dot too, and is told.
+        if info.is_dir() or (is_junk(info.filename) and archives.is_safe_path(info.orig_filename)):
             continue
         member = _member(archive, info, room)
         room -= len(member.data)
@@ -91,10 +92,6 @@ def _check(infos: list[zipfile.ZipInfo], size: int) -> None:
     names = [info.filename for info in infos]
     if len(set(names)) != len(names):
         raise UnsafeArchiveError("Two files in this archive have the same name.")
-    if not all(archives.is_safe_path(info.orig_filename) for info in infos):
-        raise UnsafeArchiveError("A file in this archive has a path that leads out of it; nothing was unpacked.")
-    if any(stat.S_ISLNK(info.external_attr >> 16) for info in infos):
-        raise UnsafeArchiveError("This archive holds a symbolic link; nothing was unpacked.")
     if sum(info.compress_size for info in infos) > size:
         raise UnsafeArchiveError("Files in this archive overlap, as only a decompression bomb's do.")
     if sum(info.file_size for info in infos) > limits.PACK_BYTES:
@@ -102,6 +99,10 @@ def _check(infos: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: int) -> Member:
+    if not archives.is_safe_path(info.orig_filename):
+        return Member(info.filename, refusal=UnsafeArchiveError("The path of this file leads out of its archive."))
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return Member(info.filename, refusal=UnsafeArchiveError("This is a link to a file, and no file."))
     try:
         return Member(info.filename, _inflated(archive, info, room))
     except (EncryptedError, NotACardError, DamagedError) as refusal:

@@ -15,6 +15,14 @@ _WHITE = re.compile(r"\s+")
 # Control characters other than tab and line breaks, and lone surrogates: PostgreSQL or screens refuse them.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 ZERO_WIDTH = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+# Arabic, Indic and their neighbours, in which U+200C and U+200D are spelling, and emoji, of which U+200D makes one picture.
+_JOINED = (
+    "\u0600-\u08ff\u0900-\u0dff\u0e00-\u109f\u1780-\u18af\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc"
+    "\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
+)
+_INVISIBLE = re.compile(
+    f"[\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]|(?<![{_JOINED}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])"
+)
 
 
 def storable(text: str) -> str:
@@ -23,8 +31,11 @@ def storable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, with single spaces and nothing invisible, as names and titles need it."""
-    return _WHITE.sub(" ", ZERO_WIDTH.sub("", storable(text))).strip()
+    """`text` on one line, with single spaces and nothing invisible, as names and titles need it.
+
+    What joins letters or emoji, or keeps them apart, stays: without it a Persian word is misspelt and a family is three heads.
+    """
+    return _WHITE.sub(" ", _INVISIBLE.sub("", storable(text))).strip()
 
 
 def folded(text: str) -> str:

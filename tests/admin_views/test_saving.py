@@ -282,6 +282,12 @@ class TestMerge:
         session.expire_all()
         assert character.description == "She keeps a lamp. She whistles."
 
+    @pytest.mark.parametrize("version", ["-1", "abc", "2147483648", "9" * 40])
+    def test_a_version_that_cannot_be_is_an_old_one(self, session, browser, owner, character, post, now, version):
+        mine = fields_of(character, tagline="Only mine.", row_version=version)
+        save_elsewhere(session, owner, character, now, tagline="Only theirs.")
+        assert self.merge(browser, post, character, **mine).status_code == 409
+
     @pytest.mark.parametrize(
         ("choice", "becomes"), [("mine", "She whistles."), ("theirs", "She sings."), ("own", "She sings and whistles.")]
     )

@@ -1,5 +1,9 @@
 """Many cards at once, in archives: brought in parts, opened by the job, bounded."""
 
+import io
+import stat
+import zipfile
+
 import pytest
 
 from studio.authoring import (
@@ -100,11 +104,24 @@ class TestArchives:
         assert count(session, Character) == 1
 
     @pytest.mark.parametrize("path", ["../a.json", "/etc/a.json", "C:/a.json"])
-    def test_with_paths_that_lead_out_are_refused_whole(self, session, storage, creator, now, path):
-        data = packed({"good.json": json_card(), path: json_card(name="Evil")})
+    def test_with_paths_that_lead_out_give_the_other_files(self, session, storage, creator, now, path):
+        data = packed({path: json_card(name="Evil"), "good.json": json_card()})
         items = brought(session, creator, storage, now, [("all.zip", data)])
-        assert [item.state for item in items.values()] == [ItemState.REFUSED]
-        assert "leads out" in items["all.zip"].message
+        assert items["all.zip/good.json"].state is ItemState.MADE
+        (evil,) = (item for name, item in items.items() if name not in {"all.zip", "all.zip/good.json"})
+        assert evil.state is ItemState.REFUSED
+        assert "leads out" in evil.message
+
+    def test_with_links_give_the_other_files(self, session, storage, creator, now):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            link = zipfile.ZipInfo("link.json")
+            link.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(link, "/etc/passwd")
+            archive.writestr("good.json", json_card())
+        items = brought(session, creator, storage, now, [("all.zip", made.getvalue())])
+        assert items["all.zip/link.json"].state is ItemState.REFUSED
+        assert items["all.zip/good.json"].state is ItemState.MADE
 
     def test_with_bombs_give_the_other_files(self, session, storage, creator, now):
         data = packed({"bomb.json": bytes(30_000_000), "good.json": json_card()})

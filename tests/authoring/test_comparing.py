@@ -1,7 +1,10 @@
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.authoring.chat_settings import ContextSettings
 from studio.authoring.comparing import Fate, Snapshot, _paired, compare
 
 TEXTS = st.lists(st.text(alphabet="ab灯塔 ", max_size=8), max_size=12)
@@ -40,6 +43,12 @@ class TestCompare:
         found = compare(before, after)
         assert [(change.key, change.before, change.after) for change in found.values] == [("later.depth", 4, 5)]
         assert {change.key for change in found.lists} == {"later.list", "extensions.other/app.x"}
+
+    def test_takes_settings_that_nobody_chose_for_what_they_are_by_default(self):
+        chosen = snapshot(studio={"context": {**asdict(ContextSettings()), "context_window": 33}})
+        found = compare(snapshot(), chosen)
+        assert [(one.key, one.before, one.after) for one in found.values] == [("context.context_window", 20, 33)]
+        assert [(one.before, one.after) for one in compare(chosen, snapshot()).values] == [(33, 20)]
 
     def test_does_not_say_twice_what_our_own_extension_repeats(self):
         before, after = (

@@ -1,5 +1,6 @@
 """Text is cleaned, shortened and cut into what search needs, in Chinese and English alike."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,22 @@ class TestStorable:
         cleaned = text.storable(anything + "\x00\ud800")
         assert "\x00" not in cleaned
         assert cleaned.encode("utf-8").decode("utf-8") == cleaned
+
+
+class TestOneLine:
+    @pytest.mark.parametrize(
+        "name", ["می\u200cخواهم", "\N{WOMAN}\u200d\N{WOMAN}\u200d\N{GIRL}", "\u2764\ufe0f\u200d\N{FIRE}", "क्\u200dष"]
+    )
+    def test_keeps_what_spells_a_word_or_makes_one_picture(self, name):
+        assert text.one_line(f"  {name}\n") == name
+
+    @pytest.mark.parametrize("name", ["a\u200db", "管\u200b理", "\u200dab", "a\u202eb", "ab\u200c", "\N{GIRL}\u200d a"])
+    def test_drops_what_nobody_sees(self, name):
+        assert not text.ZERO_WIDTH.search(text.one_line(name))
+
+    @given(st.text(alphabet=st.sampled_from("aم\N{GIRL}क \u200b\u200c\u200d\ufe0f\u202e\n"), max_size=12))
+    def test_of_one_line_changes_nothing(self, anything):
+        assert text.one_line(text.one_line(anything)) == text.one_line(anything)
 
 
 class TestExcerpt:
