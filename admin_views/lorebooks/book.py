@@ -32,6 +32,7 @@ from studio.authoring.lorebook_bulk import Act, Order
 from studio.authoring.lorebook_lists import Wanted
 from studio.authoring.models import LorebookEntry
 from studio.authoring.models.limits import STAYS_IN_TRASH
+from studio.cards import limits
 from studio.cards.lore_values import PLACES, blank
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
@@ -90,7 +91,12 @@ class LorebooksView(LorebookSaving, LorebookFilesView):
         wanted = _wanted(request.args)
         if book is None:
             return self.render(
-                "lorebooks/index.html", row=row, book=None, may_write=self._may_write(row), wanted=wanted
+                "lorebooks/index.html",
+                row=row,
+                book=None,
+                may_write=self._may_write(row),
+                wanted=wanted,
+                is_full=False,
             )
         page = lorebook_lists.list_entries(
             self.session, lorebook_id=book.id, wanted=wanted, cursor=request.args.get("after") or None
@@ -110,6 +116,8 @@ class LorebooksView(LorebookSaving, LorebookFilesView):
             acts=Act,
             places=PLACES,
             may_write=self._may_write(row),
+            is_full=not (wanted.search or wanted.state) and page.count >= limits.ENTRIES,
+            most_entries=limits.ENTRIES,
         )
 
     @expose("/<uuid:character_id>/settings", methods=("GET", "POST"))

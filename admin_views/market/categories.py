@@ -77,7 +77,7 @@ class CategoryForm(StudioForm):
 
     name = StringField(_l("Name"), render_kw={"maxlength": categories.NAME_LENGTH, "required": True})
     name_zh = StringField(_l("Name in Chinese"), render_kw={"maxlength": categories.NAME_LENGTH})
-    description = TextAreaField(_l("Description"), render_kw={"maxlength": categories.DESCRIPTION_LENGTH, "rows": 3})
+    description = TextAreaField(_l("Description"), render_kw={"data-limit": categories.DESCRIPTION_LENGTH, "rows": 3})
     icon = RadioField(_l("Icon"), choices=[SelectChoice(name, name) for name in ICONS], validate_choice=False)
 
 

@@ -50,7 +50,7 @@ class ListingForm(StudioForm):
     description = TextAreaField(
         _l("Description"),
         description=_l("What people read before they meet the character."),
-        render_kw={"maxlength": DESCRIPTION_LENGTH, "rows": 6},
+        render_kw={"data-limit": DESCRIPTION_LENGTH, "rows": 6},
     )
     category_id = SelectField(_l("Category"), validate_choice=False)
     tags = StringField(_l("Tags"), description=_l("Up to 20, separated by commas."), render_kw={"autocomplete": "off"})

@@ -50,7 +50,7 @@ class VoiceForm(StudioForm):
         render_kw={"maxlength": INSTRUCTIONS_LENGTH, "rows": 3},
     )
     is_active = BooleanField(_l("Speaks this language with this voice"), default=True)
-    text = TextAreaField(_l("Text to listen to"), render_kw={"maxlength": TEXT_LENGTH, "rows": 3})
+    text = TextAreaField(_l("Text to listen to"), render_kw={"data-limit": TEXT_LENGTH, "rows": 3})
 
 
 @dataclass(frozen=True, slots=True)

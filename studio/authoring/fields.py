@@ -12,6 +12,7 @@ from studio.authoring.rules import Greetings, ReplyDraft
 from studio.authoring.scenes import SceneDraft
 from studio.cards import round_trip
 from studio.cards.documents import Json, copy_json
+from studio.cards.notes import Note
 
 CARD_KEYS: Mapping[str, str] = {
     "name": "name",
@@ -60,10 +61,13 @@ class Parts:
 
 
 def read(card: Json) -> tuple[dict[str, Any], dict[str, str]]:
-    """The columns that a normalised card fills, and a sentence for each that is beyond the studio's limits."""
+    """The columns that a normalised card fills, and a sentence for each that is beyond the studio's limits.
+
+    Tags beyond them are left out (see `repairs`); the card itself keeps them.
+    """
     data = card["data"]
     given: dict[str, Any] = {column: data.get(key) or "" for column, key in CARD_KEYS.items()}
-    given["tags"] = data.get("tags", [])
+    given["tags"], _too_long, _too_many = rules.fitting_tags(data.get("tags", []))
     profile = _own(data, _PROFILE_KEY)
     given |= {column: profile[column] for column in PROFILE if _is_like(DEFAULTS[column], profile.get(column))}
     values, wrong = rules.cleaned(given)
@@ -72,6 +76,19 @@ def read(card: Json) -> tuple[dict[str, Any], dict[str, str]]:
         if wrong.pop(column, None) is not None:
             values[column] = copy_json(DEFAULTS[column])
     return values, wrong
+
+
+def repairs(card: Json) -> list[Note]:
+    """What `read` leaves out of a normalised card's tags; they stay in the card and are exported with it."""
+    _, too_long, too_many = rules.fitting_tags(card["data"].get("tags", []))
+    notes = []
+    if too_long:
+        sentence = "A tag of more than 100 characters is left out; the original keeps it."
+        notes.append(Note("long_tags", "data.tags", sentence, count=too_long))
+    if too_many:
+        sentence = "The first 100 tags are used; the original keeps the others."
+        notes.append(Note("many_tags", "data.tags", sentence))
+    return notes
 
 
 def read_greetings(card: Json) -> tuple[Greetings, dict[str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from studio.authoring import fields
 from studio.cards.documents import storable
 from studio.cards.notes import Note
 from studio.cards.reading import CardReading
@@ -23,7 +24,7 @@ def of(reading: CardReading, *, name: str, problems: Mapping[str, str]) -> dict[
         "fields": [
             {"key": field.key, "length": field.length, "items": field.items} for field in reading.fields[:_MOST_PATHS]
         ],
-        "repairs": [_note(note) for note in reading.repairs[:_MOST_NOTES]],
+        "repairs": [_note(note) for note in (*fields.repairs(reading.card), *reading.repairs)[:_MOST_NOTES]],
         "warnings": [_note(note) for note in reading.warnings[:_MOST_NOTES]],
         "kept": [excerpt(path, _EXCERPT) for path in reading.kept[:_MOST_PATHS]],
         "kept_count": len(reading.kept),

@@ -24,6 +24,7 @@ SEARCH_LENGTH = 20_000
 """Search reads this many characters of a character at most."""
 
 MOST_REPLIES = 200
+MOST_TAGS = 100
 TAG_LENGTH = 100
 
 # One line each; the rest keep their line breaks.
@@ -153,7 +154,7 @@ def _short_text_problem(key: str, text: str) -> str:
 
 def _cleaned_tags(value: Iterable[str]) -> tuple[list[str], str]:
     kept = tags(value)
-    if len(kept) > limits.TAGS:
+    if len(kept) > MOST_TAGS:
         return kept, "There are more than 100 tags. Take some out."
     if any(len(tag) > TAG_LENGTH for tag in kept):
         return kept, "A tag has more than 100 characters. Shorten it."
@@ -214,6 +215,13 @@ def tags(values: Iterable[str]) -> list[str]:
         if tag:
             found.setdefault(texts.folded(tag), tag)
     return list(found.values())
+
+
+def fitting_tags(values: Iterable[str]) -> tuple[list[str], int, int]:
+    """The tags that the studio can work with; how many are left out as too long, and how many as one too many."""
+    given = tags(values)
+    short = [tag for tag in given if len(tag) <= TAG_LENGTH]
+    return short[:MOST_TAGS], len(given) - len(short), max(0, len(short) - MOST_TAGS)
 
 
 def cleaned_greetings(greetings: Greetings) -> tuple[Greetings, dict[str, str]]:

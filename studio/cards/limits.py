@@ -34,7 +34,8 @@ PICTURE_PIXELS = 40_000_000
 
 ENTRIES = 2_000
 GREETINGS = 100
-TAGS = 100
+# The studio itself works with a hundred (`authoring.rules.MOST_TAGS`); a card may carry more, which it keeps.
+TAGS = 2_000
 
 # An archive of many cards, and the files of one bulk import.
 PACK_FILES = 2_000

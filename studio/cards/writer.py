@@ -99,11 +99,17 @@ def _lost_for_good(note: Note) -> Note:
 
 def file_stem(name: str) -> str:
     """The character's name as a file name without extension: letters of all scripts, nothing that paths understand."""
-    kept = "".join(
-        letter if letter.isalnum() or unicodedata.category(letter) in {"Mn", "Mc"} or letter in "-_ ·" else "_"
-        for letter in name
-    )
-    return kept.strip(" _·-")[:_NAME_LENGTH].strip() or "character"
+    kept = "".join(_fit_for_a_file(letter) for letter in name).strip(" _·-")[:_NAME_LENGTH].strip()
+    # Signs without a letter or digit among them (a name of emoji, say) are nothing that anybody could read.
+    return kept if any(letter.isalnum() for letter in kept) else "character"
+
+
+def _fit_for_a_file(letter: str) -> str:
+    # How a sign is drawn (in colour, say) is no part of a name.
+    if "\ufe00" <= letter <= "\ufe0f":
+        return ""
+    is_kept = letter.isalnum() or unicodedata.category(letter) in {"Mn", "Mc"} or letter in "-_ ·"
+    return letter if is_kept else "_"
 
 
 @dataclass

@@ -199,6 +199,7 @@
         this.attempt = 0;
         await local.drop(draft);
         this.say("kept");
+        document.dispatchEvent(new Event("studio:saved"));
         if (!this.isKept()) this.changed();
         return;
       }

@@ -20,6 +20,18 @@
       return "";
     }
   };
+  // Near the limit, and beyond it, stands how long the text is; the server refuses what is longer and nothing is cut.
+  const room = () => {
+    const field = one("[data-chat-text]");
+    const told = one("[data-chat-room]");
+    if (!field || !told) return;
+    const length = [...field.value.trim()].length;
+    const most = Number(field.dataset.limit);
+    const number = new Intl.NumberFormat(document.documentElement.lang);
+    told.hidden = length < most * 0.9;
+    told.classList.toggle("is-over", length > most);
+    told.textContent = told.hidden ? "" : told.dataset.words.replace("#1", number.format(length)).replace("#2", number.format(most));
+  };
   const toEnd = () => {
     const log = one("#chat-log");
     if (log) log.scrollTop = log.scrollHeight;
@@ -27,6 +39,7 @@
   const settle = () => {
     const text = one("[data-chat-text]");
     if (text && !text.value) text.value = kept();
+    room();
     toEnd();
     unsaved();
   };
@@ -134,6 +147,7 @@
       if (isComposer) {
         field.value = "";
         keep("");
+        room();
       }
       answer = show(form, said);
       for await (const line of lines(sent.body)) {
@@ -176,7 +190,10 @@
   }, true);
   document.addEventListener("click", (event) => event.target.closest("[data-chat-stop]") && halt());
   document.addEventListener("input", (event) => {
-    if (event.target.matches("[data-chat-text]")) keep(event.target.value);
+    if (event.target.matches("[data-chat-text]")) {
+      keep(event.target.value);
+      room();
+    }
     if (event.target.form?.id === "editor") unsaved();
   });
   document.addEventListener("keydown", (event) => {

@@ -28,7 +28,7 @@
     if (!output) return;
     output.dataset.tokens = tokens;
     document.getElementById(id)?.classList.toggle("is-long", length > 20000);
-    output.textContent = `${number.format(length)} ${countWords[0]} · ${countWords[1].replace("#", number.format(tokens))}`;
+    output.textContent = `${countWords[length === 1 ? 2 : 0].replace("#", number.format(length))} · ${countWords[tokens === 1 ? 3 : 1].replace("#", number.format(tokens))}`;
     showMeter();
   };
   let worker = null;

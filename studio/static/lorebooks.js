@@ -11,6 +11,9 @@
   const tell = () => {
     const chosen = boxes().filter((box) => box.checked).length;
     if (told) told.textContent = told.dataset.words.replace("#", String(chosen));
+    // "All that match" chooses, too; without either there is nothing to do.
+    const isNothing = !chosen && !form.querySelector("[name=all]")?.checked;
+    form.querySelectorAll("[data-lore-apply]").forEach((button) => { button.disabled = isNothing; });
     if (every) {
       every.checked = chosen > 0 && chosen === boxes().length;
       every.indeterminate = chosen > 0 && !every.checked;
@@ -36,7 +39,7 @@
     last = box;
     tell();
   });
-  grid.addEventListener("change", tell);
+  form.addEventListener("change", tell);
 
   const act = form.querySelector("[data-lore-act]");
   const fit = () => form.querySelectorAll("[data-for]").forEach((field) => {

@@ -64,9 +64,14 @@
     const toast = document.createElement("div");
     toast.className = "toast-item";
     toast.setAttribute("role", "alert");
+    toast.dataset.obstacle = "";
     toast.textContent = text;
     corner.append(toast);
   };
+  // What stood in the way is gone: so is what was said of it.
+  const untell = () => all("#toasts [data-obstacle]").forEach((toast) => toast.remove());
+  window.addEventListener("online", untell);
+  document.addEventListener("studio:saved", untell);
   const { presence, lostWords, signedOutWords } = document.body.dataset;
   const obstacle = () => fetch(presence, { method: "HEAD", redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(8000) })
     .then((answer) => (answer.type === "opaqueredirect" || answer.status === 401 ? signedOutWords : null), () => lostWords);
@@ -78,6 +83,7 @@
     event.preventDefault();
     event.stopImmediatePropagation();
     obstacle().then((words) => {
+      untell();
       if (words) return tell(words);
       agreed = reached = form;
       form.requestSubmit(button);
@@ -227,15 +233,16 @@
   // Lengths while typing. Tokens are an estimate, made in `tokens.js`.
   const lang = document.documentElement.lang;
   const number = new Intl.NumberFormat(lang);
-  const words = JSON.parse(document.body.dataset.countWords || '["", "#"]');
+  const words = JSON.parse(document.body.dataset.countWords || '["#", "#", "#", "#"]');
   const { length: lengthOf, tokens } = window.studioTokens;
   const count = (output) => {
     const field = document.getElementById(output.dataset.counts);
     if (!field) return;
     const length = lengthOf(field.value);
-    const most = Number(field.getAttribute("maxlength") || 0);
+    const spent = tokens(field.value);
+    const most = Number(field.getAttribute("maxlength") || field.dataset.limit || 0);
     const limit = most > 0 ? ` / ${number.format(most)}` : "";
-    output.textContent = `${number.format(length)}${limit} ${words[0]} · ${words[1].replace("#", number.format(tokens(field.value)))}`;
+    output.textContent = `${words[length === 1 && !limit ? 2 : 0].replace("#", number.format(length) + limit)} · ${words[spent === 1 ? 3 : 1].replace("#", number.format(spent))}`;
     output.classList.toggle("is-much", most > 0 && length > most * 0.9);
     output.classList.toggle("is-over", most > 0 && length > most);
     // A field that grows with its text is laid out anew at each key: a long one has a height of its own.
@@ -319,10 +326,24 @@
   prepare(document);
   document.addEventListener("htmx:load", (event) => event.target !== document.body && prepare(event.target));
 
-  // What the server said of a part of a page stands a while in the corner.
+  // What the server said of a part of a page stands a while in the corner, above a bar of buttons at the foot.
+  const corner = one("#toasts") || document.createElement("div");
+  const above = () => {
+    if (!corner.childElementCount) return;
+    const height = window.innerHeight;
+    const tops = all(".form-buttons, .bulk, .lore-bulk, .lore-actions, .chat-composer")
+      .map((bar) => bar.getBoundingClientRect())
+      .filter((bar) => bar.height && bar.top < height && bar.bottom > height - 140)
+      .map((bar) => height - bar.top);
+    corner.style.setProperty("--foot", `${Math.min(Math.max(0, ...tops), height / 2)}px`);
+  };
+  const grown = new ResizeObserver(above);
   new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((node) => {
     setTimeout(() => node.remove?.(), 9000);
-  }))).observe(one("#toasts") || document.createElement("div"), { childList: true });
+    all(".form-buttons, .bulk, .lore-bulk, .lore-actions, .chat-composer").forEach((bar) => grown.observe(bar));
+    above();
+  }))).observe(corner, { childList: true });
+  for (const kind of ["scroll", "resize"]) window.addEventListener(kind, above, { passive: true });
   // An open menu in a part that is replaced stays open.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const menu = one("details.menu", event.detail.target);

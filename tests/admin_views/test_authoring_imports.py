@@ -42,6 +42,15 @@ class TestUpload:
         for text in ("独孤求败", "data.extensions.somebody/else", "PNG picture", "dry run"):
             assert text in page
 
+    def test_speaks_of_a_damaged_picture_once(self, browser, post):
+        data = bytearray(card_file())
+        data[30] ^= 0xFF
+        answer = post(browser, "/imports/", card=(BytesIO(bytes(data)), "damaged.png"))
+        page = browser.get(answer.location).text
+        assert page.count("damaged") - page.count("damaged.png") == 1
+        assert "holds no portrait" not in page
+        assert "wrong checksum" not in page
+
     def test_takes_several_and_says_what_it_could_not_read(self, session, browser, post):
         cards = [
             (BytesIO(card_file()), "a.png"),

@@ -396,7 +396,7 @@ class TestDetails:
         text = "{{char}} waves at {{user}}." + "x" * 1_000
         character = make_character(session, owner=owner.actor, name="Al", greetings=Greetings(text), description=text)
         page = browser.get(f"/characters/{character.id}").text
-        assert page.count(f"{len(text):,} characters,") == 2
+        assert page.count(f"{len(text):,} characters ·") == 2
         assert f"{len(text):,} characters" in browser.get(f"/characters/{character.id}/edit").text
         found = fields_found({"data": {"first_mes": "one\r\ntwo"}})
         assert found[0].length == len("one\ntwo")

@@ -13,7 +13,7 @@ from studio.authoring import queries
 from studio.authoring.lorebook_rules import fingerprint, grid_token
 from studio.authoring.models import LorebookEntry
 from studio.authoring.rules import Greetings
-from studio.cards import lore_formats
+from studio.cards import limits, lore_formats
 from studio.cards.lore_files import read_lorebook, write_lorebook
 from studio.cards.lore_matching import Message
 from tests.admin_views.conftest import token_of
@@ -78,6 +78,13 @@ class TestGrid:
         page = browser.get(address(lorebook)).text
         for shown in ("The valley", "Entry 1", "key1", "before the definition", "3 entries"):
             assert shown in page
+
+    def test_offers_no_new_entry_where_there_is_no_room(self, browser, lorebook, monkeypatch):
+        assert f"{lorebook.character_id}/entries/new" in browser.get(address(lorebook)).text
+        monkeypatch.setattr(limits, "ENTRIES", 3)
+        page = browser.get(address(lorebook)).text
+        assert f"{lorebook.character_id}/entries/new" not in page
+        assert "The lorebook is full: it holds 3 entries at most." in page
 
     def test_offers_no_file_of_a_book_that_is_not_there(self, session, browser, owner, lorebook):
         bare = make_character(session, owner=owner.actor)

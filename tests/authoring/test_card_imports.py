@@ -86,6 +86,18 @@ class TestPreview:
         assert document.portrait_id is None
         assert "portrait_unusable" in {note["code"] for note in document.report["warnings"]}
 
+    def test_leaves_out_tags_beyond_the_limits_and_gives_them_back(self, session, storage, creator, now):
+        tags = ["x" * 101, *(f"tag {number}" for number in range(150))]
+        document = make_preview(session, actor=creator, storage=storage, data=json_card(tags=tags))
+        assert document.report["problems"] == {}
+        assert [(note["code"], note["count"]) for note in document.report["repairs"][:2]] == [
+            ("long_tags", 1),
+            ("many_tags", 1),
+        ]
+        character = card_imports.confirm(session, actor=creator, document_id=document.id, now=now)
+        assert character.tags == tags[1:101]
+        assert documents.card_of(session, character)["data"]["tags"] == tags
+
     def test_holds_back_what_is_too_long_without_losing_it(self, session, storage, creator, now):
         data = json_card(personality="x" * 200_001)
         document = make_preview(session, actor=creator, storage=storage, data=data)

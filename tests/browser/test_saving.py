@@ -306,9 +306,12 @@ class TestLostConnection:
         visitor.context.set_offline(True)
         page.locator("[data-save]").first.click()
         expect(page.locator("#toasts")).to_contain_text("Nothing that you typed is lost")
+        foot, toast = page.locator(".form-buttons").bounding_box(), page.locator("#toasts > *").bounding_box()
+        assert toast["y"] + toast["height"] <= foot["y"]
         page.get_by_role("button", name="Add a reply").click()
         expect(page.get_by_label("Description", exact=True)).to_have_value("Typed while the train was in the tunnel.")
         visitor.context.set_offline(False)
+        expect(page.locator("#toasts > *")).to_have_count(0, timeout=3_000)
         page.locator("[data-save]").first.click()
         expect(page.locator(".messages")).to_contain_text("Saved.", timeout=15_000)
         assert stage.count("characters", id=str(character), description="Typed while the train was in the tunnel.") == 1

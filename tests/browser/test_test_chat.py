@@ -177,11 +177,12 @@ class TestChat:
         visitor = visit(creator)
         page = begin(visitor, character)
         visitor.foresee(422)
-        page.locator("#chat-text").evaluate(
-            "field => { field.removeAttribute('maxlength'); field.value = 'x'.repeat(20001); }"
-        )
+        # A long text is told of while it stands there, refused when it is sent, and never cut.
+        page.locator("#chat-text").fill("x" * 20_001)
+        expect(page.locator("[data-chat-room]")).to_have_text("20,001 of 20,000 characters")
         page.locator("#chat-text").press("Enter")
         expect(page.locator("[data-chat-problem]")).to_contain_text("20,000")
+        expect(page.locator("#chat-text")).to_have_value("x" * 20_001)
         page.locator("#chat-text").fill("half a thou")
         page.reload()
         expect(page.locator("#chat-text")).to_have_value("half a thou")

@@ -95,7 +95,7 @@ class TestApplyEdits:
 
     def test_keeps_the_limits(self):
         with pytest.raises(TooLargeError):
-            apply_edits(make.v2_document(), {"tags": ["t"] * 101})
+            apply_edits(make.v2_document(), {"tags": ["t"] * 2_001})
         deep: dict = {}
         for _ in range(5_000):
             deep = {"a": deep}

@@ -313,6 +313,10 @@ class TestFileStem:
             ("a\nb\0c", "a_b_c"),
             ("...", "character"),
             ("", "character"),
+            ("\u2764\ufe0f\U0001f680\U0001f468\u200d\U0001f469", "character"),
+            ("\u2764\ufe0f Rose", "Rose"),
+            ("हिन्दी", "हिन्दी"),
+            ("لونا", "لونا"),
             ("x" * 200, "x" * 80),
         ],
     )

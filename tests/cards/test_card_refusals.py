@@ -122,7 +122,7 @@ class TestReadCard:
             (make.archive({"card.json": make.as_json(DOCUMENT)}, method=zipfile.ZIP_LZMA), UnsafeArchiveError),
             (many_members(10_000), TooLargeError),
             (many_members(501), TooLargeError),
-            (make.as_json(make.v2_document(tags=["t"] * 101)), TooLargeError),
+            (make.as_json(make.v2_document(tags=["t"] * 2_001)), TooLargeError),
             (make.as_json(make.v2_document(alternate_greetings=["t"] * 101)), TooLargeError),
             (make.as_json(make.v2_document(character_book={"entries": [{}] * 2_001})), TooLargeError),
         ],
