@@ -3,7 +3,11 @@
 import pytest
 from playwright.sync_api import expect
 
+from studio.accounts.models import User
+from studio.authoring import versions
+from studio.kit.clock import utc_now
 from tests.browser.house import DEMO, ROLES, main_pages
+from tests.factories.authoring import make_character
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -54,3 +58,21 @@ class TestNavigation:
         page.get_by_label("Open the navigation").click()
         page.locator("#side").get_by_role("link", name="Characters").click()
         expect(page.locator("h1")).to_have_text("Characters")
+
+
+class TestVersions:
+    def test_are_chosen_below_their_headings_with_a_finger(self, visit, stage, creator):
+        with stage.session() as session:
+            owner = session.get_one(User, creator.id).actor
+            row = make_character(session, owner=owner, name="Twice")
+            versions.make(session, actor=owner, character_id=row.id, now=utc_now())
+            path = f"/characters/{row.id}/versions"
+        page = visit(creator, **PHONE).go(path)
+        heads = [one.bounding_box() for one in page.locator("th.version-pick").all()]
+        picks = [one.bounding_box() for one in page.locator("tbody tr").last.locator("td.version-pick").all()]
+        for head, pick in zip(heads, picks, strict=True):
+            assert abs(head["x"] - pick["x"]) < 1
+            assert min(pick["width"], pick["height"]) >= 44
+        page.mouse.click(picks[1]["x"] + 3, picks[1]["y"] + 3)
+        expect(page.get_by_label("To version 1")).to_be_checked()
+        assert not cut_off(page)
