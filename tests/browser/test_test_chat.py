@@ -129,7 +129,7 @@ class TestChatBesideTheEditor:
         server.script(fake.Status(401))
         say(page, "你好，先给我看看你的剑。" * 12)
         expect(answers(page).last).to_contain_text("后备回复")
-        expect(answers(page).last).to_contain_text("服务商的设置有误")
+        expect(answers(page).last).to_contain_text("服务商设置有误")
         answers(page).last.get_by_role("link", name="提示词").click()
         expect(page.locator(".share-table")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
