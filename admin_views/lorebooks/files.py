@@ -65,7 +65,14 @@ class LorebookFilesView(StudioView):
                 if text
             ),
         ]
-        context: dict[str, Any] = {"row": row, "book": book, "form": form, "labels": labels, "found": None}
+        context: dict[str, Any] = {
+            "row": row,
+            "book": book,
+            "form": form,
+            "labels": labels,
+            "found": None,
+            "may_write": self._may_write(row),
+        }
         if request.method == "GET":
             form.user.data, form.seed.data = _("you"), "0"
             form.greeting.data = "0" if greetings.first else ""

@@ -1,6 +1,6 @@
 """What a card says is text: nothing in it runs, and nothing in it is fetched."""
 
-import re
+from html.parser import HTMLParser
 
 import pytest
 from playwright.sync_api import expect
@@ -24,6 +24,18 @@ EVIL = (
 )
 
 
+class Handlers(HTMLParser):
+    """The attributes of a page that the policy would refuse; what a row is called may look like one."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [(tag, name) for name, _ in attrs if name == "style" or name.startswith("on")]
+
+
 class TestContentSecurityPolicy:
     @pytest.mark.parametrize("role", ROLES)
     def test_is_strict_on_every_main_page(self, visit, stage, role):
@@ -42,7 +54,7 @@ class TestContentSecurityPolicy:
             text = answer.text()
             assert "<style" not in text
             assert "<script>" not in text
-            assert re.search(r"<[a-z][^<>]*\s(style|on[a-z]+)=", text) is None
+            assert not Handlers(text).found
 
 
 class TestHostileCard:
