@@ -24,8 +24,10 @@ def post(session: Session, posting: Posting | None) -> UUID | None:
     if posting is None:
         return None
     session.flush()
-    made: UUID | None = session.connection().exec_driver_sql(_POST, _values(posting)).scalar_one_or_none()
-    return made if made is not None else _found(session, posting)
+    made = uuid7()
+    # How many entries were written says whether the posting is new: no rows have to come back.
+    written = session.connection().exec_driver_sql(_POST, _values(made, posting)).rowcount
+    return made if written else _found(session, posting)
 
 
 def balance(session: Session, account: Account) -> int:
@@ -112,21 +114,20 @@ WITH given AS MATERIALIZED (
     VALUES (%(id)s, %(key)s, %(kind)s, %(currency)s, cardinality(%(accounts)s::uuid[]), %(occurred_at)s,
         %(creator_id)s::uuid, %(character_id)s::uuid, %(purchase_id)s::uuid, %(payout_id)s::uuid, %(note)s)
     ON CONFLICT (key) DO NOTHING RETURNING id
-), entries AS (
-    INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor)
-    SELECT posting.id, given.ordinal, given.account_id, given.amount_minor FROM posting, given
 )
-SELECT id FROM posting
+INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor)
+SELECT posting.id, given.ordinal, given.account_id, given.amount_minor FROM posting, given
 """
 """Accounts that are new, the posting unless its key stands, its entries. As the driver takes it: prepared once on each
 connection, and not put together and looked through anew for every posting."""
 
 
-def _values(posting: Posting) -> dict[str, Any]:
+def _values(made: UUID, posting: Posting) -> dict[str, Any]:
     # In one order everywhere: two postings that both make accounts never wait for each other.
-    entries = sorted(((entry.account.id, entry) for entry in posting.entries), key=itemgetter(0))
+    entries = sorted([(entry.account.id, entry) for entry in posting.entries], key=itemgetter(0))
+    accounts = [entry.account for _, entry in entries]
     return {
-        "id": uuid7(),
+        "id": made,
         "key": posting.key,
         "kind": posting.kind.value,
         "currency": posting.currency,
@@ -136,16 +137,16 @@ def _values(posting: Posting) -> dict[str, Any]:
         "purchase_id": posting.purchase_id,
         "payout_id": posting.payout_id,
         "note": posting.note,
-        "accounts": _array(account_id for account_id, _ in entries),
-        "kinds": _array(entry.account.kind.value for _, entry in entries),
-        "owners": _array(entry.account.owner_id for _, entry in entries),
-        "amounts": _array(entry.amount_minor for _, entry in entries),
+        "accounts": _array([str(account_id) for account_id, _ in entries]),
+        "kinds": _array([account.kind.value for account in accounts]),
+        "owners": _array([str(account.owner_id) if account.owner_id else "NULL" for account in accounts]),
+        "amounts": _array([str(entry.amount_minor) for _, entry in entries]),
     }
 
 
-def _array(values: Iterable[UUID | str | int | None]) -> str:
+def _array(values: Iterable[str]) -> str:
     """Ids, kinds or amounts, in which nothing has to be quoted, as PostgreSQL writes an array."""
-    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+    return "{" + ",".join(values) + "}"
 
 
 def _found(session: Session, posting: Posting) -> UUID:
