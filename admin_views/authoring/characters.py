@@ -36,7 +36,7 @@ from admin_views.session import current_actor
 from admin_views.work.labels import job_label, step_label
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
-from studio.authoring import characters, codes, dormancy, exports, queries, rules
+from studio.authoring import characters, codes, dormancy, exports, fields, queries, rules
 from studio.authoring.listed import summary_of
 from studio.authoring.models import Character, CharacterOrigin, CharacterStatus
 from studio.cards import macros
@@ -274,7 +274,7 @@ class CharactersView(EditorView, VersionRoutes):
             if number is not None:
                 version = queries.get_version(session, character_id=row.id, version_number=number)
         data = version.card["data"] if version is not None else {}
-        profile = version.studio.get("profile") or {} if version is not None else {}
+        profile = fields.profile_in(version.studio) if version is not None else {}
         return self.render(
             "authoring/listed.html",
             row=row,

@@ -131,7 +131,7 @@ class VersionRoutes(StudioModelView):
         version = queries.get_version(session, character_id=row.id, version_number=number)
         data = version.card.get("data") or {}
         name = macros.display_name(data)
-        language = str((version.studio.get("profile") or {}).get("language") or "")
+        language = fields.language_in(version.studio)
         book = data.get("character_book") or {}
         return self.render(
             "versions/one.html",
@@ -265,4 +265,4 @@ def _text(version: CharacterVersion, key: str) -> str:
     data = version.card.get("data") or {}
     if key in fields.CARD_KEYS:
         return str(data.get(fields.CARD_KEYS[key]) or "")
-    return str((version.studio.get("profile") or {}).get(key) or "")
+    return str(fields.profile_in(version.studio).get(key) or "")

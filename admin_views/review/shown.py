@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from admin_views.market.labels import FIELD_LABELS, path_label
+from studio.authoring import fields
 from studio.cards import macros
 from studio.market.checks.submission import Submission, Text
 from studio.market.marking import LONGEST, Segment, segments
@@ -103,7 +104,7 @@ def groups_of(submission: Submission, results: Iterable[ScreeningResult]) -> lis
             place = (str(item.get("path", "")), bool(item.get("is_key")))
             evidence.setdefault(place, []).append({**item, "check": result.check_name})
     char = macros.display_name(dict(submission.data)) or "?"
-    language = str((submission.studio.get("profile") or {}).get("language") or "")
+    language = fields.language_in(submission.studio)
     sorted_texts: dict[str, list[Text]] = {}
     for text in submission.texts:
         marked = (text.path, text.is_key) in evidence

@@ -164,7 +164,7 @@ def _text(contents: _Contents, key: str) -> str:
 def _contents(snapshot: Snapshot) -> _Contents:
     found = _Contents()
     data = snapshot.card.get("data") or {}
-    profile = snapshot.studio.get("profile") or {}
+    profile = fields.profile_in(snapshot.studio)
     for column, key in fields.CARD_KEYS.items():
         if key not in _LISTS:
             found.texts[column] = data.get(key) or ""

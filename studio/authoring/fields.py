@@ -147,6 +147,16 @@ def profile_of(values: Mapping[str, Any]) -> dict[str, Any]:
     return {column: _plain(values[column]) for column in PROFILE if values[column] != DEFAULTS[column]}
 
 
+def profile_in(studio: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The profile that a version keeps beside its card; empty in one from before there was any."""
+    return studio.get(_PROFILE_KEY) or {}
+
+
+def language_in(studio: Mapping[str, Any]) -> str:
+    """The language of a version's profile, "" where nobody chose one."""
+    return str(profile_in(studio).get("language") or "")
+
+
 def edits(card: Json, *, values: Mapping[str, Any], greetings: Greetings, parts: Parts) -> Json:
     """What must be set in the card's `data` so that it says what the columns and greetings say.
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, undefer
 
-from studio.authoring import documents, versions
+from studio.authoring import documents, fields, versions
 from studio.authoring.models import Character, CharacterVersion
 from studio.cards import macros
 from studio.cards.documents import Json
@@ -54,7 +54,7 @@ class Definition:
     @property
     def profile(self) -> Mapping[str, Any]:
         """The columns that cards have no place for."""
-        return self.studio.get("profile") or {}
+        return fields.profile_in(self.studio)
 
     @property
     def context_window(self) -> int | None:

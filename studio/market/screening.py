@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from studio.authoring import fields
 from studio.kit.errors import StudioError
 from studio.kit.orm import lock_row
 from studio.market import assessing, check_modes, due, duplicates, pictures, queries
@@ -92,7 +93,7 @@ def prepare(session: Session, *, case_id: UUID, storage: Storage, now: datetime)
     fingerprint = duplicates.remember(session, publication=publication, version=version, now=now)
     matches = duplicates.find(session, publication=publication, fingerprint=fingerprint, portrait=portrait)
     duplicates.keep(session, case_id=case.id, matches=matches, kinds=_FOUND_BY_CARD)
-    profile = version.studio.get("profile") or {}
+    profile = fields.profile_in(version.studio)
     submission = Submission(
         card=version.card,
         studio=version.studio,
