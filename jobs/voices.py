@@ -1,6 +1,8 @@
 """Jobs of voices: one text spoken, the greetings of many characters, a provider's list of voices, and what was left open."""
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 from uuid import UUID
 
@@ -12,10 +14,10 @@ from studio.accounts.queries import find_active
 from studio.chat import attachments
 from studio.kit.errors import ForbiddenError, InvalidError, StudioError
 from studio.providers.errors import ProviderError, ProviderNotConfiguredError
-from studio.providers.speech import SpeechProvider, Spoken, Wanted, prices_from
+from studio.providers.speech import SpeechProvider, Spoken, Usage, Wanted, prices_from
 from studio.voices import audio, greetings, lists, speaking
 from studio.voices.audio import Measured
-from studio.voices.errors import SpeechFailedError
+from studio.voices.errors import SpeechFailedError, UnusableAudioError
 from studio.voices.greetings import Line
 from studio.voices.speaking import Terms
 from studio.work.figures import earlier_of
@@ -44,7 +46,7 @@ def speak(run: JobContext, *, speech_id: UUID) -> dict[str, int] | None:
     provider = run.resources.speech.get(kind)
     began = time.monotonic()
     made = _made(run, kind, provider, wanted)
-    if isinstance(made, StudioError):
+    if isinstance(made, _Refused):
         _give_up(run, speech_id, made)
     run.progress("Keeping the audio", 90)
     with run.transaction(last=True) as session:
@@ -103,18 +105,18 @@ def _speak_line(run: JobContext, actor: Actor, line: Line, terms: Terms, *, is_f
         return False
     kind, began = line.draft.provider, time.monotonic()
     made = _made(run, kind, run.resources.speech.get(kind), line.wanted)
-    if not isinstance(made, StudioError):
+    if not isinstance(made, _Refused):
         with run.transaction() as session:
             _keep(run, session, row.id, made, began)
         return True
     with run.transaction() as session:
-        if _concerns_all(made):
+        if _concerns_all(made.error):
             greetings.drop(session, speech_id=row.id)
         else:
-            speaking.fail(session, speech_id=row.id, error=made)
-    if _concerns_all(made):
-        raise made
-    return made
+            _fail(session, row.id, made)
+    if _concerns_all(made.error):
+        raise made.error
+    return made.error
 
 
 def _concerns_all(error: StudioError) -> bool:
@@ -136,17 +138,14 @@ def _is_usable(run: JobContext, name: str) -> bool:
     return provider is not None and provider.is_configured
 
 
-def _keep(
-    run: JobContext, session: Session, speech_id: UUID, made: tuple[Spoken, Measured, int | None], began: float
-) -> bool:
+def _keep(run: JobContext, session: Session, speech_id: UUID, made: "_Made", began: float) -> bool:
     """Keep the audio, also for messages that wait for it; whether nobody else was first."""
-    spoken, measured, cost_micro = made
     row = speaking.keep(
         session,
         speech_id=speech_id,
-        spoken=spoken,
-        measured=measured,
-        cost_micro=cost_micro,
+        spoken=made.spoken,
+        measured=made.measured,
+        cost_micro=made.cost_micro,
         took_ms=round((time.monotonic() - began) * 1_000),
         storage=run.resources.storage,
     )
@@ -155,30 +154,64 @@ def _keep(
     return row is not None
 
 
-def _made(
-    run: JobContext, kind: str, provider: SpeechProvider | None, wanted: Wanted
-) -> tuple[Spoken, Measured, int | None] | StudioError:
-    """The audio, what it is and what it cost, or the refusal; what interrupts the job passes through."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The audio, what it is and what it cost."""
+
+    spoken: Spoken
+    measured: Measured
+    cost_micro: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why there is no audio; with `characters`, for so many of which the provider was paid all the same."""
+
+    error: StudioError
+    characters: int | None = None
+    cost_micro: int | None = None
+
+
+def _made(run: JobContext, kind: str, provider: SpeechProvider | None, wanted: Wanted) -> _Made | _Refused:
+    """The audio, or the refusal; what interrupts the job passes through."""
     if provider is None:
-        return InvalidError("The studio does not know this provider any more. Choose another voice.")
+        return _Refused(InvalidError("The studio does not know this provider any more. Choose another voice."))
+    cost = partial(prices_from(run.settings).cost_micro, kind, wanted.model, is_local=provider.is_local)
     try:
         spoken = provider.speak(wanted, alive=run.check)
-        cost_micro = prices_from(run.settings).cost_micro(
-            kind, wanted.model, characters=spoken.characters, is_local=provider.is_local
-        )
-        # The provider was paid, whatever the audio turns out to be.
-        run.spend(cost_micro or 0, kind="speech")
-        run.check()
-        return spoken, audio.measured(spoken.audio), cost_micro
     except StudioError as error:
-        return error
+        usage = error.usage if isinstance(error, ProviderError) else None
+        if not isinstance(usage, Usage):
+            return _Refused(error)
+        characters = len(wanted.text)
+        cost_micro = cost(characters=characters, usage=usage)
+        run.spend(cost_micro or 0, kind="speech")
+        return _Refused(error, characters, cost_micro)
+    cost_micro = cost(characters=spoken.characters, usage=spoken.usage)
+    # The provider was paid, whatever the audio turns out to be.
+    run.spend(cost_micro or 0, kind="speech")
+    run.check()
+    try:
+        return _Made(spoken, audio.measured(spoken.audio), cost_micro)
+    except UnusableAudioError as error:
+        return _Refused(error, spoken.characters, cost_micro)
 
 
-def _give_up(run: JobContext, speech_id: UUID, error: StudioError) -> NoReturn:
+def _fail(session: Session, speech_id: UUID, refused: _Refused) -> None:
+    speaking.fail(
+        session,
+        speech_id=speech_id,
+        error=refused.error,
+        characters=refused.characters,
+        cost_micro=refused.cost_micro,
+    )
+
+
+def _give_up(run: JobContext, speech_id: UUID, refused: _Refused) -> NoReturn:
     with run.transaction() as session:
-        speaking.fail(session, speech_id=speech_id, error=error)
+        _fail(session, speech_id, refused)
     # Whoever waits is told at once, and asks again by a button: trying on by itself might cost again and again.
-    raise SpeechFailedError(error.msgid, **error.params)
+    raise SpeechFailedError(refused.error.msgid, **refused.error.params)
 
 
 @job("voices.refresh_list", max_attempts=2, timeout=300)

@@ -23,6 +23,21 @@ class ModelPrice(BaseModel):
     output: Decimal = Field(ge=0, le=100_000)
 
 
+class SpeechTokenPrice(BaseModel):
+    """What a voice that is billed by tokens costs, in units of the currency per million of them.
+
+    `input` is for text that it reads, `output` for text that it writes, `audio_output` for what it speaks;
+    `cached_input` is the price of text that it has read before, `input` where it is not given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Decimal = Field(ge=0, le=100_000)
+    cached_input: Decimal | None = Field(default=None, ge=0, le=100_000)
+    output: Decimal = Field(ge=0, le=100_000)
+    audio_output: Decimal = Field(ge=0, le=100_000)
+
+
 class Settings(BaseSettings):
     """The studio's settings; each field is `STUDIO_` and its name in capitals in the environment or in `.env`."""
 
@@ -194,7 +209,7 @@ class Settings(BaseSettings):
     speech_google_url: str | None = Field(default=None, description="Base address of Google's speech, if not its own.")
     speech_openai_key: SecretStr | None = Field(default=None, description="Key of OpenAI's speech.")
     speech_openai_url: str | None = Field(
-        default=None, description="Base address of any server that speaks OpenAI's `/audio/speech`."
+        default=None, description="Base address of any server that speaks OpenAI's `/audio/speech` or Realtime API."
     )
     speech_openai_models: str = Field(
         default="", description="Speech models of that server, separated by commas; OpenAI's where empty."
@@ -210,9 +225,10 @@ class Settings(BaseSettings):
         ge=0,
         description="Characters that a person may have spoken in a day by providers that cost; 0 is no limit.",
     )
-    speech_prices: Mapping[str, Decimal] = Field(
+    speech_prices: Mapping[str, Decimal | SpeechTokenPrice] = Field(
         default={},
-        description='Prices per million characters, as JSON: {"elevenlabs": 180, "openai/tts-1": 15}.',
+        description='Prices per million characters, as JSON: {"elevenlabs": 180, "openai/tts-1": 15}; per million '
+        'tokens {"openai/gpt-realtime-2.1-mini": {"input": 0.6, "output": 2.4, "audio_output": 20}}.',
     )
 
     payments_provider: Literal["local", "stripe"] = Field(

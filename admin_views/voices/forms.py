@@ -10,11 +10,10 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from admin_views.forms import StudioForm
-from admin_views.voices.labels import NUMBER_HINTS, NUMBER_LABELS, provider_label
+from admin_views.voices.labels import NUMBER_HINTS, NUMBER_LABELS, model_label, provider_label
 from studio.kit.errors import InvalidError
 from studio.providers.speech import KINDS, SpeechProvider, Tuning, Voice, abilities
 from studio.providers.speech.abilities import NUMBERS
-from studio.settings import Settings
 from studio.voices import rules
 from studio.voices.models import INSTRUCTIONS_LENGTH, NAME_LENGTH, TEXT_LENGTH
 from studio.voices.rules import COLUMNS, VoiceDraft
@@ -65,13 +64,6 @@ class Slider:
     value: float = 0.0
     is_used: bool = False
     error: str = ""
-
-
-def models_of(provider: str, settings: Settings) -> tuple[str, ...]:
-    """The models that a person may choose from, the usual one first; those of one's own server where they are named."""
-    if provider == "openai" and settings.openai_speech_models:
-        return settings.openai_speech_models
-    return abilities.models_of(provider) if provider in KINDS else ()
 
 
 def draft_from(form: VoiceForm, *, voice: Voice | None) -> VoiceDraft:
@@ -126,9 +118,7 @@ def fill_choices(
         )
         for name, one in known.items()
     ]
-    form.model.choices = [SelectChoice(name, name) for name in models]
-    if models and form.model.data not in models:
-        form.model.data = models[0]
+    form.model.choices = [SelectChoice(name, model_label(form.provider.data or "", name)) for name in models]
     chosen = form.voice_id.data or ""
     offered = list(voices)
     if voice is not None and all(one.id != voice.id for one in offered):
@@ -143,6 +133,17 @@ def fill_choices(
     if form.manner.data and form.manner.data not in manners:
         manners.insert(0, form.manner.data)
     form.manner.choices = [SelectChoice("", _("as the voice is")), *(SelectChoice(one, one) for one in manners)]
+
+
+def leave_missing_voice(form: VoiceForm, *, models: Sequence[str]) -> None:
+    """The form has one of the models, and no voice that this model has not: there it says so, and another is chosen."""
+    if models and form.model.data not in models:
+        form.model.data = models[0]
+    chosen = chosen_voice(form)
+    if chosen in can_of(form).no_voices:
+        form.voice_id.data = form.voice_other.data = ""
+        told = _("%(model)s has no voice “%(voice)s”. Choose another one.", model=form.model.data, voice=chosen)
+        form.voice_id.errors = [told]
 
 
 def voice_label(voice: Voice) -> str:

@@ -16,8 +16,9 @@ from admin_views.session import current_actor
 from studio.kit.clock import utc_now
 from studio.media.models import GenerationState
 from studio.providers.speech import KINDS, SpeechProvider, abilities
-from studio.providers.speech.abilities import NUMBERS, Abilities
+from studio.providers.speech.abilities import NUMBERS, Abilities, Closing
 from studio.secret_key import secret_key
+from studio.settings import Settings
 from studio.voices import links, queries
 from studio.voices.models import OPEN, SpeechSynthesis, VoiceConfiguration
 from studio.voices.rules import COLUMNS, PEAKS
@@ -136,16 +137,76 @@ def missing_sentence(provider: SpeechProvider) -> str:
     return str(_(provider.missing)).replace("`", "") if provider.missing else ""
 
 
+def models_of(provider: str, settings: Settings) -> tuple[str, ...]:
+    """The models that a person may choose from, the usual one first; those of one's own server where they are named."""
+    if provider not in KINDS:
+        return ()
+    if provider == "openai" and settings.openai_speech_models:
+        return settings.openai_speech_models
+    found = abilities.models_of(provider)
+    if provider == "openai" and settings.speech_openai_url:
+        # Another server speaks `/audio/speech`; whether it speaks the Realtime API too is for its owner to say.
+        found = tuple(model for model in found if not abilities.of(provider, model=model).converses)
+    return found
+
+
+def closing_of(provider: str, model: str) -> Closing | None:
+    """When the provider takes the model away; None where it has not said so, or the server is one's own."""
+    if provider not in KINDS or (provider == "openai" and resources().settings.speech_openai_url):
+        return None
+    return abilities.closing_of(provider, model=model)
+
+
 def closing_sentence(provider: str, model: str) -> str:
-    """That the provider takes the model away, and when; empty where it has not said so, or the server is one's own."""
-    known = resources()
-    closes = abilities.closes_on(provider, model=model) if provider in KINDS else None
-    if closes is None or (provider == "openai" and known.settings.speech_openai_url):
+    """That the provider takes the model away, when, and what to choose instead; empty where it does not."""
+    closing = closing_of(provider, model)
+    if closing is None:
         return ""
-    told = {"provider": provider_name(provider, known.speech), "day": format_date(closes, "long", rebase=False)}
-    if utc_now().date() < closes:
-        return str(_("%(provider)s closes this model on %(day)s. Choose another voice before that day.", **told))
-    return str(_("%(provider)s closed this model on %(day)s: it cannot speak any more. Choose another voice.", **told))
+    told = {
+        "provider": provider_name(provider, resources().speech),
+        "day": _day(closing),
+        "model": closing.instead,
+    }
+    is_past = utc_now().date() >= closing.day
+    if closing.instead and is_past:
+        return str(
+            _(
+                "%(provider)s closed this model on %(day)s: it cannot speak any more. Change to %(model)s, or choose "
+                "another voice.",
+                **told,
+            )
+        )
+    if closing.instead:
+        return str(_("%(provider)s closes this model on %(day)s. Change to %(model)s before that day.", **told))
+    if is_past:
+        return str(
+            _("%(provider)s closed this model on %(day)s: it cannot speak any more. Choose another voice.", **told)
+        )
+    return str(_("%(provider)s closes this model on %(day)s. Choose another voice before that day.", **told))
+
+
+def successor_of(provider: str, model: str) -> str:
+    """The model to which a voice can be changed before its own is closed; empty where there is none here."""
+    closing = closing_of(provider, model)
+    known = resources()
+    if closing is None or closing.instead not in models_of(provider, known.settings):
+        return ""
+    return closing.instead
+
+
+def model_label(provider: str, model: str) -> str:
+    """A model as its list shows it: with its last day, where it has one."""
+    closing = closing_of(provider, model)
+    return model if closing is None else str(_("%(model)s (until %(day)s)", model=model, day=_day(closing)))
+
+
+def _day(closing: Closing) -> str:
+    return str(format_date(closing.day, "long", rebase=False))
+
+
+def converses(provider: str, model: str) -> bool:
+    """Whether the model answers where others read out, so that what it says is checked."""
+    return provider in KINDS and abilities.of(provider, model=model).converses
 
 
 def is_open(speech: SpeechSynthesis) -> bool:
@@ -183,6 +244,8 @@ def helpers() -> dict[str, Any]:
         "hold_sentence": hold_sentence,
         "missing_sentence": missing_sentence,
         "closing_sentence": closing_sentence,
+        "successor_of": successor_of,
+        "converses": converses,
         "cost_label": cost_label,
         "failure_sentence": failure_sentence,
         "milliseconds": milliseconds,

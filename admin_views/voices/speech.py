@@ -61,7 +61,7 @@ def _voice(row: SpeechSynthesis) -> str:
 
 
 def _cost(row: SpeechSynthesis) -> str:
-    if row.state != "completed":
+    if row.characters is None:
         return "–"
     return str(_("nothing")) if row.cost_micro == 0 else cost_label(row.cost_micro, row.currency)
 

@@ -21,19 +21,21 @@ from admin_views.voices.forms import (
     chosen_voice,
     draft_from,
     fill_choices,
-    models_of,
+    leave_missing_voice,
     show,
     sliders,
     usual_language,
     voice_label,
 )
+from admin_views.voices.labels import models_of, successor_of
 from studio.authoring import queries as authoring
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
 from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, StudioError
-from studio.providers.speech import KINDS, SpeechProvider, Voice
+from studio.providers.speech import KINDS, SpeechProvider, Voice, abilities
+from studio.providers.speech.abilities import Abilities
 from studio.voices import configurations, lists, queries, rules, speaking
-from studio.voices.models import VoiceConfiguration
+from studio.voices.models import VoiceConfiguration, VoiceList
 from studio.voices.rules import VoiceDraft
 from studio.voices.speaking import Terms
 
@@ -61,6 +63,7 @@ class VoicesView(StudioView):
         "create": _WRITE,
         "edit": _WRITE,
         "activate": _WRITE,
+        "change_model": _WRITE,
         "delete": _WRITE,
         "listen": _P.SPEECH_MAKE,
         "hear": _P.SPEECH_MAKE,
@@ -135,6 +138,8 @@ class VoicesView(StudioView):
             show(form, configurations.draft_of(row))
             form.is_active.data = row.is_active
             form.text.data = rules.sample_for(row.language)
+            if request.args.get("model", "") in models_of(row.provider, self.resources.settings):
+                form.model.data = request.args["model"]
         elif request.form.get("do") == "save":
             return self._save(
                 form,
@@ -161,6 +166,34 @@ class VoicesView(StudioView):
         )
         flash(_("The character speaks %(language)s with this voice now.", language=row.language), "success")
         return redirect(url_for(".page", character_id=row.character_id), 303)
+
+    @expose("/configurations/<uuid:configuration_id>/change-model", methods=("POST",))
+    def change_model(self, configuration_id: UUID) -> ResponseReturnValue:
+        """The voice speaks by the model that its provider names in the place of one that closes.
+
+        Where that model does not have the voice, the form asks for another one.
+        """
+        actor = current_actor()
+        row = queries.get_configuration(self.session, actor=actor, configuration_id=configuration_id)
+        character_id, model = row.character_id, successor_of(row.provider, row.model)
+        if not model:
+            raise NotFoundError
+        try:
+            configurations.change_model(
+                self.session,
+                actor=actor,
+                configuration_id=configuration_id,
+                row_version=sent_version(),
+                model=model,
+                now=utc_now(),
+            )
+        except InvalidError:
+            self.session.rollback()
+            return redirect(url_for(".edit", configuration_id=configuration_id, model=model), 303)
+        flash(
+            _("This voice speaks by %(model)s now. Listen to it: it sounds a little different.", model=model), "success"
+        )
+        return redirect(url_for(".page", character_id=character_id), 303)
 
     @expose("/configurations/<uuid:configuration_id>/delete", methods=("POST",))
     def delete(self, configuration_id: UUID) -> ResponseReturnValue:
@@ -217,9 +250,9 @@ class VoicesView(StudioView):
         """The voices of a provider's kept list that match, for the field that is filled while typing."""
         if provider not in KINDS:
             raise NotFoundError
-        kept = queries.find_list(self.session, provider=provider)
-        found = rules.matching(
-            lists.voices_of(kept),
+        found = _matching(
+            queries.find_list(self.session, provider=provider),
+            abilities.of(provider, model=request.args.get("model", "")),
             text=request.args.get("q", "")[:200],
             language=rules.language_tag(language),
         )
@@ -281,13 +314,14 @@ class VoicesView(StudioView):
         if rules.is_sample(form.text.data or ""):
             # Another language is heard by words of its own, as long as nobody wrote others.
             form.text.data = rules.sample_for(language)
+        models = models_of(provider, self.resources.settings)
+        leave_missing_voice(form, models=models)
         voice = self._find_voice(form)
-        voices = rules.matching(lists.voices_of(kept), text="", language=language)
         fill_choices(
             form,
             known=known,
-            models=models_of(provider, self.resources.settings),
-            voices=voices,
+            models=models,
+            voices=_matching(kept, can_of(form), language=language),
             voice=voice,
         )
         address = (
@@ -306,7 +340,9 @@ class VoicesView(StudioView):
             kept=kept,
             has_list=kept is not None and kept.fetched_at is not None,
             is_fetching=is_fetching,
-            list_url=url_for(".list_voices", provider=provider, language=language or "en"),
+            list_url=url_for(
+                ".list_voices", provider=provider, language=language or "en", model=form.model.data or None
+            ),
             sliders=sliders(form),
             can=can_of(form),
             languages=voice_labels.LANGUAGES,
@@ -327,6 +363,13 @@ class VoicesView(StudioView):
             return redirect(url_for("speech.details_view", row_id=speech_id), 303)
         speech = queries.get_speech(self.session, actor=current_actor(), speech_id=speech_id)
         return self.render("voices/_speech.html", speech=speech, plays=True, **voice_labels.helpers())
+
+
+def _matching(kept: VoiceList | None, can: Abilities, *, language: str, text: str = "") -> list[Voice]:
+    """The voices of a kept list that match, and that the model has."""
+    return rules.matching(
+        (one for one in lists.voices_of(kept) if one.id not in can.no_voices), text=text, language=language
+    )
 
 
 def _by_language(rows: Any) -> dict[str, list[VoiceConfiguration]]:

@@ -11,10 +11,13 @@ class ProviderError(UnavailableError):
     `is_transient` says whether the same request may succeed later; a job is
     worth repeating only then. `http_status` and `request_id` are the
     provider's, for the log. The message never holds a key or a text that was
-    sent, and neither does anything chained to the error.
+    sent, and neither does anything chained to the error. `usage` is what was
+    used of the provider before it failed, in its own units; None where nothing
+    was, or where it does not tell.
     """
 
     is_transient = False
+    usage: object | None = None
 
     def __init__(
         self, message: str, *, http_status: int | None = None, request_id: str | None = None, **params: object

@@ -291,7 +291,7 @@
       labelField: "text",
       searchField: "text",
       maxOptions: 20,
-      load: (query, done) => fetch(`${select.dataset.picker}?q=${encodeURIComponent(query)}`)
+      load: (query, done) => fetch(`${select.dataset.picker}${select.dataset.picker.includes("?") ? "&" : "?"}q=${encodeURIComponent(query)}`)
         .then((answer) => answer.json()).then((body) => done(body.items)).catch(() => done()),
     });
   };

@@ -1,6 +1,7 @@
 """Choosing how a character sounds: voices by language, of which one is active for each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,8 @@ from studio.authoring.errors import ArchivedCharacterError
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.errors import NotFoundError, StaleError
 from studio.kit.orm import lock_row
-from studio.providers.speech import Tuning
+from studio.providers.speech import Tuning, mapping
+from studio.providers.speech.abilities import NUMBERS
 from studio.voices import queries, rules
 from studio.voices.errors import TooManyVoicesError
 from studio.voices.models import VoiceConfiguration
@@ -86,6 +88,28 @@ def update(
         after=_audited(row),
     )
     return row
+
+
+def change_model(
+    session: Session, *, actor: Actor, configuration_id: UUID, row_version: int | None, model: str, now: datetime
+) -> VoiceConfiguration:
+    """The voice speaks by another model of its provider from now on, as it did, within what that model can.
+
+    Raises as `update`: InvalidError with "voice_id" among its fields where the model does not have the voice.
+    """
+    row = _locked(session, actor=actor, configuration_id=configuration_id)
+    draft = replace(draft_of(row), model=model)
+    within = {name: float(value) for name, value in mapping.used(draft.tuning, draft.can).items() if name in NUMBERS}
+    return update(
+        session,
+        actor=actor,
+        configuration_id=row.id,
+        row_version=row_version,
+        draft=replace(draft, tuning=Tuning(**{**draft.tuning.as_json(), **within})),
+        models=(model,),
+        is_active=row.is_active,
+        now=now,
+    )
 
 
 def activate(session: Session, *, actor: Actor, configuration_id: UUID, now: datetime) -> VoiceConfiguration:

@@ -115,7 +115,7 @@ class SpeechSynthesis(Identified, Timestamped, Base):
     )
     # The refusal as a sentence and its values ({"msgid": …, "params": …}).
     failure: Mapped[dict[str, Any] | None]
-    # What the provider bills; the cost is None where nobody knows the price.
+    # What the provider bills, also for what failed after it was paid for; the cost is None where nobody knows the price.
     characters: Mapped[int | None]
     cost_micro: Mapped[int | None] = mapped_column(sa.BigInteger)
     currency: Mapped[str] = mapped_column(sa.CHAR(3), default="USD", server_default="USD")

@@ -170,7 +170,10 @@ def count_under_way(session: Session, *, user_id: UUID, now: datetime) -> int:
 
 
 def characters_today(session: Session, *, user_id: UUID, now: datetime) -> int:
-    """The characters that a person had spoken since midnight UTC by providers that cost, what is under way included."""
+    """The characters that a person had spoken since midnight UTC by providers that cost.
+
+    What is under way is among them, and what failed after it was paid for.
+    """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     used = sa.func.coalesce(SpeechSynthesis.characters, sa.func.char_length(SpeechSynthesis.text))
     return int(
@@ -178,7 +181,10 @@ def characters_today(session: Session, *, user_id: UUID, now: datetime) -> int:
             sa.select(sa.func.coalesce(sa.func.sum(used), 0)).where(
                 SpeechSynthesis.user_id == user_id,
                 SpeechSynthesis.created_at >= midnight,
-                SpeechSynthesis.state.in_((*OPEN, GenerationState.COMPLETED)),
+                sa.or_(
+                    SpeechSynthesis.state.in_((*OPEN, GenerationState.COMPLETED)),
+                    SpeechSynthesis.characters.is_not(None),
+                ),
                 SpeechSynthesis.provider != "local",
                 # What was found again cost nothing.
                 sa.or_(SpeechSynthesis.cost_micro.is_(None), SpeechSynthesis.cost_micro > 0),

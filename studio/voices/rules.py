@@ -106,6 +106,8 @@ def cleaned(draft: VoiceDraft, *, models: Sequence[str] = ()) -> VoiceDraft:
     found = replace(
         draft, voice_id=voice_id, language=language, model=model, voice_name=one_line(draft.voice_name)[:NAME_LENGTH]
     )
+    if found.voice_id in found.can.no_voices:
+        wrong.setdefault("voice_id", "This model has no such voice. Choose one of the list.")
     tuning = _checked(found, wrong)
     if wrong:
         raise InvalidError("Some of the voice's settings cannot be.", fields=wrong)

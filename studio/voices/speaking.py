@@ -167,11 +167,10 @@ def lock_person(session: Session, *, user_id: UUID) -> None:
 
 def estimate_of(draft: VoiceDraft, wanted: Wanted, terms: Terms) -> Estimate:
     """What having the text spoken is about to cost."""
-    count = len(wanted.text)
-    cost = terms.prices.cost_micro(
-        draft.provider, draft.model, characters=count, is_local=draft.provider in terms.local
+    cost = terms.prices.estimate_micro(
+        draft.provider, draft.model, text=wanted.text, is_local=draft.provider in terms.local
     )
-    return Estimate(kind="speech", cost_micro=cost, currency=terms.prices.currency, characters=count)
+    return Estimate(kind="speech", cost_micro=cost, currency=terms.prices.currency, characters=len(wanted.text))
 
 
 def describe(
@@ -263,12 +262,20 @@ def keep(
     return row
 
 
-def fail(session: Session, *, speech_id: UUID, error: StudioError) -> None:
-    """The speech did not come about, and its row says why."""
+def fail(
+    session: Session,
+    *,
+    speech_id: UUID,
+    error: StudioError,
+    characters: int | None = None,
+    cost_micro: int | None = None,
+) -> None:
+    """The speech did not come about, and its row says why; with `characters`, what was paid in vain stands there too."""
     row = _locked(session, speech_id)
     if row is not None and row.state in OPEN:
         row.state = GenerationState.FAILED
         row.failure = rules.failure_of(error)
+        row.characters, row.cost_micro = characters, cost_micro
         session.flush()
 
 

@@ -12,9 +12,10 @@ from studio.chat.models import ChatMessage, MultimediaMessage
 from studio.kit.clock import utc_now
 from studio.media.models import GenerationState
 from studio.providers.errors import ProviderRefusedError
-from studio.providers.speech import Voice
+from studio.providers.speech import Tuning, Voice
 from studio.voices import lists, speaking
 from studio.voices.models import SpeechSynthesis, VoiceConfiguration
+from studio.voices.rules import VoiceDraft
 from studio.work.models import Hold, JobRun
 from tests.admin_views.conftest import posted, signed_in
 from tests.factories.accounts import make_user
@@ -25,6 +26,7 @@ from tests.factories.voices import make_draft, make_speech, make_voice
 from tests.fakes.speech_server import tone
 
 PART = {"HX-Request": "true"}
+MODEL = "gpt-realtime-2.1-mini"
 FIELDS = {
     "do": "save",
     "provider": "local",
@@ -113,8 +115,11 @@ class TestForm:
         names = session.scalars(sa.select(JobRun.name)).all()
         assert ("voices.refresh_list" in names) == ("being fetched" in page)
 
-    @pytest.mark.parametrize(("provider", "model", "says"), [("openai", "tts-1", True), ("elevenlabs", "", False)])
-    def test_says_when_a_model_is_closed_by_its_provider(
+    @pytest.mark.parametrize(
+        ("provider", "model", "says"),
+        [("openai", "tts-1", True), ("openai", MODEL, False), ("elevenlabs", "", False)],
+    )
+    def test_says_when_a_model_is_closed_by_its_provider_and_what_to_choose_instead(
         self, session, browser, character, person, provider, model, says
     ):
         fields = {"do": "show", "provider": provider, "model": model, "language": "en-US"}
@@ -123,7 +128,39 @@ class TestForm:
         voice.provider, voice.model = provider, model
         session.flush()
         for shown in (part, text_of(browser.get(f"/voices/{character.id}"))):
-            assert ("January 6, 2027" in shown or "6 January 2027" in shown) is says
+            assert (f"closes this model on January 6, 2027. Change to {MODEL}" in shown) is says
+            assert ("under a check" in shown or "holds conversations" in shown) is (model == MODEL)
+
+    @pytest.mark.parametrize(("voice_id", "has_it"), [("sage", True), ("nova", False)])
+    def test_changes_a_voice_to_the_model_that_stays_in_one_step(
+        self, session, browser, character, person, voice_id, has_it
+    ):
+        draft = VoiceDraft("openai", voice_id, "en-US", model="tts-1", tuning=Tuning(speed=2.0))
+        row = make_voice(session, owner=person.actor, character=character, draft=draft, models=("tts-1",))
+        session.flush()
+        address = f"/voices/configurations/{row.id}/change-model"
+        assert address in text_of(browser.get(f"/voices/{character.id}"))
+        answer = posted(browser, address, row_version="1")
+        assert answer.status_code == 303
+        session.expire_all()
+        changed = session.get(VoiceConfiguration, row.id)
+        if has_it:
+            assert (changed.model, changed.voice_id, changed.speed) == (MODEL, "sage", 1.5)
+            assert answer.location == f"/voices/{character.id}"
+            # There is no model to change to any more.
+            assert posted(browser, address, row_version="2").status_code == 404
+        else:
+            assert changed.model == "tts-1"
+            page = text_of(browser.get(answer.location))
+            assert f"{MODEL} has no voice “nova”. Choose another one." in page
+            assert f'<option selected value="{MODEL}">' in page
+            assert 'value="nova"' not in page
+
+    def test_offers_no_voice_that_the_model_does_not_have(self, session, browser):
+        lists.keep(session, provider="openai", voices=[Voice("nova", "Nova"), Voice("sage", "Sage")], now=utc_now())
+        found = browser.get(f"/voices/list/openai/en-US?model={MODEL}&q=").get_json()
+        assert [one["value"] for one in found["items"]] == ["sage"]
+        assert len(browser.get("/voices/list/openai/en-US?model=tts-1").get_json()["items"]) == 2
 
     def test_fetches_the_list_anew_and_keeps_what_was_typed(self, session, browser, character, voices):
         part = text_of(

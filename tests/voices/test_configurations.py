@@ -13,9 +13,11 @@ from studio.authoring import characters
 from studio.authoring.errors import ArchivedCharacterError
 from studio.kit.db import session_scope
 from studio.kit.errors import InvalidError, NotFoundError, StaleError
+from studio.providers.speech import Tuning
 from studio.voices import configurations, queries, rules
 from studio.voices.errors import TooManyVoicesError
 from studio.voices.models import VoiceConfiguration
+from studio.voices.rules import VoiceDraft
 from tests.factories.accounts import make_actor
 from tests.factories.authoring import NOW, make_character
 from tests.factories.voices import make_draft, make_voice
@@ -124,6 +126,40 @@ class TestUpdate:
         row = make_voice(session, owner=creator, character=character)
         with pytest.raises(NotFoundError):
             self.change(session, outsider, row)
+
+
+class TestChangeModel:
+    MODEL = "gpt-realtime-2.1-mini"
+
+    def voice(self, session, creator, character, voice_id="sage", **tuning):
+        draft = VoiceDraft("openai", voice_id, "en-US", model="tts-1", tuning=Tuning(**tuning))
+        return make_voice(session, owner=creator, character=character, draft=draft, models=("tts-1",))
+
+    def change(self, session, actor, row, version=1):
+        return configurations.change_model(
+            session, actor=actor, configuration_id=row.id, row_version=version, model=self.MODEL, now=NOW
+        )
+
+    def test_keeps_the_voice_and_moves_its_settings_into_what_the_model_can(self, session, creator, character):
+        row = self.voice(session, creator, character, speed=3.0)
+        changed = self.change(session, creator, row)
+        assert (changed.id, changed.model, changed.voice_id, changed.is_active) == (row.id, self.MODEL, "sage", True)
+        assert changed.speed == 1.5
+        actions = session.scalars(sa.select(AuditEntry.action).where(AuditEntry.resource_id == row.id)).all()
+        assert sorted(actions) == ["voice.create", "voice.update"]
+
+    def test_refuses_a_voice_that_the_model_does_not_have(self, session, creator, character):
+        row = self.voice(session, creator, character, voice_id="nova")
+        with pytest.raises(InvalidError) as caught:
+            self.change(session, creator, row)
+        assert "voice_id" in caught.value.fields
+
+    def test_is_refused_to_outsiders_and_when_somebody_saved_in_between(self, session, creator, outsider, character):
+        row = self.voice(session, creator, character)
+        with pytest.raises(NotFoundError):
+            self.change(session, outsider, row)
+        with pytest.raises(StaleError):
+            self.change(session, creator, row, version=7)
 
 
 class TestActivateAndDelete:

@@ -64,6 +64,14 @@ class TestCleaned:
             rules.cleaned(replace(draft(), language=text))
         assert "language" in caught.value.fields
 
+    def test_refuses_a_voice_that_the_model_does_not_have(self):
+        models = ("gpt-realtime-2.1-mini", "tts-1")
+        wish = VoiceDraft("openai", "nova", "en-US", model="tts-1")
+        assert rules.cleaned(wish, models=models).voice_id == "nova"
+        with pytest.raises(InvalidError) as caught:
+            rules.cleaned(replace(wish, model=models[0]), models=models)
+        assert "no such voice" in caught.value.fields["voice_id"]
+
 
 class TestCacheKey:
     def test_changes_with_everything_that_is_heard_and_with_nothing_else(self):

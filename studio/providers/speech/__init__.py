@@ -12,6 +12,7 @@ from studio.providers.speech.protocol import (
     SpeechProvider,
     Spoken,
     Tuning,
+    Usage,
     Voice,
     Wanted,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "SpeechProvider",
     "Spoken",
     "Tuning",
+    "Usage",
     "Voice",
     "Wanted",
     "from_settings",

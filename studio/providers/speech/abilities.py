@@ -32,13 +32,19 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What one voice can be told: the range of each number that it uses, whether it takes words, and how long a text."""
+    """What one voice can be told: the range of each number that it uses, whether it takes words, and how long a text.
+
+    `no_voices` are those of the provider that the model does not have. One that `converses` answers where others read
+    out: what it said is checked against the text.
+    """
 
     ranges: Mapping[str, Range]
     manners: bool
     instructions: bool
     most: int
     unit: Literal["characters", "bytes"]
+    no_voices: frozenset[str] = frozenset()
+    converses: bool = False
 
     def uses(self, name: str) -> bool:
         """Whether the voice uses the setting of this name (of NUMBERS or WORDS)."""
@@ -54,11 +60,25 @@ class Abilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """The day on which a provider takes a model away, and the model that it names in its place; empty for none."""
+
+    day: date
+    instead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Exception:
     model: str = "*"
     voice: str = "*"
     without: frozenset[str] = frozenset()
+    ranges: Mapping[str, Range] = field(default_factory=dict)
     most: int | None = None
+    unit: Literal["characters", "bytes"] | None = None
+    no_voices: frozenset[str] = frozenset()
+    converses: bool = False
+    closes: date | None = None
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +90,6 @@ class _Kind:
     manners: bool = False
     instructions: bool = False
     unit: Literal["characters", "bytes"] = "characters"
-    closes: date | None = None
     but: tuple[_Exception, ...] = field(default=())
 
 
@@ -78,17 +97,23 @@ def of(kind: str, *, model: str = "", voice: str = "") -> Abilities:
     """What this voice of this model can be told. Raises KeyError for a kind that there is not."""
     known = _kinds()[kind]
     without: set[str] = set()
-    most = known.most
-    for one in known.but:
-        if fnmatchcase(model, one.model) and fnmatchcase(voice, one.voice):
-            without |= one.without
-            most = one.most or most
+    ranges, most, unit = dict(known.ranges), known.most, known.unit
+    no_voices: frozenset[str] = frozenset()
+    converses = False
+    for one in _exceptions(known, model=model, voice=voice):
+        without |= one.without
+        ranges |= one.ranges
+        most, unit = one.most or most, one.unit or unit
+        no_voices |= one.no_voices
+        converses = converses or one.converses
     return Abilities(
-        ranges={name: known.ranges[name] for name in NUMBERS if name in known.ranges and name not in without},
+        ranges={name: ranges[name] for name in NUMBERS if name in ranges and name not in without},
         manners=known.manners and "manners" not in without,
         instructions=known.instructions and "instructions" not in without,
         most=most,
-        unit=known.unit,
+        unit=unit,
+        no_voices=no_voices,
+        converses=converses,
     )
 
 
@@ -97,15 +122,21 @@ def models_of(kind: str) -> tuple[str, ...]:
     return _kinds()[kind].models
 
 
-def closes_on(kind: str, *, model: str = "") -> date | None:
-    """The day on which a provider takes this model of its own away, where it has named one."""
-    known = _kinds()[kind]
-    return known.closes if model in known.models else None
+def closing_of(kind: str, *, model: str = "") -> Closing | None:
+    """When a provider takes this model of its own away, where it has named a day."""
+    for one in _exceptions(_kinds()[kind], model=model):
+        if one.closes is not None:
+            return Closing(one.closes, one.instead)
+    return None
 
 
 def voices_of(kind: str) -> tuple[str, ...]:
     """The voices of a provider that has no list to ask for."""
     return _kinds()[kind].voices
+
+
+def _exceptions(known: _Kind, *, model: str, voice: str = "") -> list[_Exception]:
+    return [one for one in known.but if fnmatchcase(model, one.model) and fnmatchcase(voice, one.voice)]
 
 
 @lru_cache(maxsize=1)
@@ -114,15 +145,29 @@ def _kinds() -> Mapping[str, _Kind]:
 
 
 def _kind(table: Mapping[str, Any]) -> _Kind:
-    pairs: Mapping[str, Sequence[float]] = table["ranges"]
+    more = {key: value for key, value in table.items() if key not in {"ranges", "but", "models", "voices"}}
+    return _Kind(
+        ranges=_ranges(table["ranges"]),
+        models=tuple(table.get("models", ())),
+        voices=tuple(table.get("voices", ())),
+        but=tuple(_exception(one) for one in table.get("but", ())),
+        **more,
+    )
+
+
+def _exception(table: Mapping[str, Any]) -> _Exception:
+    return _Exception(
+        **{
+            **table,
+            "without": frozenset(table.get("without", ())),
+            "ranges": _ranges(table.get("ranges", {})),
+            "no_voices": frozenset(table.get("no_voices", ())),
+        }
+    )
+
+
+def _ranges(pairs: Mapping[str, Sequence[float]]) -> dict[str, Range]:
     unknown = set(pairs) - set(NUMBERS)
     if unknown:
         raise ValueError(f"{_DATA.name} gives ranges of settings that there are not: {', '.join(sorted(unknown))}.")
-    more = {key: value for key, value in table.items() if key not in {"ranges", "but", "models", "voices"}}
-    return _Kind(
-        ranges={name: Range(float(low), float(high)) for name, (low, high) in pairs.items()},
-        models=tuple(table.get("models", ())),
-        voices=tuple(table.get("voices", ())),
-        but=tuple(_Exception(**{**one, "without": frozenset(one.get("without", ()))}) for one in table.get("but", ())),
-        **more,
-    )
+    return {name: Range(float(low), float(high)) for name, (low, high) in pairs.items()}

@@ -1,4 +1,4 @@
-"""OpenAI, or any server that speaks its `/audio/speech`, through the official SDK."""
+"""OpenAI, or any server that speaks its `/audio/speech` or its Realtime API, through the official SDK."""
 
 import time
 from collections.abc import Sequence
@@ -40,6 +40,8 @@ class OpenAISpeech:
 
     def speak(self, wanted: Wanted, *, timeout: float, time_limit: float, alive: Alive) -> Spoken:
         """Return the text as MP3; see the Protocol."""
+        if abilities.of(self.name, model=wanted.model, voice=wanted.voice_id).converses:
+            return self._read_out(wanted, timeout=timeout, time_limit=time_limit, alive=alive)
         found = self._speak(wanted, timeout=timeout, time_limit=time_limit, alive=alive)
         if isinstance(found, ProviderError):
             raise found
@@ -49,6 +51,15 @@ class OpenAISpeech:
         """Return the known voices: OpenAI has no list to ask for."""
         del timeout, time_limit, alive
         return [Voice(id=name, name=name.capitalize()) for name in self._voices]
+
+    def _read_out(self, wanted: Wanted, *, timeout: float, time_limit: float, alive: Alive) -> Spoken:
+        """The text by a model that has no other way than a conversation. `time_limit` is that of each of its parts."""
+        from studio.providers.speech.realtime import Reading
+
+        chosen = mapping.used_by(self.name, wanted)
+        reading = Reading(self._about, wanted, chosen, timeout=timeout, time_limit=time_limit, alive=alive)
+        with self._open_sdk() as sdk:
+            return reading.made(sdk)
 
     def _speak(self, wanted: Wanted, *, timeout: float, time_limit: float, alive: Alive) -> Spoken | ProviderError:
         """The audio, or what went wrong: raised inside an `except`, it would keep the SDK's error and the request."""

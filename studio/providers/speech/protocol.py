@@ -47,12 +47,52 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that a model which is billed by them read (`cached` apart from the others), wrote and spoke."""
+
+    text_in: int = 0
+    cached_in: int = 0
+    text_out: int = 0
+    audio_out: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.text_in + other.text_in,
+            self.cached_in + other.cached_in,
+            self.text_out + other.text_out,
+            self.audio_out + other.audio_out,
+        )
+
+    def __bool__(self) -> bool:
+        return self != Usage()
+
+    @classmethod
+    def told_by(cls, told: Mapping[str, Any]) -> "Usage":
+        """What an answer's `usage` says. Without its details all that was written counts as spoken, which costs more."""
+        read, made = told.get("input_token_details"), told.get("output_token_details")
+        text_in = _count(read, "text_tokens") if isinstance(read, Mapping) else _count(told, "input_tokens")
+        cached = min(_count(read, "cached_tokens"), text_in)
+        if not isinstance(made, Mapping):
+            return cls(text_in - cached, cached, 0, _count(told, "output_tokens"))
+        return cls(text_in - cached, cached, _count(made, "text_tokens"), _count(made, "audio_tokens"))
+
+
+def _count(told: object, name: str) -> int:
+    value = told.get(name) if isinstance(told, Mapping) else None
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
-    """What came of it: the audio, how many characters the provider bills, and its name for the exchange."""
+    """What came of it: the audio, how many characters the provider bills, and its name for the exchange.
+
+    `usage` is what it took of a model that is billed by tokens; None where it is billed by characters, or does not say.
+    """
 
     audio: bytes
     characters: int
     request_id: str | None = None
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +159,7 @@ class SpeechClient(Described, Protocol):
     """
 
     def speak(self, wanted: Wanted, *, timeout: float, time_limit: float, alive: Alive) -> Spoken:
-        """Return the text as audio; raise ProviderError otherwise.
+        """Return the text as audio; raise ProviderError otherwise, with what was paid in vain in its `usage`.
 
         `timeout` is the longest silence and `time_limit` the longest request, in seconds.
         """
@@ -132,7 +172,7 @@ class SpeechProvider(Described, Protocol):
     """Speaks texts and lists voices, with retries, limits and a circuit breaker taken care of."""
 
     def speak(self, wanted: Wanted, *, alive: Alive = lambda: None) -> Spoken:
-        """Return the text as audio. Raises ProviderError."""
+        """Return the text as audio, with all that its attempts used. Raises ProviderError, with that in its `usage`."""
 
     def voices(self, *, alive: Alive = lambda: None) -> Sequence[Voice]:
         """Return the provider's own list. Raises ProviderError."""

@@ -19,7 +19,7 @@ _BUSY = frozenset({408, 409, 421, 425, 429})
 _REQUEST_IDS = ("request-id", "x-request-id", "x-requestid", "apim-request-id")
 _PRINTABLE = re.compile(r"[\w.:-]{1,100}")
 _CREDIT = re.compile(
-    r"insufficient[ _](quota|credits?|funds|balance)|quota_exceeded|out of credits|billing|payment[ _]required",
+    r"insufficient[ _](quota|credits?|funds|balance)|quota_exceeded|out of credits|billing|payment[ _]required|credit_balance",
     re.IGNORECASE,
 )
 _CONTENT = re.compile(
@@ -35,6 +35,10 @@ _LENGTH = re.compile(
 
 class ContentRefusedError(ProviderRefusedError):
     """The provider will not speak this text."""
+
+
+class ReadOtherwiseError(ProviderRefusedError):
+    """A model that converses said something else than the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,7 @@ def error_from_response(
         return _busy(about, status, retry_after(headers, now=now), facts)
     if status in {400, 403, 413, 422}:
         if _CONTENT.search(body):
-            return ContentRefusedError(
-                "%(provider)s declines to speak this text. Change the text, or choose another voice.", **facts, **named
-            )
+            return content_refused(about, **facts)
         if status == 413 or _LENGTH.search(body):  # noqa: PLR2004  Content too large.
             return ProviderTooLargeError(
                 "The text is longer than %(provider)s speaks at once. Shorten it.", what="text", **facts, **named
@@ -98,6 +100,25 @@ def _busy(about: About, status: int, asked: float | None, facts: Mapping[str, An
         "%(provider)s is failing just now (HTTP %(status)s). Try again in a few minutes.",
         status=status,
         **named,
+    )
+
+
+def content_refused(about: About, **facts: Any) -> ContentRefusedError:
+    """The provider will not speak this text."""
+    return ContentRefusedError(
+        "%(provider)s declines to speak this text. Change the text, or choose another voice.",
+        **facts,
+        provider=about.provider,
+        setting=about.setting,
+    )
+
+
+def read_otherwise(about: About) -> ReadOtherwiseError:
+    """The model was told to read, and said something else."""
+    return ReadOtherwiseError(
+        "This model of %(provider)s did not read the text word for word, twice in a row. Nothing was kept, but it was "
+        "paid for. Change or shorten the text, or choose a voice that reads out.",
+        provider=about.provider,
     )
 
 
@@ -138,8 +159,9 @@ def not_its_protocol(about: About) -> ProviderBrokenError:
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Return the server's name for the exchange where it is one that a log can hold."""
-    for name in _REQUEST_IDS:
-        value = headers.get(name, "")
-        if _PRINTABLE.fullmatch(value):
-            return value
-    return None
+    return next((found for name in _REQUEST_IDS if (found := printable(headers.get(name, "")))), None)
+
+
+def printable(name: str) -> str | None:
+    """A server's name for something, where it is one that a log can hold."""
+    return name if _PRINTABLE.fullmatch(name) else None

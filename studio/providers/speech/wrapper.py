@@ -3,11 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from studio.providers.breaker import Breaker
 from studio.providers.errors import ProviderBusyError, ProviderError, ProviderRestsError
-from studio.providers.speech.protocol import Alive, SpeechClient, Spoken, Voice, Wanted
+from studio.providers.speech.protocol import Alive, SpeechClient, Spoken, Usage, Voice, Wanted
 
 T = TypeVar("T")
 
@@ -78,10 +79,24 @@ class ReliableSpeech:
 
     def speak(self, wanted: Wanted, *, alive: Alive = lambda: None) -> Spoken:
         """Return the text as audio; see the Protocol."""
-        return self._try(
-            lambda: self._client.speak(wanted, timeout=self._timeout, time_limit=self._time_limit, alive=alive),
-            alive,
-        )
+        spent = Usage()
+
+        def once() -> Spoken:
+            nonlocal spent
+            try:
+                return self._client.speak(wanted, timeout=self._timeout, time_limit=self._time_limit, alive=alive)
+            except ProviderError as error:
+                if isinstance(error.usage, Usage):
+                    spent += error.usage
+                raise
+
+        try:
+            spoken = self._try(once, alive)
+        except ProviderError as error:
+            # The last attempt's error speaks for all of them.
+            error.usage = spent or None
+            raise
+        return replace(spoken, usage=spoken.usage + spent) if spoken.usage is not None else spoken
 
     def voices(self, *, alive: Alive = lambda: None) -> Sequence[Voice]:
         """Return the provider's own list; see the Protocol."""
