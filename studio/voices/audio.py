@@ -45,9 +45,11 @@ def _decoded(data: bytes) -> Measured | None:
             media_type = _MEDIA_TYPES.get(file.format)
             if media_type is None or file.channels > _MOST_CHANNELS or not 0 < frames <= _MOST_SECONDS * rate:
                 return None
+            # The library seeks after every block to where it is; in an MP3 the next frames are then decoded as silence.
+            file.seekable = lambda: False
             loud = np.zeros(PEAKS)
             done = 0
-            for block in file.blocks(blocksize=_BLOCK, dtype="float32", always_2d=True):
+            for block in file.blocks(blocksize=_BLOCK, frames=frames, dtype="float32", always_2d=True):
                 levels = np.abs(np.nan_to_num(block)).max(axis=1)
                 places = (np.arange(done, done + len(levels)) * PEAKS) // frames
                 np.maximum.at(loud, np.minimum(places, PEAKS - 1), levels)

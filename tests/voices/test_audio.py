@@ -26,6 +26,12 @@ class TestMeasured:
         assert found.peaks[0] < 40
 
     @pytest.mark.parametrize("kind", ["WAV", "MP3"])
+    def test_draws_no_silence_where_a_long_text_is_read_on(self, kind):
+        found = audio.measured(tone(9.0, kind))
+        assert abs(found.duration_ms - 9_000) < 120
+        assert min(found.peaks[PEAKS // 4 : -PEAKS // 4]) > 60
+
+    @pytest.mark.parametrize("kind", ["WAV", "MP3"])
     @pytest.mark.parametrize("missing", [1, 100, 5_000])
     def test_refuses_audio_that_was_cut_off(self, kind, missing):
         with pytest.raises(UnusableAudioError):
