@@ -10,7 +10,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 from studio.settings import ROOT
-from studio.translations.sentences import extract
+from studio.translations.sentences import extract, extract_screens
 
 CATALOGUE = ROOT / "studio" / "translations" / "zh_Hans" / "LC_MESSAGES" / "messages.po"
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sdf]|%\((\w+)\)\.\df")
@@ -92,4 +92,25 @@ def f(run):
             "Reading the card",
             "The file is empty. Choose another file.",
             "This is too long.",
+        ]
+
+    def test_finds_what_screens_mark_and_with_what_they_refuse(self):
+        source = b'''
+"""A module."""
+def f(form, wrong):
+    """It does."""
+    flash(_("Saved."), "success")
+    raise InvalidError("Choose a picture first.", fields={name: "This is no picture."}) from None
+    sentence = "Write a number, please."
+    wrong[name] = "Write the date as year-month-day."
+    log.info("The log has its own words.")
+'''
+        assert sorted(
+            text for _line, _function, text, _comments in extract_screens(BytesIO(source), {"_": None}, ())
+        ) == [
+            "Choose a picture first.",
+            "Saved.",
+            "This is no picture.",
+            "Write a number, please.",
+            "Write the date as year-month-day.",
         ]
