@@ -33,7 +33,7 @@ from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
 from studio.kit.money import Money
 from studio.kit.paging import Key
-from studio.market import earnings, ledger, money_queries, payouts, policy, statements
+from studio.market import corrections, earnings, ledger, money_queries, payouts, policy, statements
 from studio.market.models import CreatorEarnings, Payout, PayoutStatus
 from studio.market.statements import Line, Period
 
@@ -97,6 +97,7 @@ class EarningsView(StudioView):
             payouts=self.session.scalars(
                 own_payouts.order_by(Payout.created_at.desc(), Payout.id.desc()).limit(_NEWEST)
             ).all(),
+            corrections=corrections.newest(self.session, creator_id=actor.user_id, limit=_NEWEST),
             destination=payouts.find_destination(self.session, user_id=actor.user_id),
             minimum=rules.minimum(currency),
             hold_days=rules.hold.days,
@@ -256,6 +257,7 @@ class PayoutsView(StudioModelView):
         "index_view": (_P.EARNINGS_READ_OWN, _P.MONEY_READ_ANY),
         "details_view": (_P.EARNINGS_READ_OWN, _P.MONEY_READ_ANY),
         "let_go": _P.PAYOUT_MAKE,
+        "hold": _P.PAYOUT_MAKE,
         "call_off": _P.PAYOUT_MAKE,
     }
     menu_section = "money"
@@ -331,6 +333,19 @@ class PayoutsView(StudioModelView):
         else:
             is_held = payout.status is PayoutStatus.HELD
             flash(_(payout.reason) if is_held else _("The payout goes on."), "warning" if is_held else "success")
+        return redirect(url_for("payouts.details_view", row_id=row_id), 303)
+
+    @expose("/<uuid:row_id>/hold", methods=("POST",))
+    def hold(self, row_id: UUID) -> ResponseReturnValue:
+        """Keep back a payout that was not begun."""
+        self.get_one(row_id)
+        try:
+            payouts.hold(self.request_session, actor=current_actor(), payout_id=row_id)
+        except StudioError as error:
+            self.request_session.rollback()
+            flash(sentence(error), "danger")
+        else:
+            flash(_("Held. It goes nowhere until somebody of staff sends it, or calls it off."), "success")
         return redirect(url_for("payouts.details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/call-off", methods=("POST",))

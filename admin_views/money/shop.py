@@ -324,6 +324,10 @@ class PurchasesView(StudioModelView):
         if purchase.status is PurchaseStatus.CANCELLED:
             said = _("Given up. If a payment still arrives, it is returned to you.")
             flash(said if purchase.pay_url else _("Given up. Nothing was charged."), "success")
+        else:
+            flash(
+                _("There was nothing left to give up: this purchase stands elsewhere by now, as you see below."), "info"
+            )
         return redirect(url_for("purchases.details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/download", methods=("POST",))

@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from flask import flash, redirect, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 
 from admin_views import ui
 from admin_views.base import Permission, StudioModelView, StudioView, expose
@@ -24,10 +24,11 @@ from studio import work
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
 from studio.kit.clock import utc_now
-from studio.kit.errors import NotFoundError, StudioError
+from studio.kit.errors import InvalidError, NotFoundError, StudioError
+from studio.kit.money import parse_price
 from studio.kit.paging import Key
-from studio.market import earnings, ledger, money_queries, payments, payouts, policy, purchases
-from studio.market.models import LedgerTransaction, Purchase, PurchaseStatus
+from studio.market import corrections, earnings, ledger, money_queries, payments, payouts, policy, purchases
+from studio.market.models import EventOutcome, LedgerTransaction, Purchase, PurchaseStatus
 from studio.market.statements import Period
 from studio.providers.payments import EventKind, LocalPayments
 
@@ -36,6 +37,9 @@ _A_MONTH = timedelta(days=30)
 _STUCK = timedelta(hours=1)
 _MOST_POSTINGS = 50
 _MOST_KEY = 64
+_MOST_DUE = 50
+_WAYS = {"give": 1, "take": -1}
+"""Which way a correction goes: to the creator, or from them."""
 
 
 class MoneyView(StudioView):
@@ -45,6 +49,8 @@ class MoneyView(StudioView):
         "index": _P.MONEY_READ_ANY,
         "make_payouts": _P.PAYOUT_MAKE,
         "check_now": _P.MONEY_READ_ANY,
+        "settle": _P.MONEY_REFUND,
+        "reopen": _P.MONEY_REFUND,
     }
     menu_section = "money"
     menu_icon = "building-castle"
@@ -63,7 +69,7 @@ class MoneyView(StudioView):
         months = earnings.revenue_by_month(self.session, actor=actor, currency=currency, since=since)
         rules = policy.from_settings(self.resources.settings)
         troubled = earnings.troubled_payouts(self.session, actor=actor, stuck_before=now - _STUCK)
-        due = payouts.list_due(self.session, actor=actor, policy=rules, limit=50)
+        due = payouts.list_due(self.session, actor=actor, policy=rules, limit=_MOST_DUE + 1)
         people = {one.creator_id for one in troubled}
         return self.render(
             "money/overview.html",
@@ -76,7 +82,8 @@ class MoneyView(StudioView):
             troubled=troubled,
             disputes=money_queries.list_disputes(self.session),
             questions=money_queries.list_questions(self.session),
-            due=due,
+            due=due[:_MOST_DUE],
+            more_due=len(due) > _MOST_DUE,
             names=dict(self.session.execute(sa.select(User.id, User.name).where(User.id.in_(people))).all()),
             check=money_queries.last_check(self.session),
             key=uuid4().hex,
@@ -110,6 +117,32 @@ class MoneyView(StudioView):
         flash(_("All money is being checked; the result stands here in a moment."), "info")
         return redirect(url_for("money.index"), 303)
 
+    @expose("/questions/<provider>/<event>/settle", methods=("POST",))
+    def settle(self, provider: str, event: str) -> ResponseReturnValue:
+        """Put aside what a provider told, now that somebody has seen to it."""
+        self._settle(provider, event, is_settled=True)
+        again = url_for("money.reopen", provider=provider, event=event)
+        said: Any = {"text": _("Put aside. The sale and the audit log keep it."), "label": _("Undo"), "url": again}
+        flash(said, "success")
+        return redirect(url_for("money.index"), 303)
+
+    @expose("/questions/<provider>/<event>/reopen", methods=("POST",))
+    def reopen(self, provider: str, event: str) -> ResponseReturnValue:
+        """Have it looked at after all."""
+        self._settle(provider, event, is_settled=False)
+        flash(_("It needs a person again."), "success")
+        return redirect(url_for("money.index"), 303)
+
+    def _settle(self, provider: str, event: str, *, is_settled: bool) -> None:
+        payments.settle_question(
+            self.session,
+            actor=current_actor(),
+            provider=provider,
+            event_id=event,
+            is_settled=is_settled,
+            now=utc_now(),
+        )
+
 
 class SalesView(StudioModelView):
     """Every purchase, for staff: terms, postings, refunds."""
@@ -118,6 +151,7 @@ class SalesView(StudioModelView):
         "index_view": _P.MONEY_READ_ANY,
         "details_view": _P.MONEY_READ_ANY,
         "refund": _P.MONEY_REFUND,
+        "correct": _P.MONEY_CORRECT,
         "test_event": _P.MONEY_REFUND,
         "export_view": _P.MONEY_READ_ANY,
     }
@@ -192,7 +226,13 @@ class SalesView(StudioModelView):
         )
         return {
             "names": dict(session.execute(people).all()),
+            "questions": money_queries.questions_of(session, purchase_id=row.id),
             "is_own": row.buyer_id == current_actor().user_id,
+            "can_correct": bool(row.paid_at and row.price_minor and row.creator_id != current_actor().user_id),
+            "refusal": g.get("refusal"),
+            "typed": request.form,
+            "key": uuid4().hex,
+            "most_reason": corrections.REASON_LENGTH,
             "postings": session.scalars(postings).all(),
             "provider_label": self._provider_label(row),
             "is_test": self.resources.payments.is_local and row.provider == self.resources.payments.name,
@@ -228,6 +268,34 @@ class SalesView(StudioModelView):
                 return redirect(url_for("sales.details_view", row_id=row_id), 303)
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
 
+    @expose("/<uuid:row_id>/correct", methods=("POST",))
+    def correct(self, row_id: UUID) -> ResponseReturnValue:
+        """Give the creator of a sale more of it, or take some back; the key of the form makes a second press the same one."""
+        row = self.get_one(row_id)
+        way = request.form.get("way")
+        try:
+            if way not in _WAYS:
+                raise InvalidError("Say whether the creator gets the amount or gives it.")
+            amount = parse_price(request.form.get("amount", ""), row.currency, locale=str(get_locale()))
+            corrections.make(
+                self.request_session,
+                actor=current_actor(),
+                purchase_id=row_id,
+                key=request.form.get("key", "")[:_MOST_KEY] or uuid4().hex,
+                amount_minor=_WAYS[way] * amount.minor,
+                reason=request.form.get("reason", ""),
+                now=utc_now(),
+            )
+        except StudioError as error:
+            if isinstance(error, NotFoundError):
+                raise
+            self.request_session.rollback()
+            g.refusal = sentence(error)
+            # What was typed stands in the form again.
+            return self.details_view(row_id), error.status
+        flash(_("Corrected. It is in the ledger now, and its creator reads the reason."), "success")
+        return redirect(url_for("sales.details_view", row_id=row_id), 303)
+
     @expose("/<uuid:row_id>/test-event", methods=("POST",))
     def test_event(self, row_id: UUID) -> ResponseReturnValue:
         """Have the local test provider tell of a dispute, or of its end."""
@@ -246,7 +314,7 @@ class SalesView(StudioModelView):
             now=now,
             times=times,
         )
-        payments.receive(
+        outcome = payments.receive(
             self.request_session,
             provider=provider,
             body=body,
@@ -254,6 +322,15 @@ class SalesView(StudioModelView):
             policy=policy.from_settings(self.resources.settings),
             now=now,
         )
+        if outcome is EventOutcome.APPLIED:
+            flash(_("The test provider told it, and the ledger has it."), "success")
+        else:
+            flash(
+                _(
+                    "The test provider told it, but this sale stands elsewhere by now: nothing changed. Look at it anew."
+                ),
+                "warning",
+            )
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
 
 

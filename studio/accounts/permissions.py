@@ -50,6 +50,7 @@ class Permission(StrEnum):
     EARNINGS_READ_OWN = "earnings:read_own"
     MONEY_READ_ANY = "money:read_any"
     MONEY_REFUND = "money:refund"
+    MONEY_CORRECT = "money:correct"
     PAYOUT_MAKE = "payout:make"
 
     JOB_READ_OWN = "job:read_own"
@@ -160,6 +161,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.HEALTH_READ,
         _P.MONEY_READ_ANY,
         _P.MONEY_REFUND,
+        _P.MONEY_CORRECT,
         _P.PAYOUT_MAKE,
     },
     RoleName.ADMIN: _EVERYONE

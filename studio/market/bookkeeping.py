@@ -167,7 +167,15 @@ def payout_reversal(*, payout_id: UUID, creator_id: UUID, currency: str, amount_
 
 
 def correction(
-    *, key: str, creator_id: UUID, character_id: UUID | None, currency: str, amount_minor: int, note: str, at: datetime
+    *,
+    key: str,
+    creator_id: UUID,
+    character_id: UUID | None,
+    currency: str,
+    amount_minor: int,
+    note: str,
+    at: datetime,
+    purchase_id: UUID | None = None,
 ) -> Posting:
     """Staff put something right: the creator gains `amount_minor` (or gives, below zero), the platform bears it."""
     return Posting(
@@ -182,6 +190,7 @@ def correction(
         occurred_at=at,
         creator_id=creator_id,
         character_id=character_id,
+        purchase_id=purchase_id,
         note=note,
     )
 

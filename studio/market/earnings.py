@@ -194,9 +194,12 @@ def payouts_by_status(session: Session, *, actor: Actor, since: datetime) -> lis
 
 
 def troubled_payouts(session: Session, *, actor: Actor, stuck_before: datetime, limit: int = 20) -> list[Payout]:
-    """Payouts that a person must look at: held, failed of late and not paid since, or on their way for too long."""
+    """Payouts that a person must look at: held, failed of late and not paid since, or waiting or on their way for too long."""
     actor.must(Permission.MONEY_READ_ANY)
-    is_stuck = sa.and_(Payout.status == PayoutStatus.PROCESSING, Payout.started_at < stuck_before)
+    is_stuck = sa.or_(
+        sa.and_(Payout.status == PayoutStatus.PENDING, Payout.created_at < stuck_before),
+        sa.and_(Payout.status == PayoutStatus.PROCESSING, Payout.started_at < stuck_before),
+    )
     later = aliased(Payout)
     # What failed is available again, and a later batch pays it with the rest.
     was_paid_since = sa.exists().where(

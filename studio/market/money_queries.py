@@ -27,6 +27,7 @@ from studio.providers.payments import EventKind
 
 _MOST_VERSIONS = 50
 _MOST_PENDING = 50
+_MOST_QUESTIONS = 20
 
 
 def purchase_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -152,17 +153,31 @@ def last_check(session: Session) -> MoneyCheck | None:
 
 
 def list_questions(session: Session, *, limit: int = 50) -> list[PaymentEvent]:
-    """What providers told that a person must look at, newest first; what came too late goes when it is given back."""
+    """What providers told that a person must look at, newest first, until staff settled it; what came too late goes when it is given back."""
     given_back = sa.and_(PaymentEvent.kind == EventKind.PAID.value, Purchase.status == PurchaseStatus.REFUNDED)
     return list(
         session.scalars(
             sa.select(PaymentEvent)
             .outerjoin(Purchase, Purchase.id == PaymentEvent.purchase_id)
-            .where(PaymentEvent.outcome == EventOutcome.PROBLEM, given_back.is_not(True))
+            .where(
+                PaymentEvent.outcome == EventOutcome.PROBLEM,
+                PaymentEvent.settled_at.is_(None),
+                given_back.is_not(True),
+            )
             .order_by(PaymentEvent.received_at.desc(), PaymentEvent.event_id)
             .limit(limit)
         )
     )
+
+
+def questions_of(session: Session, *, purchase_id: UUID) -> Sequence[PaymentEvent]:
+    """What a provider told of one purchase that a person had to look at, settled or not, newest first."""
+    return session.scalars(
+        sa.select(PaymentEvent)
+        .where(PaymentEvent.purchase_id == purchase_id, PaymentEvent.outcome == EventOutcome.PROBLEM)
+        .order_by(PaymentEvent.received_at.desc(), PaymentEvent.event_id)
+        .limit(_MOST_QUESTIONS)
+    ).all()
 
 
 def list_disputes(session: Session, *, limit: int = 50) -> list[Purchase]:

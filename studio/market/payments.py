@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from studio.accounts import audit
-from studio.accounts.permissions import SYSTEM
+from studio.accounts.permissions import SYSTEM, Actor, Permission
+from studio.kit.errors import NotFoundError
 from studio.kit.orm import lock_one
 from studio.kit.text import excerpt
 from studio.market import bookkeeping, ledger, purchases
@@ -68,6 +69,41 @@ def receive(
     if outcome is EventOutcome.APPLIED:
         _apply_waiting(session, row, purchase=purchase, policy=policy, now=now)
     return outcome
+
+
+def settle_question(
+    session: Session, *, actor: Actor, provider: str, event_id: str, is_settled: bool, now: datetime
+) -> PaymentEvent:
+    """Staff have seen to what a provider told, so it needs nobody any more; or it does again. Saying it twice changes nothing.
+
+    Raises ForbiddenError, or NotFoundError for what is no question.
+    """
+    actor.must(Permission.MONEY_REFUND)
+    row = session.scalar(
+        sa.select(PaymentEvent)
+        .where(
+            PaymentEvent.provider == provider,
+            PaymentEvent.event_id == event_id,
+            PaymentEvent.outcome == EventOutcome.PROBLEM,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise NotFoundError
+    if (row.settled_at is not None) is is_settled:
+        return row
+    row.settled_at = now if is_settled else None
+    session.flush()
+    audit.record(
+        session,
+        actor=actor,
+        action="payment.settle_question" if is_settled else "payment.reopen_question",
+        resource=purchases.RESOURCE,
+        resource_id=row.purchase_id,
+        after={"event": event_id, "problem": row.problem},
+    )
+    return row
 
 
 def _apply(

@@ -39,6 +39,7 @@ RESOURCE = "payout"
 _MOST_IN_A_BATCH = 1_000
 NO_DESTINATION = "The creator has not said where payouts go."
 NOT_ACTIVE = "The creator's account is suspended."
+BY_STAFF = "Staff hold it until they let it go."
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,31 @@ def let_go(session: Session, *, actor: Actor, payout_id: UUID, now: datetime) ->
         before={"status": "held"},
         after={"status": payout.status.value},
         reason=reason or None,
+    )
+    return payout
+
+
+def hold(session: Session, *, actor: Actor, payout_id: UUID) -> Payout:
+    """A payout that was not begun waits until staff let it go. Holding it twice changes nothing.
+
+    Raises ForbiddenError, NotFoundError, or PayoutOverError once it is on its way.
+    """
+    actor.must(Permission.PAYOUT_MAKE)
+    payout = get_payout(session, actor=actor, payout_id=payout_id, lock=True)
+    if payout.status is PayoutStatus.HELD:
+        return payout
+    if payout.status is not PayoutStatus.PENDING:
+        raise PayoutOverError
+    payout.status, payout.reason = PayoutStatus.HELD, BY_STAFF
+    session.flush()
+    audit.record(
+        session,
+        actor=actor,
+        action="payout.hold",
+        resource=RESOURCE,
+        resource_id=payout.id,
+        before={"status": "pending"},
+        after={"status": "held"},
     )
     return payout
 

@@ -7,6 +7,7 @@ import pypdfium2
 import pytest
 import sqlalchemy as sa
 
+from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.market import invariants, payouts, purchases, statements
@@ -14,6 +15,7 @@ from studio.market.models import (
     CharacterCategory,
     CharacterDownload,
     CreatorEarnings,
+    EventOutcome,
     LedgerTransaction,
     LicenseType,
     MoneyCheck,
@@ -28,7 +30,7 @@ from studio.providers.payments import EventKind
 from tests.admin_views.conftest import signed_in
 from tests.factories.accounts import make_user
 from tests.factories.money import POLICY, begin, buy, make_offer, tell
-from tests.market.test_payouts import earn
+from tests.market.test_payouts import aim, earn
 
 
 @pytest.fixture
@@ -125,6 +127,11 @@ class TestBuying:
         text = client.get(f"/purchases/{purchase.id}").text
         assert f"/shop/{offer.id}" in text
         assert "Begun" in text
+
+    def test_that_is_paid_is_not_given_up_in_silence(self, session, client_of, post, buyer, offer):
+        client, purchase = client_of(buyer), buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        answer = post(client, f"/purchases/{purchase.id}/give-up")
+        assert "nothing left to give up" in text(client.get(answer.location))
 
     def test_answered_late_waits_and_asks_again(self, session, client_of, post, buyer, offer):
         client = client_of(buyer)
@@ -331,6 +338,92 @@ class TestStaff:
         post(client, f"/payouts/{payout.id}/call-off")
         session.refresh(payout)
         assert payout.status is PayoutStatus.CANCELLED
+
+    def test_hold_a_payout_that_was_not_begun_and_send_it_after_all(self, session, client_of, post, creator, staff):
+        now = utc_now()
+        earn(session, creator.actor, now)
+        aim(session, creator.actor)
+        [payout] = payouts.make_batch(
+            session, actor=staff.actor, batch_key="1", provider="local", policy=POLICY, now=now
+        )
+        client = client_of(staff)
+        assert f"/payouts/{payout.id}/hold" in text(client.get(f"/payouts/{payout.id}"))
+        post(client, f"/payouts/{payout.id}/hold")
+        session.refresh(payout)
+        assert payout.status is PayoutStatus.HELD
+        assert payouts.begin(session, payout_id=payout.id, now=now) is None
+        assert "Staff hold it" in text(client_of(creator).get(f"/payouts/{payout.id}"))
+        assert post(client_of(creator), f"/payouts/{payout.id}/hold").status_code == 403
+        post(client, f"/payouts/{payout.id}/let-go")
+        assert payouts.begin(session, payout_id=payout.id, now=now) is not None
+        answer = post(client, f"/payouts/{payout.id}/hold")
+        assert "on its way just now" in text(client.get(answer.location))
+
+    def test_read_of_payouts_that_wait_for_too_long(self, session, client_of, creator, staff):
+        earn(session, creator.actor, utc_now())
+        aim(session, creator.actor)
+        [payout] = payouts.make_batch(
+            session,
+            actor=staff.actor,
+            batch_key="1",
+            provider="local",
+            policy=POLICY,
+            now=utc_now() - timedelta(hours=2),
+        )
+        client = client_of(staff)
+        assert f"/payouts/{payout.id}" in text(client.get("/money/"))
+        assert "Try again" in text(client.get(f"/payouts/{payout.id}"))
+
+    def test_correct_what_a_sale_brought_and_lose_nothing_that_was_typed(
+        self, session, client_of, post, buyer, creator, offer, staff
+    ):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        client, address = client_of(staff), f"/sales/{purchase.id}/correct"
+        typed = {"key": "k", "way": "give", "amount": "0.75", "reason": "The fee was waived."}
+        for wrong, words in (
+            ({"way": ""}, "Say whether the creator gets"),
+            ({"amount": "-1"}, "must be zero or more"),
+            ({"amount": "6"}, "not above the price"),
+            ({"amount": "much"}, "as a number"),
+        ):
+            answer = post(client, address, **{**typed, **wrong})
+            assert (answer.status_code, words in text(answer)) == (422, True), wrong
+            assert "The fee was waived." in text(answer)
+        for _ in range(2):
+            answer = post(client, address, **typed)
+        page = text(client.get(answer.location))
+        assert "The fee was waived." in page
+        assert session.scalar(sa.select(sa.func.count()).select_from(LedgerTransaction)) == 2
+        page = text(client_of(creator).get("/earnings/"))
+        assert ("$5.00" in page, "$0.75" in page, "The fee was waived." in page) == (True, True, True)
+        assert post(client_of(creator), address, **typed).status_code == 403
+
+    def test_put_a_question_of_the_provider_aside_and_take_it_up_again(
+        self, session, client_of, post, buyer, creator, offer, staff
+    ):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        purchases.refunded(session, purchase, now=utc_now())
+        assert tell(session, purchase, EventKind.DISPUTED, now=utc_now()) is EventOutcome.PROBLEM
+        event = session.scalars(sa.select(PaymentEvent).where(PaymentEvent.outcome == EventOutcome.PROBLEM)).one()
+        client, address = client_of(staff), f"/money/questions/local/{event.event_id}"
+        words = "the same money may be taken back twice"
+        assert words in text(client.get("/money/"))
+        assert post(client_of(creator), f"{address}/settle").status_code == 403
+        for way, is_there in (("settle", False), ("settle", False), ("reopen", True)):
+            post(client, f"{address}/{way}")
+            client.get("/money/")
+            assert (words in text(client.get("/money/"))) is is_there
+        assert post(client, "/money/questions/local/none/settle").status_code == 404
+        actions = (
+            sa.select(AuditEntry.action).where(AuditEntry.action.like("payment.%question")).order_by(AuditEntry.id)
+        )
+        assert session.scalars(actions).all()[-2:] == ["payment.settle_question", "payment.reopen_question"]
+
+    def test_are_told_when_a_test_event_changes_nothing(self, session, client_of, post, buyer, offer, staff):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        client = client_of(staff)
+        answer = post(client, f"/sales/{purchase.id}/test-event", kind="dispute_won")
+        assert "nothing changed" in text(client.get(answer.location))
 
     def test_refund_and_play_a_dispute(self, session, client_of, post, buyer, offer, staff):
         purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())

@@ -153,7 +153,12 @@ class PaymentEvent(Base):
     __table_args__ = (
         sa.Index("ix_payment_events_received_at_event_id", "received_at", "event_id"),
         # What staff must look at.
-        sa.Index("ix_payment_events_problem", "received_at", postgresql_where=sa.text("outcome = 'problem'")),
+        sa.Index(
+            "ix_payment_events_problem",
+            "received_at",
+            postgresql_where=sa.text("outcome = 'problem' AND settled_at IS NULL"),
+        ),
+        sa.CheckConstraint("settled_at IS NULL OR outcome = 'problem'", name="only_problems_are_settled"),
         sa.Index("ix_payment_events_waiting", "payment_reference", postgresql_where=sa.text("outcome = 'waiting'")),
     )
 
@@ -168,6 +173,8 @@ class PaymentEvent(Base):
     problem: Mapped[str] = mapped_column(default="", server_default="")
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime]
+    # When staff said that they have seen to the problem; the audit log knows who.
+    settled_at: Mapped[datetime | None]
 
 
 class CharacterDownload(Identified, Base):
