@@ -28,48 +28,48 @@ from studio.market.models import CharacterCategory
 
 _P = Permission
 
-ICONS = [
-    "tags",
-    "wand",
-    "sparkles",
-    "sword",
-    "rocket",
-    "planet",
-    "robot",
-    "home",
-    "heart",
-    "flame",
-    "ghost",
-    "skull",
-    "search",
-    "bulb",
-    "book",
-    "school",
-    "music",
-    "masks-theater",
-    "mood-smile",
-    "users",
-    "user",
-    "world",
-    "mountain",
-    "building-castle",
-    "building-store",
-    "shield",
-    "star",
-    "moon",
-    "sun",
-    "cat",
-    "paw",
-    "leaf",
-    "flower",
-    "coffee",
-    "device-gamepad-2",
-    "ball-football",
-    "briefcase",
-    "stethoscope",
-    "dots",
-]
-"""Tabler's icons that a category may have; each stands in `studio/static/icons.txt`."""
+ICONS = {
+    "tags": _l("Label on a string"),
+    "wand": _l("Magic wand"),
+    "sparkles": _l("Sparkles"),
+    "sword": _l("Sword"),
+    "rocket": _l("Rocket"),
+    "planet": _l("Planet"),
+    "robot": _l("Robot"),
+    "home": _l("House"),
+    "heart": _l("Heart"),
+    "flame": _l("Flame"),
+    "ghost": _l("Ghost"),
+    "skull": _l("Skull"),
+    "search": _l("Magnifying glass"),
+    "bulb": _l("Light bulb"),
+    "book": _l("Book"),
+    "school": _l("Mortarboard"),
+    "music": _l("Notes of music"),
+    "masks-theater": _l("Theatre masks"),
+    "mood-smile": _l("Smiling face"),
+    "users": _l("Group of people"),
+    "user": _l("One person"),
+    "world": _l("Globe"),
+    "mountain": _l("Mountain"),
+    "building-castle": _l("Castle"),
+    "building-store": _l("Shop front"),
+    "shield": _l("Shield"),
+    "star": _l("Star"),
+    "moon": _l("Moon"),
+    "sun": _l("Sun"),
+    "cat": _l("Cat"),
+    "paw": _l("Paw"),
+    "leaf": _l("Leaf"),
+    "flower": _l("Flower"),
+    "coffee": _l("Cup of coffee"),
+    "device-gamepad-2": _l("Game controller"),
+    "ball-football": _l("Football"),
+    "briefcase": _l("Briefcase"),
+    "stethoscope": _l("Stethoscope"),
+    "dots": _l("Three dots"),
+}
+"""Tabler's icons that a category may have, and what each shows; all stand in `studio/static/icons.txt`."""
 
 
 class CategoryForm(StudioForm):
@@ -78,7 +78,9 @@ class CategoryForm(StudioForm):
     name = StringField(_l("Name"), render_kw={"maxlength": categories.NAME_LENGTH, "required": True})
     name_zh = StringField(_l("Name in Chinese"), render_kw={"maxlength": categories.NAME_LENGTH})
     description = TextAreaField(_l("Description"), render_kw={"data-limit": categories.DESCRIPTION_LENGTH, "rows": 3})
-    icon = RadioField(_l("Icon"), choices=[SelectChoice(name, name) for name in ICONS], validate_choice=False)
+    icon = RadioField(
+        _l("Icon"), choices=[SelectChoice(name, label) for name, label in ICONS.items()], validate_choice=False
+    )
 
 
 class NewCategoryForm(CategoryForm):
@@ -137,7 +139,7 @@ class CategoriesView(StudioModelView):
         form = NewCategoryForm()
         form.parent_id.choices = [SelectChoice("", _("nothing: it stands at the top")), *self._choices()]
         if request.method == "GET":
-            form.parent_id.data, form.icon.data = request.args.get("in", ""), ICONS[0]
+            form.parent_id.data, form.icon.data = request.args.get("in", ""), next(iter(ICONS))
         return form
 
     def do_create(self, session: Session, *, actor: Actor, form: NewCategoryForm) -> CharacterCategory:
@@ -167,28 +169,18 @@ class CategoriesView(StudioModelView):
     @expose("/<uuid:row_id>/step", methods=("POST",))
     def step(self, row_id: UUID) -> ResponseReturnValue:
         """One step up, down, in or out."""
-        category_tree.step(
-            self.request_session,
-            actor=current_actor(),
-            category_id=row_id,
-            row_version=sent_version() or 0,
-            way=request.form.get("way", ""),
-        )
-        return self._tree(row_id)
+        return self._arrange(row_id, category_tree.step, way=request.form.get("way", ""))
 
     @expose("/<uuid:row_id>/place", methods=("POST",))
     def place(self, row_id: UUID) -> ResponseReturnValue:
         """Where it was dragged to; its listings come along."""
-        category_tree.place(
-            self.request_session,
-            actor=current_actor(),
-            category_id=row_id,
-            row_version=sent_version() or 0,
+        return self._arrange(
+            row_id,
+            category_tree.place,
             parent_id=as_uuid(request.form.get("parent_id")),
             before_id=as_uuid(request.form.get("before_id")),
             listings_go=Listings(),
         )
-        return self._tree(row_id)
 
     @expose("/<uuid:row_id>/move", methods=("GET", "POST"))
     def move(self, row_id: UUID) -> ResponseReturnValue:
@@ -258,10 +250,26 @@ class CategoriesView(StudioModelView):
     @expose("/<uuid:row_id>/reopen", methods=("POST",))
     def reopen(self, row_id: UUID) -> ResponseReturnValue:
         """Take listings again."""
-        category_tree.reopen(
-            self.request_session, actor=current_actor(), category_id=row_id, row_version=sent_version() or 0
-        )
-        flash(_("The category is open again."), "success")
+        return self._arrange(row_id, category_tree.reopen, said=_("The category is open again."))
+
+    def _arrange(self, row_id: UUID, act: Any, *, said: str = "", **given: Any) -> ResponseReturnValue:
+        """Do it; the tree as it then is. Who has no script sees the tree with the reason, too, where it was refused."""
+        try:
+            act(
+                self.request_session,
+                actor=current_actor(),
+                category_id=row_id,
+                row_version=sent_version() or 0,
+                **given,
+            )
+        except StudioError as error:
+            if request.headers.get("HX-Request") or error.status not in {409, 422}:
+                raise
+            self.request_session.rollback()
+            flash(sentence(error), "warning")
+        else:
+            if said:
+                flash(said, "success")
         return self._tree(row_id)
 
     def _asking(

@@ -146,6 +146,9 @@ def submit(session: Session, *, actor: Actor, form: ListingForm) -> CharacterPub
     except InvalidError as error:
         wrong.update(error.fields)
     license_type = _license(form.license_type.data)
+    if "currency" in wrong and license_type not in {None, LicenseType.FREE}:
+        # What it comes to cannot be known, and is not called nothing.
+        price = Money(1, "USD")
     if license_type is None:
         wrong["license_type"] = "Choose a licence."
     texts: dict[str, Any] = {

@@ -254,6 +254,12 @@ class TestCategories:
             session.refresh(shelf)
             assert shelf.is_active is is_active
 
+    def test_names_its_icons_in_the_readers_language(self, staff):
+        assert 'title="Magic wand"' in staff.get("/categories/new").text
+        staff.set_cookie("studio_locale", "zh_Hans")
+        page = staff.get("/categories/new", headers={"Accept-Language": "zh-CN"}).text
+        assert ('title="魔法棒"' in page, "Magic wand" in page) == (True, False)
+
     def test_asks_where_the_listings_go_before_it_closes(self, staff, session, post, now):
         listing = make_listing(session, owner=make_actor(session, RoleName.CREATOR), now=now)
         shelf = session.get_one(CharacterCategory, listing.category_id)
@@ -282,6 +288,17 @@ class TestCategories:
         session.refresh(second)
         assert third.parent_id == first.id
         assert third.sort_order < second.sort_order
+
+    def test_tell_who_has_no_script_why_a_step_was_refused(self, staff, session, post):
+        shelf = session.scalars(sa.select(CharacterCategory)).first()
+        for way in ("step", "place"):
+            answer = post(staff, f"/categories/{shelf.id}/{way}", row_version=999, way="down")
+            assert answer.status_code == 303
+            assert "Somebody changed this category in the meantime" in staff.get("/categories/").text
+        answer = post(
+            staff, f"/categories/{shelf.id}/step", headers={"HX-Request": "true"}, row_version=999, way="down"
+        )
+        assert answer.status_code == 409
 
     def test_refuses_a_circle_with_a_sentence(self, staff, session, post):
         upper = CharacterCategory(name="Upper")
