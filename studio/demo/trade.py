@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from studio import work
 from studio.accounts.models import User
 from studio.market import appeals, payments, payouts, purchases, reports, statements
 from studio.market.models import CharacterPublication, Purchase, ReportReason
@@ -85,6 +86,8 @@ def load(
     appealed = listings[_APPEALED]
     appellant = next(user for user in users.values() if user.id == appealed.publisher_id)
     appeals.appeal(session, actor=appellant.actor, publication_id=appealed.id, text=_APPEAL, now=now)
+    # The hour's check may run while this is not committed yet: "Money" would say "0 postings" until the next one.
+    work.ask(session, "money.check_money", dedupe_key="money.check_money", queue="bulk", now=now)
 
 
 def _buy(

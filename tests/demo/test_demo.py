@@ -23,6 +23,7 @@ from studio.market.models import (
 )
 from studio.market.policy import Policy
 from studio.providers import storage
+from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
 
 FIRST_OF_A_MONTH = (datetime(2026, 3, 1, 0, 20, tzinfo=UTC), datetime(2026, 3, 1, 12, tzinfo=UTC))
@@ -74,6 +75,8 @@ class TestLoad:
         assert session.scalars(sa.select(Appeal.state)).all() == [AppealState.OPEN]
         assert session.scalars(sa.select(ListingReport.reporter_count)).all() == [2]
         assert invariants.check(session, now=now).finding_count == 0
+        # A check that ran while this was being made saw no money; another one looks when it is there.
+        assert count(session, JobRun, JobRun.name == "money.check_money") == 1
         # What waits at the desk: three that are new, and what two people reported.
         assert count(session, ReviewCase, ReviewCase.state.in_((CaseState.SCREENING, CaseState.WAITING))) == 4
         due = payouts.list_due(session, actor=make_actor(session, RoleName.STAFF), policy=Policy())
