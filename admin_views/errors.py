@@ -115,7 +115,7 @@ def answer(status: int, text: str, *, reference: str | None = None) -> Response:
         # The navigation needs the database, which may be what does not answer.
         g.is_plain = status >= 500  # noqa: PLR2004
         response = current_app.make_response(
-            render_template(template, status=status, sentence=text, reference=reference)
+            render_template(template, status=status, sentence=text, reference=reference, back=_way_back())
         )
         if is_fragment():
             response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#toasts", "beforeend"
@@ -123,6 +123,17 @@ def answer(status: int, text: str, *, reference: str | None = None) -> Response:
             response.headers["HX-Reselect"] = ".toast-item"
     response.status_code = status
     return response
+
+
+def _way_back() -> str | None:
+    """The page of ours from whose form or link a refused request came."""
+    came_from = request.referrer or ""
+    here = request.host_url
+    return (
+        f"/{came_from.removeprefix(here).lstrip('/')}"
+        if came_from.startswith(here) and came_from != request.url
+        else None
+    )
 
 
 def _wants_json() -> bool:

@@ -22,8 +22,8 @@ from studio.authoring import dormancy, overview
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import not_in_trash
 from studio.kit.clock import utc_now
+from studio.market import appeals, held_queries, queue
 from studio.market import queries as market
-from studio.market import queue
 from studio.market.ledger import balances_of
 from studio.market.models import ReviewCase
 from studio.market.money_queries import last_check
@@ -85,6 +85,9 @@ class HomeView(StudioView):
         unsaved = overview.list_own_unsaved(self.session, actor=actor, limit=_MOST_UNSAVED)
         previews = overview.count_own_previews(self.session, actor=actor)
         jobs = work.list_open_own(self.session, actor=actor, limit=_MOST_JOBS)
+        offered = {
+            publication.character_id for publication, _reasons in listings if publication.status in market.WAITING
+        }
         own = sa.select(Character).where(Character.owner_id == actor.user_id, not_in_trash())
         return {
             "characters": mine,
@@ -95,7 +98,7 @@ class HomeView(StudioView):
             "previews": previews,
             "jobs": jobs,
             "waits": bool(listings or unsaved or dormant or previews or jobs),
-            "draft": next((one for one in mine if one.status is CharacterStatus.DRAFT), None),
+            "draft": next((one for one in mine if one.status is CharacterStatus.DRAFT and one.id not in offered), None),
             "versions": overview.list_own_versions(self.session, actor=actor, limit=_MOST_VERSIONS),
         }
 
@@ -107,6 +110,8 @@ class HomeView(StudioView):
             "rows": queue.page(self.session, actor=actor, now=now, limit=_MOST_CASES).rows,
             "count": counted(self.session, waiting, exact=False),
             "late": counted(self.session, waiting.where(ReviewCase.due_at < now), exact=False),
+            "seconds": sum(one.is_for_actor for one in held_queries.list_proposals(self.session, actor=actor)),
+            "appeals": appeals.count_open_for(self.session, actor=actor),
             "now": now,
         }
 

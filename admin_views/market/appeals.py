@@ -21,7 +21,7 @@ from admin_views.session import current_actor
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
 from studio.kit.clock import utc_now
-from studio.kit.errors import StudioError
+from studio.kit.errors import InvalidError, StudioError
 from studio.kit.paging import Key
 from studio.market import appeals, held_queries
 from studio.market.models import (
@@ -35,6 +35,7 @@ from studio.market.models import (
 
 _P = Permission
 _NOT_FOUND = 404
+_ANSWERS = ("uphold", "dismiss")
 _STATES = (
     (AppealState.OPEN.value, _l("open")),
     (AppealState.UPHELD.value, _l("upheld")),
@@ -112,8 +113,12 @@ class AppealsView(StudioModelView):
     def answer(self, row_id: UUID) -> ResponseReturnValue:
         """Uphold the appeal or dismiss it, with an answer that the creator reads."""
         self.get_one(row_id)
-        upholds = request.form.get("do") == "uphold"
+        asked = request.form.get("do")
+        upholds = asked == "uphold"
         try:
+            # An appeal is answered once: what names neither button must not count as one of them.
+            if asked not in _ANSWERS:
+                raise InvalidError("Press one of the two buttons below the answer. Nothing was answered yet.")
             appeals.answer(
                 self.request_session,
                 actor=current_actor(),

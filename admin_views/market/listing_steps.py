@@ -1,6 +1,7 @@
 """What is done to one listing from its own page: by its creator, by moderators, by staff."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from admin_views.market.labels import labels
 from admin_views.session import current_actor
 from admin_views.times import typed_time
 from studio.kit.clock import utc_now
-from studio.kit.errors import NotFoundError, StudioError
+from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.market import appeals, listings, queries, recalls, schedules
 from studio.market.models import APPEAL_LENGTH
 
@@ -53,20 +54,24 @@ class ListingSteps(StudioModelView):
         def act(**given: Any) -> None:
             moment = None
             if request.form.get("do") != "now":
-                moment = typed_time(request.form.get("publish_at"), field="publish_at")
+                # An empty field is a slip; what publishes at once has a button of its own.
+                moment = _typed("publish_at")
             schedules.set_time(**given, publish_at=moment)
 
-        return self._do(row_id, _("The time is kept."), act)
+        at_once = request.form.get("do") == "now"
+        done = _("Done: it goes live as soon as it may.") if at_once else _("The time is kept.")
+        return self._do(row_id, done, act, keeps="publish_at")
 
     @expose("/<uuid:row_id>/feature", methods=("POST",))
     def feature(self, row_id: UUID) -> ResponseReturnValue:
         """Show a live listing as featured until a time, or no more."""
 
         def act(**given: Any) -> None:
-            ends = request.form.get("do") == "end"
-            schedules.feature(**given, until=None if ends else typed_time(request.form.get("until"), field="until"))
+            schedules.feature(**given, until=None if ends else _typed("until"))
 
-        return self._do(row_id, _("Saved."), act)
+        ends = request.form.get("do") == "end"
+        done = _("It is featured no more.") if ends else _("It is featured until then, and stands out in the shop.")
+        return self._do(row_id, done, act, keeps="until")
 
     @expose("/<uuid:row_id>/review-again", methods=("POST",))
     def review_again(self, row_id: UUID) -> ResponseReturnValue:
@@ -117,9 +122,13 @@ class ListingSteps(StudioModelView):
         )
         return page, status
 
-    def _do(self, row_id: UUID, done: str, act: Callable[..., Any]) -> ResponseReturnValue:
-        """Do it to a listing within the scope; the page again, with what was done or why it was not."""
+    def _do(self, row_id: UUID, done: str, act: Callable[..., Any], *, keeps: str = "") -> ResponseReturnValue:
+        """Do it to a listing within the scope; the page again, with what was done or why it was not.
+
+        Of what is refused the field `keeps` stands in its form again.
+        """
         self.get_one(row_id)
+        typed: dict[str, Any] = {}
         try:
             act(session=self.request_session, actor=current_actor(), publication_id=row_id, now=utc_now())
         except StudioError as error:
@@ -127,6 +136,16 @@ class ListingSteps(StudioModelView):
                 raise
             self.request_session.rollback()
             flash(sentence(error), "danger")
+            typed = {keeps: request.form.get(keeps, "")} if keeps else {}
         else:
             flash(done, "success")
-        return redirect(url_for("listings.details_view", row_id=row_id), 303)
+        return redirect(url_for("listings.details_view", row_id=row_id, **typed), 303)
+
+
+def _typed(name: str) -> datetime:
+    """The time that was typed into a field of the form; raises InvalidError where there is none."""
+    moment = typed_time(request.form.get(name), field=name)
+    if moment is None:
+        sentence = "Choose a day and a time first. Nothing was changed."
+        raise InvalidError(sentence, fields={name: sentence})
+    return moment

@@ -40,6 +40,7 @@ from studio.market.models import (
 from studio.work import queries as jobs
 
 _P = Permission
+_LONGEST_TIME = 30
 _STATUSES = (
     (PublicationStatus.PENDING.value, _l("waiting for review")),
     (PublicationStatus.APPROVED.value, _l("live")),
@@ -167,6 +168,8 @@ class ListingsView(ListingFormParts, ListingSteps):
             "can_appeal": may_appeal and decided is not None and appeals.can_appeal(decided.decision, now=utc_now()),
             "earlier": self._earlier(row, decided),
             "now": utc_now(),
+            # A time that was refused, to be mended where it was typed.
+            "refused": {name: request.args.get(name, "")[:_LONGEST_TIME] for name in ("publish_at", "until")},
             "as_typed": as_typed,
             "zone": zone_name(),
             "character": character,

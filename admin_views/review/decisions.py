@@ -91,10 +91,22 @@ class Decisions(StudioView):
     @expose("/<uuid:case_id>/second", methods=("POST",))
     def second(self, case_id: UUID) -> ResponseReturnValue:
         """Confirm a severe takedown as the second person, or do not."""
-        agrees = request.form.get("agrees") == "yes"
+        asked = request.form.get("agrees")
+        agrees = asked == "yes"
 
         def act() -> None:
-            review.second(self.session, actor=current_actor(), case_id=case_id, agrees=agrees, now=utc_now())
+            if asked not in {"yes", "no"}:
+                raise InvalidError(
+                    "Press one of the two buttons: confirm the takedown, or do not agree. Nothing was done."
+                )
+            review.second(
+                self.session,
+                actor=current_actor(),
+                case_id=case_id,
+                agrees=agrees,
+                reason=request.form.get("reason", ""),
+                now=utc_now(),
+            )
             said = (
                 _("Confirmed: the listing is taken down.") if agrees else _("Not confirmed: the listing waits again.")
             )
@@ -215,10 +227,11 @@ class Decisions(StudioView):
             self.session, actor=actor, case=case, publication=publication, around=around, decides=is_mine
         )
         held, rows, note = found.held, _typed(), request.form.get("note", "")
+        is_severe = bool(request.form.get("is_severe"))
         if not rows and request.method == "GET" and found.undone is not None:
             # Who undid a decision finds what they had chosen.
             rows = [(one.reason.code, one.field, one.comment) for one in found.undone.feedback]
-            note = found.undone.decision.note
+            note, is_severe = found.undone.decision.note, found.undone.decision.is_severe
         return {
             "held": held,
             "held_seconds": held.seconds_left(now) if held is not None else 0,
@@ -230,6 +243,7 @@ class Decisions(StudioView):
             "fields": rules.REVIEW_FIELDS,
             "rows": [*rows, *[("", "", "")] * max(1, _ROWS - len(rows))],
             "note": note,
+            "is_severe": is_severe,
             "refusal": None if refusal is None else sentence(refusal),
             "wrong": dict(refusal.fields) if isinstance(refusal, InvalidError) else {},
         }

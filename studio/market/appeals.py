@@ -36,6 +36,7 @@ from studio.market.models import (
 from studio.market.transitions import Step
 
 RESOURCE = "appeal"
+_MOST_COUNTED = 1_000
 
 
 def appeal_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -135,6 +136,24 @@ def answer(session: Session, *, actor: Actor, appeal_id: UUID, upholds: bool, te
         after={"status": publication.status.value, "decision": str(decision.id)},
     )
     return row
+
+
+def count_open_for(session: Session, *, actor: Actor) -> int:
+    """How many appeals wait for an answer that the actor can give: on others' listings, against others' decisions."""
+    actor.must(Permission.REVIEW_DECIDE)
+    some = (
+        sa.select(Appeal.id)
+        .join(ReviewDecision, ReviewDecision.id == Appeal.decision_id)
+        .where(
+            Appeal.state == AppealState.OPEN,
+            Appeal.appellant_id != actor.user_id,
+            ReviewDecision.moderator_id != actor.user_id,
+            ReviewDecision.second_id.is_distinct_from(actor.user_id),
+        )
+        .limit(_MOST_COUNTED)
+        .subquery()
+    )
+    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
 def get_appeal(session: Session, *, actor: Actor, appeal_id: UUID) -> Appeal:

@@ -244,6 +244,15 @@ def move_listings(session: Session, *, from_id: UUID, to_id: UUID, actor: Actor,
     for publication in found:
         publication.category_id = to_id
         publication.content_hash = listings.current_hash(session, publication)
+        if publication.status is PublicationStatus.SCHEDULED:
+            # Its approval is void: whoever looks again shall have the time until it is to go live.
+            work.ask(
+                session,
+                "market.publish_listing",
+                about=("listing", publication.id),
+                dedupe_key=f"market.publish_listing:{publication.id}:moved",
+                publication_id=publication.id,
+            )
         audit.record(
             session,
             actor=actor,

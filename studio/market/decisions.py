@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
+from studio.kit.text import excerpt, one_line, storable
 from studio.market import effects, flags, listings, queries, rules, transitions
 from studio.market.errors import (
     ConfirmedError,
@@ -27,6 +28,7 @@ from studio.market.errors import (
     TooLateError,
 )
 from studio.market.models import (
+    DETAIL_LENGTH,
     CaseState,
     CharacterPublication,
     FieldComment,
@@ -168,9 +170,18 @@ def undo(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Rev
 
 
 def second(
-    session: Session, *, actor: Actor, case_id: UUID, agrees: bool, now: datetime, hold: timedelta = rules.UNDO
+    session: Session,
+    *,
+    actor: Actor,
+    case_id: UUID,
+    agrees: bool,
+    now: datetime,
+    reason: str = "",
+    hold: timedelta = rules.UNDO,
 ) -> ReviewDecision:
     """A second person confirms a severe takedown, or does not agree: then the listing is back where it was, in the queue.
+
+    Who did not agree, and their `reason`, is read by other moderators as long as it waits.
 
     Raises ForbiddenError, NotFoundError, OwnPublicationError, OtherMindError for who made the decision, or
     NothingToConfirmError.
@@ -193,7 +204,9 @@ def second(
     _take_back(session, publication, decision, why=UndoneReason.DECLINED, actor=actor, now=now)
     case.state = CaseState.WAITING
     session.flush()
-    flags.put(session, publication_id=publication.id, kind=FlagKind.REQUEUED, now=now)
+    said = f"{actor.name}: {one_line(storable(reason))}" if one_line(reason) else actor.name
+    detail = excerpt(said, DETAIL_LENGTH)
+    flags.put(session, publication_id=publication.id, kind=FlagKind.REQUEUED, now=now, detail=detail)
     _audit(session, actor=actor, action="review_case.decline", case=case, decision=decision)
     return decision
 

@@ -60,14 +60,16 @@ class NotPendingError(ConflictError):
     """Only what waits can be withdrawn."""
 
     def __init__(self) -> None:
-        super().__init__("This listing does not wait for review any more.")
+        super().__init__(
+            "This listing does not wait for review any more. What is live is taken off the market with “Unlist”."
+        )
 
 
 class NotLiveError(ConflictError):
     """Only what is live can be taken off the market."""
 
     def __init__(self) -> None:
-        super().__init__("This listing is not live.")
+        super().__init__("This listing is not live, so there is nothing to do here. Look at where it stands.")
 
 
 class NotUnlistedError(ConflictError):
@@ -174,7 +176,9 @@ class NothingToConfirmError(ConflictError):
     """Nobody waits for a second person here."""
 
     def __init__(self) -> None:
-        super().__init__("This decision does not wait for a second person any more.")
+        super().__init__(
+            "This decision does not wait for a second person any more. Look at where the listing stands now."
+        )
 
 
 class NothingToSayError(InvalidError):
@@ -242,7 +246,7 @@ class ReportClosedError(ConflictError):
     """A report is closed once."""
 
     def __init__(self) -> None:
-        super().__init__("This report is closed already.")
+        super().__init__("This report is closed already. Nothing was changed.")
 
 
 class NotAppealableError(ConflictError):
@@ -279,7 +283,7 @@ class AppealClosedError(ConflictError):
     """An appeal is answered once."""
 
     def __init__(self) -> None:
-        super().__init__("This appeal is answered already.")
+        super().__init__("This appeal is answered already; the answer stands below.")
 
 
 class AnswerInvalidError(InvalidError):
@@ -338,7 +342,7 @@ class CategoryNameTakenError(InvalidError):
     """Two shelves of one name would be taken for each other."""
 
     def __init__(self) -> None:
-        sentence = "There is a category of this name already."
+        sentence = "There is a category of this name already. Choose another name."
         super().__init__(sentence, fields={"name": sentence})
 
 
@@ -477,7 +481,9 @@ class PayoutOverError(ConflictError):
     """What is paid or ended stays so."""
 
     def __init__(self) -> None:
-        super().__init__("This payout is paid or over, or on its way just now. Nothing was changed.")
+        super().__init__(
+            "Nothing was changed: this payout is on its way, paid or over already. What failed or was called off is paid again with the next batch."
+        )
 
 
 class PeriodNotOverError(ConflictError):

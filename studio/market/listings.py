@@ -196,6 +196,7 @@ def withdraw(session: Session, *, actor: Actor, publication_id: UUID, now: datet
     if not transitions.can(publication, Step.WITHDRAW):
         raise NotPendingError
     before = take_back(session, publication, why=UndoneReason.WITHDRAWN, by_id=actor.user_id, now=now)
+    tell(publication, None, now=now)
     audit_status(session, actor=actor, action="listing.withdraw", publication=publication, before=before)
     return publication
 
@@ -231,6 +232,7 @@ def unlist(session: Session, *, actor: Actor, publication_id: UUID, now: datetim
     if not transitions.can(publication, Step.UNLIST):
         raise NotLiveError
     transitions.apply(publication, Step.UNLIST, now=now)
+    tell(publication, None, now=now)
     session.flush()
     show_character(session, character_id=publication.character_id, live=None)
     audit_status(session, actor=actor, action="listing.unlist", publication=publication, before="approved")
@@ -362,10 +364,8 @@ def lock_character(session: Session, character_id: UUID) -> None:
 def show_character(session: Session, *, character_id: UUID, live: CharacterPublication | None) -> None:
     """Others can meet and find the character as its `live` listing offers it, or not at all.
 
-    An archived one stays archived.
-
-    Its text did not change, so neither its row version nor its time of change does: an editor that is open elsewhere
-    must not become stale because a moderator pressed a button.
+    An archived one stays archived. Its text did not change, so neither its row version nor its time of change does: an
+    editor that is open elsewhere must not become stale because a moderator pressed a button.
     """
     table: sa.Table = Character.__table__  # type: ignore[assignment]
     status = CharacterStatus.DRAFT if live is None else CharacterStatus.PUBLISHED

@@ -32,10 +32,12 @@ from studio.market.transitions import OPEN_CASES
 SENT_BACK = (PublicationStatus.CHANGES_REQUESTED, PublicationStatus.REJECTED, PublicationStatus.TAKEN_DOWN)
 """Where a decision went against a listing."""
 
+WAITING = (PublicationStatus.PENDING, PublicationStatus.SCHEDULED, PublicationStatus.QUARANTINED)
+"""Where a listing waits for somebody else than its creator."""
+
 RECORD_LENGTH = 1_000
 """Submissions of a creator that their record looks at, the newest first."""
 
-_WAITING = (PublicationStatus.PENDING, PublicationStatus.SCHEDULED, PublicationStatus.QUARANTINED)
 _MOST_HISTORY = 50
 _MOST_CATEGORIES = 500
 
@@ -364,7 +366,7 @@ def list_waiting_of(session: Session, *, actor: Actor, limit: int) -> list[tuple
             listing_managed_by(actor),
             CharacterPublication.publisher_id == actor.user_id,
             sa.or_(
-                CharacterPublication.status.in_(_WAITING),
+                CharacterPublication.status.in_(WAITING),
                 sa.and_(CharacterPublication.status.in_(SENT_BACK), sa.not_(is_superseded())),
             ),
         )

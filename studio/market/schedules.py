@@ -36,9 +36,8 @@ def set_time(
     publication = listings.own(session, actor=actor, publication_id=publication_id)
     if publication.status not in {PublicationStatus.PENDING, PublicationStatus.SCHEDULED}:
         raise NotScheduledError
-    problems = rules.schedule_problems(publish_at, now=now)
-    if problems:
-        raise ScheduleInvalidError(problems["publish_at"])
+    if rules.schedule_problems(publish_at, now=now):
+        raise ScheduleInvalidError("Choose a time within the next year.")
     before = publication.publish_at
     if publication.status is PublicationStatus.PENDING:
         publication.publish_at = publish_at
@@ -65,8 +64,8 @@ def set_time(
 def publish(session: Session, *, publication_id: UUID, now: datetime) -> bool:
     """A scheduled listing whose time has come is live exactly as it was approved; doing it again changes nothing.
 
-    Where it is no longer what the moderator saw, the approval is void: it waits for review again, flagged, and says
-    so to its creator. Where its character is archived or sold, it is withdrawn. Tells whether anything happened.
+    Where it is no longer what the moderator saw, the approval is void, before its time too, which it keeps: it waits for
+    review again, flagged, and says so to its creator. Where its character is archived or sold, it is withdrawn. Tells whether anything happened.
     """
     character_id = session.scalar(
         sa.select(CharacterPublication.character_id).where(CharacterPublication.id == publication_id)
@@ -75,21 +74,23 @@ def publish(session: Session, *, publication_id: UUID, now: datetime) -> bool:
         return False
     listings.lock_character(session, character_id)
     publication = listings.lock(session, publication_id)
-    is_due = publication.publish_at is not None and publication.publish_at <= now
-    if publication.status is not PublicationStatus.SCHEDULED or not is_due:
+    if publication.status is not PublicationStatus.SCHEDULED:
         return False
+    is_due = publication.publish_at is not None and publication.publish_at <= now
     case = queries.find_open_case(session, publication_id=publication.id)
     if case is not None and case.state is CaseState.DECIDING:
         # Somebody decides on it this very moment; the sweep comes again.
         return False
     void = effects.why_impossible(session, publication, content_hash=_approved_hash(session, publication))
+    if not is_due and void is not UndoneReason.CHANGED:
+        return False
     if void is None:
         former = listings.go_live(session, publication, step=Step.PUBLISH, actor=SYSTEM, now=now)
         listings.tell(publication, None, now=now)
         after = {"status": "approved"} if former is None else {"status": "approved", "replaces": str(former.id)}
     elif void is UndoneReason.CHANGED:
         transitions.apply(publication, Step.VOID, now=now)
-        publication.publish_at = None
+        publication.publish_at = None if is_due else publication.publish_at
         # The next moderator judges what stands there now.
         publication.content_hash = listings.current_hash(session, publication)
         listings.tell(publication, Notice.CHANGED, now=now)

@@ -67,6 +67,13 @@ class TestCreatorsHome:
         assert f"/characters/{character.id}#portrait" in page
         assert f"/characters/{character.id}/edit#field-greeting_first" in page
 
+    def test_takes_no_character_that_waits_for_review_for_the_next_step(self, session, browser, owner):
+        make_listing(session, owner=owner.actor, now=utc_now())
+        assert "Next step" not in browser.get("/").text
+        make_character(session, owner=owner.actor, name="Keeper")
+        page = browser.get("/").text
+        assert "Keeper" in page[page.index("Next step") :]
+
     def test_shows_nothing_of_others(self, session, browser):
         other = make_user(session, RoleName.CREATOR)
         character = make_character(session, owner=other.actor, name="Not mine")

@@ -152,11 +152,31 @@ class TestTakedown:
         assert "Confirm the takedown" in second.get(f"/review/{live_case.id}").text
         answer = post(first, f"/review/{live_case.id}/second", agrees="yes")
         assert "a second person has to confirm" in first.get(answer.location).text
+        answer = post(second, f"/review/{live_case.id}/second")
+        assert "Press one of the two buttons" in second.get(answer.location).text
+        session.refresh(live_case)
+        assert live_case.state is CaseState.DECIDING
         post(second, f"/review/{live_case.id}/second", agrees="yes")
         effects.release_due(session, now=utc_now() + rules.UNDO)
         session.refresh(live)
         assert live.status is S.TAKEN_DOWN
         assert held_queries.list_proposals(session, actor=other.actor) == []
+
+    def test_that_is_refused_stays_severe_in_the_form(self, browser_of, post, live, live_case, moderator):
+        answer = post(
+            browser_of(moderator), f"/review/{live_case.id}/take-down", content_hash=live.content_hash, is_severe="1"
+        )
+        assert answer.status_code == 422
+        assert 'name="is_severe" value="1" checked' in answer.text
+
+    def test_that_is_declined_says_by_whom_and_why(self, browser_of, post, live, live_case, moderator, other):
+        first, second = browser_of(moderator), browser_of(other)
+        post(first, f"/review/{live_case.id}/take-down", **reasons_of(live, is_severe="1"))
+        assert "Takedowns that need you" in second.get("/").text
+        assert "Takedowns that need you" not in first.get("/").text
+        post(second, f"/review/{live_case.id}/second", agrees="no", reason="She is plainly\n grown up.")
+        assert f"{other.name}: She is plainly grown up." in first.get(f"/review/{live_case.id}").text
+        assert "Takedowns that need you" not in second.get("/").text
 
     def test_is_not_offered_for_what_was_never_live(self, browser_of, case, moderator):
         page = browser_of(moderator).get(f"/review/{case.id}").text
@@ -249,9 +269,15 @@ class TestAppeals:
         appeal = session.scalars(sa.select(Appeal).where(Appeal.decision_id == row.id)).one()
         assert f"/appeals/{appeal.id}/answer" not in browser_of(moderator).get(f"/appeals/{appeal.id}").text
         desk = browser_of(other)
+        assert "Appeals to answer" in desk.get("/").text
+        assert "Appeals to answer" not in browser_of(moderator).get("/").text
         assert "He says it in the third line." in desk.get(f"/appeals/{appeal.id}").text
         answer = post(desk, f"/appeals/{appeal.id}/answer", do="uphold", text="")
         assert (answer.status_code, "Write an answer" in answer.text) == (422, True)
+        for forged in ({}, {"do": "perhaps"}):
+            answer = post(desk, f"/appeals/{appeal.id}/answer", text="You are right.", **forged)
+            assert (answer.status_code, "Press one of the two buttons" in answer.text) == (422, True)
+            assert "You are right." in answer.text
         post(desk, f"/appeals/{appeal.id}/answer", do="uphold", text="You are right.")
         session.expire_all()
         assert (appeal.state, sent_back.status) == (AppealState.UPHELD, S.PENDING)
@@ -286,7 +312,12 @@ class TestTimes:
         session.refresh(publication)
         assert publication.publish_at.strftime("%Y-%m-%dT%H:%M") == typed
         answer = post(browser, f"/listings/{publication.id}/schedule", publish_at="tomorrow")
-        assert "Write the time as a date" in browser.get(answer.location).text
+        page = browser.get(answer.location).text
+        assert ("Write the time as a date" in page, 'value="tomorrow"' in page) == (True, True)
+        answer = post(browser, f"/listings/{publication.id}/schedule", publish_at="")
+        assert "Choose a day and a time first" in browser.get(answer.location).text
+        session.refresh(publication)
+        assert publication.publish_at is not None
         post(browser, f"/listings/{publication.id}/schedule", do="now", publish_at=typed)
         session.refresh(publication)
         assert publication.publish_at is None
@@ -298,6 +329,9 @@ class TestTimes:
         shop = staff.get("/shop/?featured=yes").text
         assert live.title in shop
         assert "mark-featured" in shop
+        answer = post(staff, f"/listings/{live.id}/feature", until="")
+        assert "Choose a day and a time first" in staff.get(answer.location).text
+        assert live.title in staff.get("/shop/?featured=yes").text
         post(staff, f"/listings/{live.id}/feature", do="end")
         assert live.title not in staff.get("/shop/?featured=yes").text
 

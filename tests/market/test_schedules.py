@@ -126,10 +126,13 @@ class TestVoid:
         assert not schedules.publish(session, publication_id=scheduled.id, now=now + 2 * DAY)
 
     def test_is_the_approval_of_what_staff_moved_to_another_shelf(self, session, staff, scheduled, now):
-        other = make_category(session, staff=staff)
+        other, planned = make_category(session, staff=staff), scheduled.publish_at
         category_tree.move_listings(session, from_id=scheduled.category_id, to_id=other.id, actor=staff)
-        assert schedules.publish(session, publication_id=scheduled.id, now=now + DAY)
-        assert (scheduled.status, scheduled.notice) == (S.PENDING, Notice.CHANGED)
+        asked = sa.select(JobRun.dedupe_key).where(JobRun.dedupe_key.like("%:moved"))
+        assert session.scalars(asked).all() == [f"market.publish_listing:{scheduled.id}:moved"]
+        # Before its time: who looks again has until then, and it still goes live as planned.
+        assert schedules.publish(session, publication_id=scheduled.id, now=now)
+        assert (scheduled.status, scheduled.notice, scheduled.publish_at) == (S.PENDING, Notice.CHANGED, planned)
 
     def test_does_not_follow_from_editing_the_character(self, session, creator, scheduled, now):
         character = session.get_one(Character, scheduled.character_id)
