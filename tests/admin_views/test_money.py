@@ -372,7 +372,7 @@ class TestStaff:
         )
         client = client_of(staff)
         assert f"/payouts/{payout.id}" in text(client.get("/money/"))
-        assert "Try again" in text(client.get(f"/payouts/{payout.id}"))
+        assert "Send the payout" in text(client.get(f"/payouts/{payout.id}"))
 
     def test_correct_what_a_sale_brought_and_lose_nothing_that_was_typed(
         self, session, client_of, post, buyer, creator, offer, staff
