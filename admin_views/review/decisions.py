@@ -96,6 +96,7 @@ class Decisions(StudioView):
 
         def act() -> None:
             if asked not in {"yes", "no"}:
+                self._found(case_id)
                 raise InvalidError(
                     "Press one of the two buttons: confirm the takedown, or do not agree. Nothing was done."
                 )

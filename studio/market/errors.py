@@ -60,9 +60,7 @@ class NotPendingError(ConflictError):
     """Only what waits can be withdrawn."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "This listing does not wait for review any more. What is live is taken off the market with “Unlist”."
-        )
+        super().__init__("This listing does not wait for review any more. What is live is taken off by “Unlist”.")
 
 
 class NotLiveError(ConflictError):
@@ -176,9 +174,7 @@ class NothingToConfirmError(ConflictError):
     """Nobody waits for a second person here."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "This decision does not wait for a second person any more. Look at where the listing stands now."
-        )
+        super().__init__("This waits for no second person any more. Look at where the listing stands now.")
 
 
 class NothingToSayError(InvalidError):
