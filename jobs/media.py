@@ -97,6 +97,11 @@ def sweep(run: JobContext) -> dict[str, int]:
     counts = {"uploads": 0, "files": 0, "objects": 0}
     with run.transaction() as session:
         generations.settle(session, now=run.now())
+    while True:
+        run.progress("Looking for files that nothing uses", 5)
+        with run.transaction() as session:
+            if not library.mark_loose(session, now=run.now()):
+                break
     for name, step in (("uploads", uploads.sweep), ("files", library.collect)):
         while True:
             run.progress("Looking for files that nothing uses", 10)

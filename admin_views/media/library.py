@@ -28,7 +28,6 @@ from studio.authoring.queries import character_writable_by
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StaleError
 from studio.media import library, queries, references
-from studio.media.cleaning import KEEPS_WORDS
 from studio.media.models import GeneratedPicture, ImageGeneration, MediaFile, MediaPurpose
 
 _READ, _WRITE = Permission.MEDIA_READ_OWN, Permission.MEDIA_WRITE_OWN
@@ -156,7 +155,7 @@ class LibraryView(StudioModelView):
             "seed": made[1] if made is not None else None,
             "cleared_at": library.is_cleared_at(row) if not uses else None,
             "numbers": _numbers_of(row),
-            "keeps_words": row.media_type in KEEPS_WORDS,
+            "keeps_words": library.keeps_words(row),
         }
 
     @expose("/<uuid:row_id>")

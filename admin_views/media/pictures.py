@@ -177,7 +177,7 @@ class PicturesView(StudioModelView):
         Filter(
             "state",
             _l("State"),
-            lambda value: ImageGeneration.state == GenerationState(value),
+            lambda value: generations.stands_at(GenerationState(value)),
             choices=tuple((state.value, label) for state, label in STATES.items()),
             quick=True,
         ),

@@ -19,8 +19,7 @@ from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError
-from studio.media import queries, rules, uploads
-from studio.media.cleaning import KEEPS_WORDS
+from studio.media import library, queries, rules, uploads
 from studio.media.models import MediaFile, MediaPurpose, MediaUpload
 
 _TUS = "1.0.0"
@@ -66,15 +65,22 @@ class UploadsView(StudioView):
         response.headers["Location"] = url_for(".one", upload_id=upload.id)
         return _as_tus(response)
 
-    @expose("/<uuid:upload_id>", methods=("HEAD", "PATCH", "DELETE"))
+    @expose("/<uuid:upload_id>", methods=("GET", "HEAD", "PATCH", "DELETE"))
     def one(self, upload_id: UUID) -> ResponseReturnValue:
-        """HEAD: how much has arrived. PATCH: more of it; the last part is answered with what came of the file."""
+        """HEAD: how much has arrived. PATCH: more of it; the last part is answered with what came of the file.
+
+        GET: that answer once more, for a browser that lost it on the way; nothing while the file is not whole.
+        """
         actor = current_actor()
         upload = queries.get_upload(self.session, actor=actor, upload_id=upload_id)
         if request.method == "HEAD":
             response = Response(status=200)
             response.headers["Cache-Control"] = "no-store"
             response.headers["Upload-Length"] = str(upload.size_bytes)
+            return _as_tus(response, upload)
+        if request.method == "GET":
+            response = jsonify(self._outcome(upload) if upload.arrived_bytes == upload.size_bytes else {})
+            response.headers["Cache-Control"] = "no-store"
             return _as_tus(response, upload)
         if request.method == "DELETE":
             uploads.discard(self.session, actor=actor, upload_id=upload_id)
@@ -165,7 +171,7 @@ def told_of(file: MediaFile, *, was_there: bool) -> str:
         return str(_("In your library. It could have been read as something else too, so its pixels were saved anew."))
     if details.get("had_exif") or details.get("had_texts"):
         return str(_("In your library. Camera data, places and texts inside were taken out."))
-    if file.media_type in KEEPS_WORDS:
+    if library.keeps_words(file):
         return str(_("In your library as it is: a title, names or a place that stand in it were not taken out."))
     return str(_("In your library."))
 

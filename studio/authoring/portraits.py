@@ -89,6 +89,7 @@ def use(
         raise StaleError("Someone else saved this in the meantime. Look at the character again, then choose again.")
     before = {"portrait_id": character.portrait_id}
     character.portrait_id = picture.id
+    picture.loose_since = None
     drafts.settle(
         session,
         character,

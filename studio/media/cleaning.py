@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ from PIL import Image, ImageOps
 
 from studio.cards import portraits
 from studio.cards.pictures import check_pixels, inspect_picture
+from studio.media import matroska, ogg
 
 _MARKS = (b"PK\x05\x06", b"%PDF-1")
 # It begins with one byte that has no case: of 20 MB it is found in a hundredth of the time of a search without case.
@@ -34,7 +36,7 @@ _FLAC_TOLD = frozenset({2, 4, 6})
 _WAV_TOLD = frozenset({b"LIST", b"bext", b"iXML", b"aXML", b"axml", b"_PMX", b"id3 ", b"ID3 ", b"cart", b"DISP"})
 
 KEEPS_WORDS = frozenset({"audio/ogg", "video/webm", "application/pdf"})
-"""Kinds of files in which titles, names and places stay as their maker wrote them."""
+"""Kinds of files in which titles, names and places may stay as their maker wrote them; `recording` says whether they do."""
 
 
 def picture(data: bytes) -> tuple[bytes, bool]:
@@ -57,20 +59,20 @@ def is_ambiguous(data: bytes) -> bool:
     return any(mark in data for mark in _MARKS) or _MARKUP.search(data) is not None
 
 
-def recording(path: Path, media_type: str) -> None:
+def recording(path: Path, media_type: str) -> bool:
     """The audio or video file at `path` tells no place, title or device any more; its sound and pictures are as they were.
 
-    ISO files (MP4, M4A, MOV), FLAC and WAV keep their length: what tells is renamed and blanked. Of MP3 the tags are cut
-    off. OGG and WebM stay as they are (`KEEPS_WORDS`).
+    ISO files (MP4, M4A, MOV), FLAC, WAV, OGG and WebM keep their length: what tells is renamed and blanked. Of MP3 the tags
+    are cut off. Returns False where a file of `KEEPS_WORDS` could not be freed, or only in part.
     """
-    if media_type in {"video/mp4", "audio/mp4", "video/quicktime"}:
-        with path.open("r+b") as file:
-            _silence_boxes(file, 0, path.stat().st_size)
-    elif media_type == "audio/mpeg":
+    if media_type == "audio/mpeg":
         _cut_tags(path)
-    elif media_type in {"audio/flac", "audio/wav"}:
-        with path.open("r+b") as file:
-            (_silence_flac if media_type == "audio/flac" else _silence_wav)(file, path.stat().st_size)
+        return True
+    silence = _SILENCES.get(media_type)
+    if silence is None:
+        return media_type not in KEEPS_WORDS
+    with path.open("r+b") as file:
+        return silence(file, path.stat().st_size) is not False
 
 
 def _again(data: bytes, kind: str) -> bytes:
@@ -148,7 +150,7 @@ def _after_blocks(data: bytes, position: int) -> int:
     return position + 1
 
 
-def _silence_boxes(file: BinaryIO, start: int, end: int, budget: list[int] | None = None) -> None:
+def _silence_boxes(file: BinaryIO, end: int, start: int = 0, budget: list[int] | None = None) -> None:
     left = budget if budget is not None else [_MOST_BOXES]
     position = start
     while position + _BOX_HEAD <= end and left[0] > 0:
@@ -169,7 +171,7 @@ def _silence_boxes(file: BinaryIO, start: int, end: int, budget: list[int] | Non
             file.write(b"free")
             _blank(file, position + inner, min(position + size, end))
         elif name in _CONTAINERS:
-            _silence_boxes(file, position + inner, min(position + size, end), left)
+            _silence_boxes(file, min(position + size, end), position + inner, left)
         position += size
 
 
@@ -247,3 +249,15 @@ def _cut_tags(path: Path) -> None:
                 position += len(piece)
         if begin or end < size:
             file.truncate(end - begin)
+
+
+_SILENCES: Mapping[str, Callable[[BinaryIO, int], bool | None]] = {
+    "video/mp4": _silence_boxes,
+    "audio/mp4": _silence_boxes,
+    "video/quicktime": _silence_boxes,
+    "audio/flac": _silence_flac,
+    "audio/wav": _silence_wav,
+    "audio/ogg": ogg.empty_comments,
+    "video/webm": matroska.blank_words,
+}
+"""How a kind of file is freed in place, given its length; False is said where that could not be done."""

@@ -99,7 +99,8 @@ def keep_path(
     """
     purpose = rules.PURPOSES[media_type]
     _refuse_size(path.stat().st_size, purpose)
-    cleaning.recording(path, media_type)
+    is_freed = cleaning.recording(path, media_type)
+    details = {"is_freed": is_freed} if media_type in cleaning.KEEPS_WORDS else {}
     with path.open("rb") as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     size = path.stat().st_size
@@ -108,7 +109,8 @@ def keep_path(
     storage.put_file(key_of(sha256), path)
     same = queries.find_same(session, owner_id=actor.user_id, sha256=sha256, purpose=purpose)
     if same is not None:
-        same.is_kept = True
+        same.is_kept, same.loose_since = True, None
+        same.details = {**same.details, **details}
         return same, True
     file = MediaFile(
         owner_id=actor.user_id,
@@ -118,6 +120,7 @@ def keep_path(
         media_type=media_type,
         original_name=plain_name(name),
         is_kept=True,
+        details=details,
     )
     session.add(file)
     session.flush()
@@ -158,6 +161,8 @@ def _put(
     ):
         # The bytes are written again all the same: if they were lost, this heals them.
         storage.put(key_of(sha256), data)
+        # Whoever brings it again means to use it: its week begins anew.
+        same.loose_since = None
         return same, True
     # Bytes without a row are harmless; a row without bytes is not: so the bytes come first.
     storage.put(key_of(sha256), data)

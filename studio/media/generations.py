@@ -289,6 +289,24 @@ def state_of(generation: ImageGeneration, job: JobRun | None) -> GenerationState
     return generation.state
 
 
+def stands_at(state: GenerationState) -> sa.ColumnElement[bool]:
+    """Whether a request stands there, as `state_of` tells it."""
+    own = ImageGeneration.state
+    job = sa.select(JobRun.state).where(JobRun.id == ImageGeneration.job_id).scalar_subquery()
+    is_open = own.in_((GenerationState.PENDING, GenerationState.RUNNING))
+    stands = sa.case(
+        (
+            sa.and_(own.in_((GenerationState.FAILED, GenerationState.CANCELLED)), job == JobState.QUEUED),
+            GenerationState.PENDING.value,
+        ),
+        (sa.and_(is_open, job == JobState.CANCELLED), GenerationState.CANCELLED.value),
+        (sa.and_(is_open, job == JobState.FAILED), GenerationState.FAILED.value),
+        (sa.and_(is_open, job == JobState.QUEUED), GenerationState.PENDING.value),
+        else_=sa.cast(own, sa.Text),
+    )
+    return stands == state.value
+
+
 def _add_cost(generation: ImageGeneration, cost_micro: int | None) -> None:
     """What an attempt cost comes to what those before it did, as in its job and its person's budget."""
     if cost_micro is not None:

@@ -13,13 +13,13 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import InvalidError, NotFoundError, StaleError
 from studio.kit.text import one_line
-from studio.media import files, queries, references, rules, variants
+from studio.media import cleaning, files, queries, references, rules, variants
 from studio.media.errors import UsedFileError
 from studio.media.models import MediaFile, MediaPurpose
 
 RESOURCE = "media_file"
 LOOSE_STAYS = timedelta(days=7)
-"""How long a file that nothing uses and nobody keeps is left, for those who change their mind."""
+"""How long a file is left from when nothing uses it and nobody keeps it, for those who change their mind."""
 
 ALT_LENGTH = 500
 _SMALLEST_CROP = 0.01
@@ -75,7 +75,7 @@ def keep(session: Session, *, actor: Actor, file_id: UUID) -> MediaFile:
     """The file stays in the library, whether anything uses it or not. May be repeated. Raises as `describe`."""
     actor.must(Permission.MEDIA_WRITE_OWN)
     file = _locked(session, actor=actor, file_id=file_id)
-    file.is_kept = True
+    file.is_kept, file.loose_since = True, None
     session.flush()
     return file
 
@@ -102,19 +102,20 @@ def delete(session: Session, *, actor: Actor, file_id: UUID) -> None:
 
 
 def collect(session: Session, *, now: datetime, limit: int = 200) -> tuple[int, Sequence[str]]:
-    """Files that nothing uses, nobody keeps and that are a week old are gone: never one that is in use.
+    """Files that nothing used and nobody kept for a week are gone: never one that is in use.
 
-    Returns how many, at most `limit`, and the hashes for `files.drop_unused` after the commit.
+    The week begins when `mark_loose` first finds them so. Returns how many, at most `limit`, and the hashes for
+    `files.drop_unused` after the commit.
     """
     loose = (
         sa.select(MediaFile.id, MediaFile.sha256)
         .where(
             ~MediaFile.is_kept,
             MediaFile.purpose != MediaPurpose.VARIANT,
-            MediaFile.created_at < now - LOOSE_STAYS,
+            MediaFile.loose_since < now - LOOSE_STAYS,
             ~references.is_used(MediaFile.id),
         )
-        .order_by(MediaFile.created_at)
+        .order_by(MediaFile.loose_since)
         .limit(limit)
         # Whoever begins to use one holds it already; it is left to the next time.
         .with_for_update(skip_locked=True)
@@ -127,6 +128,31 @@ def collect(session: Session, *, now: datetime, limit: int = 200) -> tuple[int, 
     }
     free = files.loose(session, file_ids=held)
     return len(free), files.forget(session, file_ids=free)
+
+
+def mark_loose(session: Session, *, now: datetime, limit: int = 1_000) -> int:
+    """Files that nothing uses and nobody keeps say since when, those that are wanted again no more; returns how many changed.
+
+    At most `limit` of each; to be repeated until there is none.
+    """
+    is_loose = sa.and_(~MediaFile.is_kept, MediaFile.purpose != MediaPurpose.VARIANT, ~references.is_used(MediaFile.id))
+    changed = 0
+    for criterion, since in (
+        (sa.and_(MediaFile.loose_since.is_(None), is_loose), now),
+        (sa.and_(MediaFile.loose_since.is_not(None), ~is_loose), None),
+    ):
+        ids = session.scalars(
+            sa.select(MediaFile.id).where(criterion).limit(limit).with_for_update(skip_locked=True)
+        ).all()
+        session.execute(
+            sa.update(MediaFile)
+            .where(MediaFile.id.in_(ids))
+            # Nobody's change: what a person has open in a form stays good.
+            .values(loose_since=since, updated_at=MediaFile.updated_at)
+            .execution_options(synchronize_session=False)
+        )
+        changed += len(ids)
+    return changed
 
 
 def drop_bytes(session: Session, hashes: Iterable[str]) -> None:
@@ -172,5 +198,12 @@ def _facts(file: MediaFile) -> Mapping[str, Any]:
 
 
 def is_cleared_at(file: MediaFile) -> datetime | None:
-    """When a file that nobody keeps may be cleared away, if nothing uses it by then; None where it is kept."""
-    return None if file.is_kept or file.purpose not in rules.LIBRARY else file.created_at + LOOSE_STAYS
+    """When a file that nobody keeps may be cleared away, if nothing uses it by then; None where that is not settled yet."""
+    if file.is_kept or file.loose_since is None or file.purpose not in rules.LIBRARY:
+        return None
+    return file.loose_since + LOOSE_STAYS
+
+
+def keeps_words(file: MediaFile) -> bool:
+    """Whether titles, names and places may stand in the file, as its maker wrote them."""
+    return file.media_type in cleaning.KEEPS_WORDS and not file.details.get("is_freed")

@@ -67,8 +67,9 @@ class MediaFile(Identified, Timestamped, RowVersioned, Base):
             "perceptual_hash",
             postgresql_where=sa.text("purpose = 'portrait'"),
         ),
-        # What nobody asked to keep is looked through for what nothing uses any more.
+        # What nobody asked to keep is looked through for what nothing uses any more, and since when.
         sa.Index("ix_media_files_created_at_loose", "created_at", postgresql_where=sa.text("NOT is_kept")),
+        sa.Index("ix_media_files_loose_since", "loose_since", postgresql_where=sa.text("loose_since IS NOT NULL")),
         at_most("alt_text", 500),
         # A quarter of the picture's hash each: look-alikes agree in one of them but for a bit or two.
         *(
@@ -96,6 +97,8 @@ class MediaFile(Identified, Timestamped, RowVersioned, Base):
     perceptual_hash: Mapped[int | None] = mapped_column(sa.BigInteger)
     # Somebody wants it in their library, whether anything uses it or not.
     is_kept: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # When it was first found that nothing uses it and nobody keeps it; None as long as something does.
+    loose_since: Mapped[datetime | None]
     # Where a crop looks first, and the part of the picture that is shown at all; shares of its upright sides.
     focus_x: Mapped[float | None] = mapped_column(sa.Double)
     focus_y: Mapped[float | None] = mapped_column(sa.Double)

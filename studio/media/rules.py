@@ -103,6 +103,11 @@ def media_type_of(data: bytes) -> str:
     return _by_beginning(data)
 
 
+def is_of_phones(head: bytes) -> bool:
+    """Whether it begins as a HEIC or AVIF picture: what phones and browsers keep, and the studio does not take."""
+    return head[4:8] == b"ftyp" and head[8:12] in _PICTURE_BRANDS
+
+
 def _by_beginning(data: bytes) -> str:
     for signature, media_type in _SIGNATURES:
         if data.startswith(signature):

@@ -219,10 +219,13 @@ def _take(
     quota: int,
 ) -> tuple[MediaFile, bool]:
     with path.open("rb") as opened:
-        media_type = rules.upload_type_of(opened.read(_HEAD))
+        head = opened.read(_HEAD)
+    media_type = rules.upload_type_of(head)
     purpose = rules.PURPOSES.get(media_type)
     if media_type == "image/svg+xml":
         raise UnusableFileError("SVG drawings are not taken, since they can hold scripts; save it as PNG.")
+    if rules.is_of_phones(head):
+        raise UnusableFileError("HEIC and AVIF pictures are not taken. Save this one as JPEG or PNG, and bring that.")
     if purpose is None:
         raise UnusableFileError(
             "The studio does not take files of this kind. It takes PNG, JPEG, WebP and GIF pictures, MP3, WAV, OGG, FLAC "

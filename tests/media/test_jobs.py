@@ -30,7 +30,8 @@ from studio.work import steering
 from studio.work.models import JobRun, JobState, Spending
 from tests.factories.accounts import make_actor
 from tests.factories.authoring import make_character
-from tests.factories.media import make_portrait
+from tests.factories.media import make_generation, make_portrait, picture
+from tests.factories.work import make_failed_job, make_job, make_running_job
 from tests.fakes.moderation_server import ModerationServer
 from tests.fakes.openai_server import Status as ModelStatus
 from tests.fakes.pictures_server import Bytes, PicturesServer, Status
@@ -346,6 +347,25 @@ class TestDraft:
         assert text == "独孤求败 的半身像，白发老者，身披黑袍"
 
 
+def test_a_request_is_found_where_its_job_says_that_it_stands(session, now):
+    """The list's filter and the badge beside it say the same, hours before the request itself is settled."""
+    owner = make_actor(session, RoleName.CREATOR)
+    stopped = make_job(session, now=now)
+    steering.cancel(session, actor=make_actor(session, RoleName.STAFF), job_id=stopped.id, now=now)
+    jobs = [None, make_job(session, now=now), make_running_job(session, now=now)[0]]
+    jobs += [make_failed_job(session, now=now), stopped]
+    rows = []
+    for job in jobs:
+        for state in GenerationState:
+            row = make_generation(session, owner=owner)
+            row.state, row.job_id = state, job and job.id
+            rows.append((row, generations.state_of(row, job)))
+    session.flush()
+    for state in GenerationState:
+        found = session.scalars(sa.select(ImageGeneration.id).where(generations.stands_at(state)))
+        assert set(found) == {row.id for row, stands in rows if stands is state}
+
+
 class TestSweep:
     def test_clears_away_uploads_files_and_objects(self, engine, house, tmp_path):
         runtime = house("local")
@@ -353,7 +373,9 @@ class TestSweep:
         with session_scope(engine) as session:
             owner = make_actor(session, RoleName.CREATOR)
             file = make_portrait(session, actor=owner, storage=storage)
-            file.created_at = utc_now() - timedelta(days=8)
+            file.loose_since = utc_now() - timedelta(days=8)
+            young = make_portrait(session, actor=owner, storage=storage, data=picture(color=(9, 90, 9)))
+            young.created_at = utc_now() - timedelta(days=8)
             upload = uploads.begin(session, actor=owner, name="x", size=10, quota=0)
             upload.updated_at = utc_now() - timedelta(days=2)
             session.flush()
@@ -363,5 +385,6 @@ class TestSweep:
         with session_scope(engine) as session:
             assert session.get_one(JobRun, job.id).result == {"uploads": 1, "files": 1, "objects": 1}
             assert session.scalar(sa.select(sa.func.count()).select_from(MediaUpload)) == 0
+            assert session.get_one(MediaFile, young.id).loose_since is not None
         assert not storage.exists(key_of(file.sha256))
         assert storage.exists(key_of("c" * 64))

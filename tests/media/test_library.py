@@ -141,7 +141,9 @@ class TestDelete:
 
 class TestCollect:
     def old(self, session, file, now):
-        session.execute(sa.update(MediaFile).where(MediaFile.id == file.id).values(created_at=now - timedelta(days=8)))
+        """The file is a month old, and was found to be loose eight days ago."""
+        session.execute(sa.update(MediaFile).values(created_at=now - timedelta(days=30)))
+        assert library.mark_loose(session, now=now - timedelta(days=8)) == 1
 
     def test_clears_away_what_nothing_uses_and_nobody_keeps(self, session, storage, creator, file, now):
         self.old(session, file, now)
@@ -149,6 +151,37 @@ class TestCollect:
         assert gone == 1
         assert files.drop_unused(session, storage=storage, hashes=hashes) == 1
         assert library.collect(session, now=now) == (0, [])
+
+    def test_leaves_a_week_from_when_it_came_out_of_use_however_old_it_is(self, session, storage, creator, file, now):
+        """A portrait of last month that was replaced today is not cleared away tonight."""
+        session.execute(sa.update(MediaFile).values(created_at=now - timedelta(days=30)))
+        character = make_character(session, owner=creator)
+        portraits.use(session, actor=creator, character_id=character.id, file_id=file.id, row_version=None, now=now)
+        assert library.mark_loose(session, now=now) == 0
+        character.portrait_id = None
+        session.flush()
+        assert library.mark_loose(session, now=now) == 1
+        assert library.collect(session, now=now + timedelta(days=6, hours=23)) == (0, [])
+        session.refresh(file)
+        assert library.is_cleared_at(file) == now + timedelta(days=7)
+        # Wanted again and let go of again: a whole week again.
+        portraits.use(session, actor=creator, character_id=character.id, file_id=file.id, row_version=None, now=now)
+        character.portrait_id = None
+        session.flush()
+        later = now + timedelta(days=8)
+        assert library.collect(session, now=later) == (0, [])
+        assert library.mark_loose(session, now=later) == 1
+        assert library.collect(session, now=later + timedelta(days=7, hours=1))[0] == 1
+
+    def test_forgets_since_when_once_something_uses_it(self, session, storage, creator, file, now):
+        self.old(session, file, now)
+        character = make_character(session, owner=creator)
+        character.portrait_id = file.id
+        session.flush()
+        assert library.mark_loose(session, now=now) == 1
+        session.refresh(file)
+        assert file.loose_since is None
+        assert library.mark_loose(session, now=now) == 0
 
     @pytest.mark.parametrize("why", ["young", "kept", "portrait", "in a version"])
     def test_leaves_what_is_wanted(self, session, storage, creator, file, now, why):
@@ -189,7 +222,7 @@ class TestCollect:
                 file = make_portrait(
                     session, actor=creator, storage=storage, data=picture(40, 60, color=(number * 9, 1, 2))
                 )
-                file.created_at = now - timedelta(days=30)
+                file.created_at = file.loose_since = now - timedelta(days=30)
                 chosen.append((make_character(session, owner=creator).id, file.id))
         over = threading.Event()
         trouble = []

@@ -15,7 +15,7 @@ from PIL import Image
 
 from studio.cards.pictures import inspect_picture
 from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError
-from studio.media import cleaning, files, pixels, queries, rules, uploads
+from studio.media import cleaning, files, library, matroska, pixels, queries, rules, uploads
 from studio.media.errors import (
     FullLibraryError,
     TooLargeFileError,
@@ -214,6 +214,11 @@ class TestContent:
             take(session, creator, storage, data, name="nice.png")
         assert count(session, MediaFile) == 0
 
+    def test_tells_what_to_do_with_a_picture_of_a_phone(self, session, storage, creator):
+        for brand in (b"heic", b"mif1", b"avif"):
+            with pytest.raises(UnusableFileError, match="HEIC and AVIF pictures are not taken"):
+                take(session, creator, storage, b"\x00\x00\x00\x18ftyp" + brand + bytes(100), name="IMG_0042.HEIC")
+
     def test_keeps_to_the_limit_of_each_kind(self, session, storage, creator):
         with pytest.raises(TooLargeFileError, match="20 MB"):
             take(session, creator, storage, b"%PDF-1.7" + bytes(20_000_001))
@@ -334,9 +339,84 @@ class TestCleaning:
         heard, before = (soundfile.read(io.BytesIO(one))[0] for one in (kept, data))
         assert np.array_equal(heard, before)
 
-    @pytest.mark.parametrize("media_type", ["audio/flac", "audio/wav"])
+    @pytest.mark.parametrize(("kind", "length"), [("VORBIS", 40), ("VORBIS", 90_000), ("OPUS", 40)])
+    def test_empties_the_comments_of_an_ogg_and_leaves_its_sound(
+        self, session, storage, creator, tmp_path, kind, length
+    ):
+        place = tmp_path / "sound"
+        with soundfile.SoundFile(place, "w", 48_000, 1, format="OGG", subtype=kind) as made:
+            # Longer than a page: the comments go on over several of them.
+            made.title, made.comment = "my home address", "recorded at 52.52, 13.40 ".ljust(length, ".")
+            made.write(np.sin(np.arange(48_000) / 20))
+        data = place.read_bytes()
+        assert b"my home address" in data
+        file = take(session, creator, storage, data)
+        kept = storage.get(key_of(file.sha256))
+        assert len(kept) == len(data)
+        assert b"my home" not in kept
+        assert b"52.52" not in kept
+        assert not library.keeps_words(file)
+        heard, before = (soundfile.read(io.BytesIO(one))[0] for one in (kept, data))
+        assert len(before) >= 48_000
+        assert np.array_equal(heard, before)
+
+    def test_says_that_an_ogg_keeps_its_words_where_it_cannot_be_understood(self, session, storage, creator, tmp_path):
+        place = tmp_path / "sound"
+        with soundfile.SoundFile(place, "w", 48_000, 1, format="OGG", subtype="VORBIS") as made:
+            made.title = "my home address"
+            made.write(np.zeros(4_800))
+        data = place.read_bytes()
+        for odd in (data + b"more", data.replace(b"\x01vorbis", b"\x01strange"[:7]), data[:-9]):
+            file = take(session, creator, storage, odd)
+            assert storage.get(key_of(file.sha256)) == odd
+            assert library.keeps_words(file)
+
+    @pytest.mark.parametrize("is_live", [False, True])
+    def test_blanks_the_words_of_a_webm_in_place(self, session, storage, creator, is_live):
+        """Made by hand: live, the segment and its clusters do not say how long they are."""
+
+        def element(name, data, *, is_endless=False):
+            size = b"\x01" + len(data).to_bytes(7)
+            return bytes.fromhex(name) + (b"\xff" if is_endless else size) + data
+
+        frames = bytes(range(256)) * 40
+        told = [element("7ba9", b"my home address"), element("bf", b"\1\2\3\4"), element("2ad7b1", b"\x0f\x42\x40")]
+        track = element("ae", element("d7", b"\1") + element("536e", b"Mei Lin"))
+        parts = [
+            element("1549a966", b"".join(told)),
+            element("1654ae6b", track),
+            element("1f43b675", element("e7", b"\0") + element("a3", frames), is_endless=is_live),
+            element("1254c367", element("7373", b"at 52.52, 13.40" * 20)),
+            # The shortest: what stands in its place has no room for a longer head.
+            bytes.fromhex("1254c36780"),
+            element("1941a469", b"cover"),
+        ]
+        data = element("1a45dfa3", element("4282", b"webm")) + element("18538067", b"".join(parts), is_endless=is_live)
+        file = take(session, creator, storage, data)
+        kept = storage.get(key_of(file.sha256))
+        assert (file.media_type, len(kept)) == ("video/webm", len(data))
+        assert not any(one in kept for one in (b"my home", b"Mei Lin", b"52.52", b"cover", b"\1\2\3\4\x2a"))
+        assert frames in kept
+        assert b"\x0f\x42\x40" in kept
+        assert not library.keeps_words(file)
+        # Doing it twice finds nothing more to do, and what breaks off says so.
+        place = io.BytesIO(kept)
+        assert matroska.blank_words(place, len(kept))
+        assert place.getvalue() == kept
+        assert library.keeps_words(take(session, creator, storage, data[: -len(parts[-1]) - 2]))
+
+    @pytest.mark.parametrize("media_type", ["audio/flac", "audio/wav", "audio/ogg", "video/webm"])
     @pytest.mark.parametrize(
-        "data", [b"", b"fLaC", b"fLaC\x84\xff\xff\xff" + bytes(9), b"RIFF\0\0\0\0WAVELIST\xff\xff\xff\xff"]
+        "data",
+        [
+            b"",
+            b"fLaC",
+            b"fLaC\x84\xff\xff\xff" + bytes(9),
+            b"RIFF\x00\x00\x00\x00WAVELIST\xff\xff\xff\xff",
+            b"OggS",
+            b"OggS\x00\x02" + bytes(20) + b"\xff",
+            b"\x1aE\xdf\xa3\x84webm" + b"\x18S\x80g\xff" + b"\x12T\xc3g\xf0",
+        ],
     )
     def test_reads_no_recording_for_ever_and_never_makes_it_longer(self, tmp_path, media_type, data):
         place = tmp_path / "sound"
