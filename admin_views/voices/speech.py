@@ -133,7 +133,9 @@ class SpeechView(StudioModelView):
         return excerpt(row.text, _EXCERPT)
 
     def list_context(self, rows: Sequence[SpeechSynthesis]) -> dict[str, Any]:
-        """The names of the page's characters, read once."""
+        """The names of the page's characters, read once; what nobody makes any more is settled."""
+        for row in rows:
+            speaking.settle(self.request_session, row)
         g.speakers = self._names([row.character_id for row in rows])
         return {}
 
