@@ -106,6 +106,10 @@
           return {};
         }
       };
+      const outcomeOf = (address) =>
+        fetch(address, { headers: { Accept: "application/json" } })
+          .then((answer) => (answer.ok ? answer.json() : {}))
+          .catch(() => ({}));
       const upload = new window.tus.Upload(file, {
         endpoint,
         chunkSize,
@@ -118,8 +122,10 @@
           told.textContent = `${Math.round(bar.value)} %`;
         },
         onChunkComplete: () => { breaks = 0; },
-        onSuccess: ({ lastResponse }) => {
-          const outcome = wordsOf(lastResponse);
+        onSuccess: async ({ lastResponse }) => {
+          let outcome = wordsOf(lastResponse);
+          // The answer to the last part was lost on the way: what came of the file is asked for once more.
+          if (!outcome.told && !outcome.refused) outcome = await outcomeOf(upload.url);
           if (outcome.refused) return finish("refused", outcome.refused);
           finish("taken", outcome.told || "100 %");
           if (outcome.picture) show(outcome.picture);
@@ -224,25 +230,52 @@
       const share = (value, start, size) => Math.min(100, Math.max(0, (100 * (value - start)) / size));
       return [share(event.clientX, box.left, box.width), share(event.clientY, box.top, box.height)];
     };
+    // A finger scrolls the page, and a tap sets the focal point; it draws a part only after it was asked to, once.
+    const choosing = one("[data-cropper-choose]", own);
+    const isChoosing = () => cropper.classList.contains("is-choosing");
+    const toChoose = (is) => {
+      cropper.classList.toggle("is-choosing", is);
+      choosing.setAttribute("aria-pressed", String(is));
+    };
+    choosing.hidden = !window.matchMedia("(any-pointer: coarse)").matches;
+    choosing.addEventListener("click", () => toChoose(!isChoosing()));
     let begin = null;
     cropper.addEventListener("pointerdown", (event) => {
-      event.preventDefault();
+      if (!event.isPrimary || event.button !== 0) return;
       begin = placeOf(event);
+      begin.scrolls = event.pointerType === "touch" && !isChoosing();
+      if (begin.scrolls) return;
+      event.preventDefault();
+      cropper.focus({ preventScroll: true });
       cropper.setPointerCapture(event.pointerId);
     });
     const isDrag = ([x, y]) => Math.abs(x - begin[0]) > 3 && Math.abs(y - begin[1]) > 3;
+    const isMoved = ([x, y]) => Math.abs(x - begin[0]) > 3 || Math.abs(y - begin[1]) > 3;
     const choose = ([x, y]) => write({
       crop_left: Math.min(x, begin[0]), crop_top: Math.min(y, begin[1]), crop_right: Math.max(x, begin[0]), crop_bottom: Math.max(y, begin[1]),
     });
-    cropper.addEventListener("pointermove", (event) => begin && isDrag(placeOf(event)) && choose(placeOf(event)));
+    cropper.addEventListener("pointermove", (event) => begin && !begin.scrolls && isDrag(placeOf(event)) && choose(placeOf(event)));
     cropper.addEventListener("pointerup", (event) => {
       if (!begin) return;
       const place = placeOf(event);
-      if (isDrag(place)) choose(place);
-      else write({ focus_x: place[0], focus_y: place[1] });
+      if (!begin.scrolls && isDrag(place)) {
+        choose(place);
+        toChoose(false);
+      } else if (!begin.scrolls || !isMoved(place)) write({ focus_x: place[0], focus_y: place[1] });
       begin = null;
     });
     cropper.addEventListener("pointercancel", () => { begin = null; });
+    // By keys the focal point moves by a hundredth, with Shift by a tenth.
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    cropper.tabIndex = 0;
+    cropper.addEventListener("keydown", (event) => {
+      const step = steps[event.key];
+      if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      const by = event.shiftKey ? 10 : 1;
+      const within = (value) => Math.min(100, Math.max(0, value));
+      write({ focus_x: within(number("focus_x", 50) + by * step[0]), focus_y: within(number("focus_y", 20) + by * step[1]) });
+    });
     whole.addEventListener("click", () => write({ crop_left: 0, crop_top: 0, crop_right: 100, crop_bottom: 100, focus_x: "", focus_y: "" }));
     for (const field of Object.values(fields)) field.addEventListener("change", show);
     show();

@@ -92,6 +92,15 @@ class TestUploads:
         assert told.status_code == 200
         assert "does not take files of this kind" in told.json["refused"]
 
+    def test_tell_what_came_of_them_once_more_where_the_answer_was_lost(self, browser, tus):
+        data = picture()
+        for content, name, told in ((data, "told", "In your library."), (b"MZ" + bytes(38), "refused", "of this kind")):
+            address = tus.begin(len(content)).headers["Location"]
+            assert browser.get(address).json == {}
+            first = tus.patch(address, content, 0).json
+            assert told in first[name]
+            assert browser.get(address).json == first
+
     def test_are_refused_where_they_cannot_be(self, browser, tus):
         assert tus.begin(10**12).status_code == 413
         assert tus.begin(0).status_code == 422

@@ -83,6 +83,17 @@ def test_an_upload_goes_on_after_the_line_was_cut(visit, stage, creator):
     assert sent[:4] == ["0", "4000000", "4000000", "4000000"]
     assert stage.count("media_files", owner_id=creator.id, purpose="portrait") == 1
 
+    # The studio has it all, and its answer was lost: a file that was refused is not taken for one that was kept.
+    def swallow(route):
+        if route.request.method == "PATCH":
+            route.fetch()
+            return route.abort()
+        return route.continue_()
+
+    page.route(re.compile("/library/uploads/"), swallow)
+    writer.drop("[data-upload-zone]", [("broken.png", b"MZ" + bytes(500))])
+    expect(page.locator(".upload.is-refused")).to_contain_text("does not take files of this kind", timeout=JOBS)
+
 
 def draw(writer, name, shot, mark):
     page = writer.page
