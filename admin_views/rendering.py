@@ -13,6 +13,7 @@ from markupsafe import Markup
 from admin_views import i18n, navigation, preferences, ui
 from admin_views.access import allows
 from admin_views.formats import ago, exact_time, format_money, hue, status_label
+from admin_views.kept_sentences import told_again
 from admin_views.session import current_actor
 from studio.accounts.permissions import Permission
 
@@ -52,6 +53,7 @@ def init_rendering(app: Flask) -> None:
         part=_part_keeper(app, asset),
         status_label=status_label,
         time_mark=ui.moment,
+        told_again=told_again,
         url_for=page_url,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

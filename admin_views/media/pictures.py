@@ -67,14 +67,18 @@ class PictureForm(StudioForm):
     def wanted(self, name: str) -> Wanted:
         """What was asked for; raises InvalidError for what is no number."""
         width, _cross, height = (self.size.data or "").partition("x")
+        wrong: dict[str, str] = {}
+        steps, guidance, seed = _whole(self.steps, wrong), _decimal(self.guidance, wrong), _whole(self.seed, wrong)
+        if wrong:
+            raise InvalidError("Something about this request needs another look.", fields=wrong)
         return Wanted(
             prompt=self.prompt.data or "",
             negative_prompt=self.negative_prompt.data or "",
             width=int(width),
             height=int(height),
-            steps=_whole(self.steps),
-            guidance=_decimal(self.guidance),
-            seed=_whole(self.seed),
+            steps=steps,
+            guidance=guidance,
+            seed=seed,
             count=int(self.count.data or 1),
             name=name,
             hue=hue(name or self.prompt.data or ""),
@@ -421,7 +425,10 @@ def _step(session: Session, job: JobRun) -> str:
     if job.state is not JobState.QUEUED:
         return step_label(job.step)
     is_paused = any(one.queue == job.queue for one in queues.list_pauses(session))
-    return waits_because(job, now=utc_now(), is_queue_paused=is_paused)
+    waits = waits_because(job, now=utc_now(), is_queue_paused=is_paused)
+    # Here is no error beside it that would say why.
+    is_later = job.error_message and job.held_for is None and job.run_after > utc_now()
+    return f"{waits} {told_to(job.error_message or '', {}, is_staff=_is_staff())}" if is_later else waits
 
 
 def _maker(resources: Resources) -> str:
@@ -439,25 +446,22 @@ def _shown(one: GeneratedPicture, row: ImageGeneration) -> Shown:
     )
 
 
-def _whole(field: Any) -> int | None:
+def _whole(field: Any, wrong: dict[str, str]) -> int | None:
     text = (field.data or "").strip()
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
-        raise InvalidError(
-            "Something about this request needs another look.",
-            fields={field.name: "A whole number that is not negative."},
-        )
+        wrong[field.name] = "A whole number that is not negative."
+        return None
     return int(text)
 
 
-def _decimal(field: Any) -> float | None:
+def _decimal(field: Any, wrong: dict[str, str]) -> float | None:
     text = (field.data or "").strip().replace(",", ".")
     if not text:
         return None
     try:
         return float(text[:_DIGITS])
     except ValueError:
-        raise InvalidError(
-            "Something about this request needs another look.", fields={field.name: "Write a number."}
-        ) from None
+        wrong[field.name] = "Write a number."
+        return None

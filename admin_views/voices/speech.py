@@ -1,5 +1,6 @@
 """What a person had spoken: the history, each text with its player, and the audio behind short signed links."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
@@ -200,7 +201,7 @@ class SpeechView(StudioModelView):
         saves = "save" in request.args
         response = file_response(self.resources.storage, file, age=int(links.LASTS.total_seconds()), as_download=saves)
         if saves:
-            words = "".join(sign if sign.isalnum() else "-" for sign in excerpt(speech.text, 40)).strip("-")
+            words = re.sub(r"[\W_]+", "-", excerpt(speech.text, 40)).strip("-")
             suffix = file.original_name.rpartition(".")[2] or "audio"
             response.headers.set("Content-Disposition", "attachment", filename=f"{words or 'speech'}.{suffix}")
         return response

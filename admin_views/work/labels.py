@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from admin_views import ui
+from admin_views.kept_sentences import told_again
 from studio.work.models import Hold, JobRun
 from studio.work.rules import MICRO, UNEXPECTED
 
@@ -194,7 +195,7 @@ def told_to(sentence: str, params: Mapping[str, Any], *, is_staff: bool) -> str:
                 "on the job's page."
             )
         )
-    return str(_(sentence, **params)) if params else str(_(sentence))
+    return str(_(sentence, **params)) if params else told_again(sentence)
 
 
 def job_label(name: str) -> str:

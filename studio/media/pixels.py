@@ -4,6 +4,7 @@ import io
 import struct
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image, ImageOps
 
@@ -13,6 +14,9 @@ from studio.media.errors import UnusableFileError
 from studio.media.models import VariantKind
 from studio.media.rules import FACES_AT, VARIANTS, Box, VariantSize, filled, fitted, part_of, whole
 
+_ORIENTATION = 0x0112
+_LYING = frozenset({5, 6, 7, 8})
+"""Orientations in which the file holds the picture on its side."""
 _FOR_A_HASH = (256, 256)
 _HASH_SIZE = 8
 # WebP's effort from 0 to 6: two give nearly the size of four in half the time.
@@ -25,7 +29,7 @@ _WIDE_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 
 
 def opened(data: bytes, *, shown: tuple[int, int] = _FOR_A_HASH) -> tuple[PictureHeader, Image.Image]:
-    """The header, and the picture upright in RGB or RGBA, no smaller than `shown`, if it is not smaller itself.
+    """The header with the sides as they are shown, and the picture upright in RGB or RGBA, no smaller than `shown`, if it is not smaller itself.
 
     A JPEG is decoded at an eighth, a quarter or half of its size where that is enough, which is several times quicker.
     The header is checked before anything is decoded: at most 40 megapixels, so at most 160 MB are spent.
@@ -36,6 +40,8 @@ def opened(data: bytes, *, shown: tuple[int, int] = _FOR_A_HASH) -> tuple[Pictur
         with _AT_ONCE, Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
             # Pillow reads the size for itself; where the two disagree, its own word decides on memory.
             check_pixels(*picture.size)
+            if picture.getexif().get(_ORIENTATION) in _LYING:
+                header = replace(header, width=header.height, height=header.width)
             picture.draft("RGB", shown)
             upright = ImageOps.exif_transpose(picture)
             return header, _plain(upright)

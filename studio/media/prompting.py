@@ -14,6 +14,7 @@ _MOST_SENTENCES = 6
 _MOST_TAGS = 8
 _MACRO = re.compile(r"\{\{\s*(char|user|[^{}]{0,60})\s*\}\}", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^<>]{0,200}>|[*_`#>\[\]{}|~]+")
+_BEFORE_MARKS = re.compile(r" +(?=[,.;:!?，。；：！？、])")
 _ENDS = re.compile(r"(?<=[.!?;。！？；])\s*|\n+")
 _LOOKS = re.compile(
     r"\b(hair|eyes?|skin|face|tall|short|slender|slim|build|wears?|wearing|dress(ed)?|cloak|robes?|armou?r|coat|hat|"
@@ -48,4 +49,5 @@ def _plain(text: str, name: str) -> str:
     def put(found: re.Match[str]) -> str:
         return name if found[1].strip().lower() == "char" else ""
 
-    return one_line(_MARKUP.sub(" ", _MACRO.sub(put, text)))[:300]
+    # What marked a word leaves a space, also before the comma behind it.
+    return _BEFORE_MARKS.sub("", one_line(_MARKUP.sub(" ", _MACRO.sub(put, text))))[:300]

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
+from studio.media import rules
 from studio.media.models import GeneratedPicture, ImageGeneration, MediaFile, MediaPurpose, MediaUpload
 from studio.media.rules import LIBRARY, LOOK_ALIKE_BITS
 
@@ -140,8 +141,7 @@ def bytes_of(session: Session, *, owner_id: UUID) -> int:
 
 def look_alikes(session: Session, *, file: MediaFile, limit: int = 12) -> Sequence[MediaFile]:
     """Other pictures of the same person that look like this one, the most alike first."""
-    # One plain colour hashes to 0, and would be like every other one.
-    if not file.perceptual_hash or file.owner_id is None:
+    if file.perceptual_hash is None or not rules.tells_apart(file.perceptual_hash) or file.owner_id is None:
         return []
     distance = _distance(MediaFile.perceptual_hash, file.perceptual_hash)
     return session.scalars(
@@ -149,7 +149,7 @@ def look_alikes(session: Session, *, file: MediaFile, limit: int = 12) -> Sequen
         .where(
             MediaFile.owner_id == file.owner_id,
             MediaFile.purpose == MediaPurpose.PORTRAIT,
-            MediaFile.perceptual_hash.is_not(None),
+            _tells_apart(MediaFile.perceptual_hash),
             MediaFile.id != file.id,
             distance <= LOOK_ALIKE_BITS,
         )
@@ -172,13 +172,19 @@ def has_look_alike(*, owner_id: UUID | None) -> sa.ColumnElement[bool]:
             other.owner_id == owner_id,
             one.purpose == MediaPurpose.PORTRAIT,
             other.purpose == MediaPurpose.PORTRAIT,
-            one.perceptual_hash != 0,
+            _tells_apart(one.perceptual_hash),
+            _tells_apart(other.perceptual_hash),
             one.id != other.id,
             _distance(one.perceptual_hash, other.perceptual_hash) <= LOOK_ALIKE_BITS,
         )
         for place in range(LOOK_ALIKE_BITS + 1)
     ]
     return MediaFile.id.in_(sa.union(*found))
+
+
+def _tells_apart(value: sa.SQLColumnExpression[int | None]) -> sa.ColumnElement[bool]:
+    """As `rules.tells_apart`."""
+    return sa.func.bit_count(sa.func.int8send(value)).between(LOOK_ALIKE_BITS + 1, 63 - LOOK_ALIKE_BITS)
 
 
 _PART_BITS = -(-64 // (LOOK_ALIKE_BITS + 1))

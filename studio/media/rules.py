@@ -181,6 +181,11 @@ def filled(part: Box, size: tuple[int, int], focus: tuple[float, float]) -> Box:
     return x, y, min(x + width, right), min(y + height, bottom)
 
 
+def tells_apart(value: int) -> bool:
+    """Whether a difference hash says enough: plain colours and even slopes hash to nearly all 0 or all 1, and would be alike."""
+    return LOOK_ALIKE_BITS < differing_bits(value, 0) < 64 - LOOK_ALIKE_BITS
+
+
 def differing_bits(one: int, other: int) -> int:
     """In how many bits two difference hashes differ."""
     return ((one ^ other) & (2**64 - 1)).bit_count()

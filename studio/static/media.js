@@ -46,7 +46,7 @@
           if (!window.htmx || event.ctrlKey || event.metaKey || event.shiftKey) return;
           event.preventDefault();
           window.htmx
-            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", selectOOB: "#library-room", swap: "outerHTML" })
+            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", selectOOB: "#library-room,#list-pager", swap: "outerHTML" })
             .then(() => one("#library-files").scrollIntoView({ block: "start" }));
         });
         sum.append(link);

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
 from studio.media import generations, uploads, variants
 from studio.media.models import GenerationState, ImageGeneration, MediaFile, MediaUpload
 from studio.providers import storage as storages
@@ -18,6 +19,7 @@ from tests.admin_views.conftest import token_of
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
 from tests.factories.media import make_generation, make_portrait, picture, wav
+from tests.factories.work import make_job
 
 BUDGET = 8
 """Statements of a page: who asks, the rows, the count, their uses, what is kept, and what a list has besides."""
@@ -266,6 +268,21 @@ class TestPictures:
         assert 'value="77"' in again
         assert "Mei, silver hair" in again
 
+    def test_say_why_they_wait_for_a_provider_that_rests(self, session, browser, owner, now):
+        generation = make_generation(session, owner=owner.actor)
+        job = make_job(session, "media.generate_pictures", now=now, actor=owner.actor)
+        job.run_after, job.error_type = utc_now() + timedelta(minutes=1), "ProviderBusyError"
+        job.error_message = "The picture server is failing just now (HTTP 500). Try again later."
+        generation.job_id = job.id
+        session.flush()
+        page = browser.get(f"/pictures/{generation.id}", headers={"Accept-Language": "zh-CN"}).text
+        # Kept with its number filled in, and told in the reader's language all the same.
+        assert "图片服务器目前出错（HTTP 500）" in page
+        assert (
+            "图片服务器目前出错（HTTP 500）"
+            in browser.get(f"/jobs/{job.id}", headers={"Accept-Language": "zh-CN"}).text
+        )
+
     def test_say_which_number_is_wrong_and_lose_nothing(self, browser, post):
         answer = post(browser, "/pictures/new", prompt="a tower", size="1024x1024", count="1", seed="-5")
         assert answer.status_code == 422
@@ -307,6 +324,18 @@ class TestPictures:
         )
         assert "The pictures appear here." in browser.get(f"/pictures/{generation.id}").text
 
+    def test_can_be_asked_for_anew_with_other_choices_from_their_job(self, session, browser, browser_of, post, now):
+        post(browser, "/pictures/new", prompt="a tower", size="1024x1024", count="1")
+        generation = self.asked(session)
+        job = session.get(JobRun, generation.job_id)
+        job.state, job.finished_at = JobState.CANCELLED, now
+        session.flush()
+        form = f"/pictures/new?again={generation.id}"
+        assert form in browser.get(f"/jobs/{job.id}").text
+        assert "a tower" in browser.get(form).text
+        # Staff see the job; what was asked is nobody else's.
+        assert form not in browser_of(make_user(session, RoleName.STAFF)).get(f"/jobs/{job.id}").text
+
     def test_have_a_history_within_its_budget(self, session, browser, owner, statements):
         for number in range(4):
             make_generation(session, owner=owner.actor, prompt=f"tower {number}")
@@ -339,3 +368,13 @@ def test_an_open_ai_like_provider_says_what_it_costs(settings, make_app, session
     page = sign_in(app.test_client(), owner).get("/pictures/new").text
     assert "About $0.042 for each picture." in page
     assert page.count("not used by this provider") == 4
+
+
+def test_all_numbers_that_are_wrong_are_told_at_once(settings, make_app, sign_in, owner):
+    app = make_app(settings.model_copy(update={"images_provider": "webui", "images_url": "http://127.0.0.1:9"}))
+    browser = sign_in(app.test_client(), owner)
+    sent = {"prompt": "a tower", "size": "1024x1024", "count": "1", "steps": "few", "guidance": "x", "seed": "-5"}
+    answer = browser.post("/pictures/new", data={**sent, "csrf_token": token_of(browser)})
+    assert answer.status_code == 422
+    assert answer.text.count("A whole number that is not negative.") == 2
+    assert "Write a number." in answer.text

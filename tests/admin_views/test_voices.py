@@ -306,17 +306,18 @@ class TestSpeech:
         assert "every 15s" in part
 
     def test_shows_text_length_cost_waveform_and_download(self, session, browser, person, character, settings):
-        speech = make_speech(session, owner=person.actor, character=character, data=settings.data)
+        speech = make_speech(session, owner=person.actor, character=character, data=settings.data, text="Well, met.")
         session.flush()
         page = text_of(browser.get(f"/speech/{speech.id}"))
-        assert "Well met." in page
+        assert "Well, met." in page
         assert "0:01" in page
         assert 'class="wave"' in page
         assert "nothing" in page
         saved = browser.get(f"/speech/{speech.id}/download")
         assert f"/speech/{speech.id}/download" in page
         assert saved.headers["Cache-Control"] == "private, no-store"
-        assert browser.get(saved.location).headers["Content-Disposition"].startswith("attachment")
+        # Its name is its words, with one line for whatever stands between them.
+        assert browser.get(saved.location).headers["Content-Disposition"] == "attachment; filename=Well-met.mp3"
 
     def test_says_why_there_is_none_and_tries_again(self, session, browser, person, character):
         speech = make_speech(session, owner=person.actor, character=character)

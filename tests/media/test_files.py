@@ -67,6 +67,15 @@ class TestKeep:
         assert file.details["had_texts"] is True
         assert Image.open(io.BytesIO(kept)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
 
+    @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+    def test_tells_the_sides_of_a_picture_as_they_are_shown(self, session, storage, creator, orientation):
+        """A phone keeps an upright picture lying, and says so beside it."""
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = picture(300, 200, kind="JPEG", exif=exif.tobytes())
+        file = make_portrait(session, actor=creator, storage=storage, data=data)
+        assert (file.width, file.height) == ((300, 200) if orientation < 5 else (200, 300))
+
     def test_frees_a_jpeg_of_exif(self, session, storage, creator):
         exif = Image.Exif()
         exif[0x010E] = "taken at home"

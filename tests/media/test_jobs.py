@@ -340,6 +340,16 @@ class TestDraft:
         )
         assert text == "Portrait of Mei, upper body, Mei has silver hair and grey eyes, Patient, wuxia, sword"
 
+    def test_leaves_no_space_before_a_comma_where_a_mark_stood(self):
+        text = prompting.draft(
+            name="Juniper",
+            tagline="",
+            description="She flies the *Second Thought*, a dark airship.",
+            personality="",
+            tags=[],
+        )
+        assert text.endswith("the Second Thought, a dark airship")
+
     def test_speaks_the_language_of_the_card(self):
         text = prompting.draft(
             name="独孤求败", tagline="", description="白发老者，身披黑袍。他从未败过。", personality="", tags=[]

@@ -314,3 +314,13 @@ class TestLookAlikes:
             assert {one.id for one in queries.look_alikes(session, file=file)} == expected - {file.id}
             assert filtered() == expected
         assert queries.look_alikes(session, file=alone) == []
+        # A plain colour and an even slope say nothing, and are like nobody.
+        for one in (file, again):
+            session.get(MediaFile, one.id).perceptual_hash = 0
+        session.get(MediaFile, alone.id).perceptual_hash = -1 << 60
+        session.flush()
+        assert not any(queries.look_alikes(session, file=session.get(MediaFile, one.id)) for one in (file, alone))
+        session.get(MediaFile, again.id).perceptual_hash = 0b111
+        session.flush()
+        assert queries.look_alikes(session, file=session.get(MediaFile, again.id)) == []
+        assert filtered() == set()
