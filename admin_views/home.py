@@ -14,6 +14,7 @@ from admin_views.listing import counted
 from admin_views.money import labels as money_labels
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.voices import labels as voice_labels
 from admin_views.work.labels import job_label
 from studio.accounts.models import User, UserStatus
 from studio.accounts.permissions import Actor, Permission
@@ -29,6 +30,7 @@ from studio.market.models import ReviewCase
 from studio.market.money_queries import last_check
 from studio.operations import health
 from studio.operations import queries as operations
+from studio.voices import queries as voices
 from studio.work import queries as work
 from studio.work.models import JobState
 
@@ -84,6 +86,8 @@ class HomeView(StudioView):
         dormant = dormancy.list_own(self.session, actor=actor, limit=_MOST_DORMANT)
         unsaved = overview.list_own_unsaved(self.session, actor=actor, limit=_MOST_UNSAVED)
         previews = overview.count_own_previews(self.session, actor=actor)
+        models = voice_labels.successors()
+        closing = voices.count_of_models(self.session, actor=actor, models=models) if models else 0
         jobs = work.list_open_own(self.session, actor=actor, limit=_MOST_JOBS)
         offered = {
             publication.character_id for publication, _reasons in listings if publication.status in market.WAITING
@@ -96,8 +100,9 @@ class HomeView(StudioView):
             "dormant": dormant,
             "unsaved": unsaved,
             "previews": previews,
+            "closing": closing,
             "jobs": jobs,
-            "waits": bool(listings or unsaved or dormant or previews or jobs),
+            "waits": bool(listings or unsaved or dormant or previews or closing or jobs),
             "draft": next((one for one in mine if one.status is CharacterStatus.DRAFT and one.id not in offered), None),
             "versions": overview.list_own_versions(self.session, actor=actor, limit=_MOST_VERSIONS),
         }

@@ -194,6 +194,18 @@ def successor_of(provider: str, model: str) -> str:
     return closing.instead
 
 
+def successors() -> dict[tuple[str, str], str]:
+    """The model to change to, by (provider, model), of every model that closes; none where no provider can be asked."""
+    known = resources().speech
+    return {
+        (provider, model): found
+        for provider in KINDS
+        if known[provider].is_configured
+        for model in abilities.models_of(provider)
+        if (found := successor_of(provider, model))
+    }
+
+
 def model_label(provider: str, model: str) -> str:
     """A model as its list shows it: with its last day, where it has one."""
     closing = closing_of(provider, model)

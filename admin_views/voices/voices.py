@@ -8,6 +8,7 @@ from flask import flash, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from admin_views.access import is_fragment
 from admin_views.base import Permission, StudioView, expose
@@ -27,7 +28,7 @@ from admin_views.voices.forms import (
     usual_language,
     voice_label,
 )
-from admin_views.voices.labels import models_of, successor_of
+from admin_views.voices.labels import models_of, successor_of, successors
 from studio.authoring import queries as authoring
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
@@ -64,6 +65,7 @@ class VoicesView(StudioView):
         "edit": _WRITE,
         "activate": _WRITE,
         "change_model": _WRITE,
+        "change_models": _WRITE,
         "delete": _WRITE,
         "listen": _P.SPEECH_MAKE,
         "hear": _P.SPEECH_MAKE,
@@ -73,8 +75,45 @@ class VoicesView(StudioView):
 
     @expose("/")
     def index(self) -> ResponseReturnValue:
-        """Voices are met with their characters."""
-        return redirect(url_for("characters.index_view"))
+        """The voices by models that close, of all characters; all others are met with their characters."""
+        closing = successors()
+        rows = (
+            queries.list_of_models(
+                self.session, actor=current_actor(), models=closing.keys(), limit=rules.MOST_CLOSING + 1
+            )
+            if closing
+            else []
+        )
+        if not rows:
+            return redirect(url_for("characters.index_view"))
+        return self.render(
+            "voices/closing.html",
+            rows=rows[: rules.MOST_CLOSING],
+            has_more=len(rows) > rules.MOST_CLOSING,
+            can_change={
+                row.id
+                for row, _name in rows
+                if rules.has_voice(row.provider, model=closing[row.provider, row.model], voice_id=row.voice_id)
+            },
+            **voice_labels.helpers(),
+        )
+
+    @expose("/change-models", methods=("POST",))
+    def change_models(self) -> ResponseReturnValue:
+        """All voices by models that close speak by what is named in their place, where it has them."""
+        closing = successors()
+        count = (
+            configurations.change_models(self.session, actor=current_actor(), successors=closing, now=utc_now())
+            if closing
+            else 0
+        )
+        flash(
+            ngettext(
+                "%(num)d voice speaks by its new model now.", "%(num)d voices speak by their new model now.", count
+            ),
+            "success" if count else "info",
+        )
+        return redirect(url_for(".index"), 303)
 
     @expose("/<uuid:character_id>")
     def page(self, character_id: UUID) -> ResponseReturnValue:
@@ -193,6 +232,8 @@ class VoicesView(StudioView):
         flash(
             _("This voice speaks by %(model)s now. Listen to it: it sounds a little different.", model=model), "success"
         )
+        if request.form.get("back") == "all":
+            return redirect(url_for(".index"), 303)
         return redirect(url_for(".page", character_id=character_id), 303)
 
     @expose("/configurations/<uuid:configuration_id>/delete", methods=("POST",))

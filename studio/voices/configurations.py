@@ -1,6 +1,6 @@
 """Choosing how a character sounds: voices by language, of which one is active for each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -110,6 +110,20 @@ def change_model(
         is_active=row.is_active,
         now=now,
     )
+
+
+def change_models(session: Session, *, actor: Actor, successors: Mapping[tuple[str, str], str], now: datetime) -> int:
+    """The actor's voices that speak by a model of `successors` speak by its successor from now on; returns how many.
+
+    Of MOST_CLOSING at once; a voice that the successor does not have stays as it is.
+    """
+    count = 0
+    for row, _name in queries.list_of_models(session, actor=actor, models=successors.keys(), limit=rules.MOST_CLOSING):
+        model = successors[row.provider, row.model]
+        if rules.has_voice(row.provider, model=model, voice_id=row.voice_id):
+            change_model(session, actor=actor, configuration_id=row.id, row_version=None, model=model, now=now)
+            count += 1
+    return count
 
 
 def activate(session: Session, *, actor: Actor, configuration_id: UUID, now: datetime) -> VoiceConfiguration:

@@ -1,6 +1,6 @@
 """Reads of voices and of what was spoken, and who may see which rows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, Permission
-from studio.authoring.models import Character
+from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import character_writable_by, draft_visible_to
 from studio.kit.errors import NotFoundError
 from studio.media.models import GenerationState
@@ -82,6 +82,41 @@ def list_configurations(session: Session, *, character_id: UUID) -> Sequence[Voi
         .order_by(VoiceConfiguration.language, VoiceConfiguration.is_active.desc(), VoiceConfiguration.id)
         .limit(rules.MOST_VOICES)
     ).all()
+
+
+def list_of_models(
+    session: Session, *, actor: Actor, models: Collection[tuple[str, str]], limit: int
+) -> list[tuple[VoiceConfiguration, str]]:
+    """The voices that the actor may change and that speak by these models (provider, model), as (voice, character's name).
+
+    By name; what is archived speaks no more and is left out.
+    """
+    rows = session.execute(
+        sa.select(VoiceConfiguration, Character.name)
+        .join(Character, Character.id == VoiceConfiguration.character_id)
+        .where(*_of_models(actor, models))
+        .order_by(Character.name, VoiceConfiguration.id)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def count_of_models(session: Session, *, actor: Actor, models: Collection[tuple[str, str]]) -> int:
+    """How many voices `list_of_models` has."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(VoiceConfiguration)
+        .join(Character, Character.id == VoiceConfiguration.character_id)
+    )
+    return session.scalar(query.where(*_of_models(actor, models))) or 0
+
+
+def _of_models(actor: Actor, models: Collection[tuple[str, str]]) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        configuration_writable_by(actor),
+        Character.status != CharacterStatus.ARCHIVED,
+        sa.tuple_(VoiceConfiguration.provider, VoiceConfiguration.model).in_(list(models)),
+    )
 
 
 def list_active(session: Session, *, character_id: UUID) -> Sequence[VoiceConfiguration]:

@@ -20,6 +20,9 @@ from studio.voices.models import INSTRUCTIONS_LENGTH, NAME_LENGTH, TEXT_LENGTH
 MOST_VOICES = 40
 """Configurations that a character may have."""
 
+MOST_CLOSING = 100
+"""Voices by models that close, of which a person is shown and may change as many at once."""
+
 MOST_UNDER_WAY = 4
 """Texts that one person may have spoken at once."""
 
@@ -130,6 +133,11 @@ def _checked(draft: VoiceDraft, wrong: dict[str, str]) -> Tuning:
         wrong["instructions"] = "Instructions have at most 1,000 characters."
     manner = one_line(draft.tuning.manner)[:NAME_LENGTH] if can.manners else ""
     return Tuning(**numbers, manner=manner, instructions=instructions)
+
+
+def has_voice(provider: str, *, model: str, voice_id: str) -> bool:
+    """Whether the provider's model has this voice, as far as anybody knows."""
+    return voice_id not in abilities.of(provider, model=model).no_voices
 
 
 def language_tag(text: str) -> str:

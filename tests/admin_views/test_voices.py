@@ -1,9 +1,11 @@
 """The screens of voices: a character's voices, the form, listening, the history, audio by links, and messages' files."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 from pydantic import SecretStr
 
 from studio.accounts.permissions import RoleName
@@ -155,6 +157,41 @@ class TestForm:
             assert f"{MODEL} has no voice “nova”. Choose another one." in page
             assert f'<option selected value="{MODEL}">' in page
             assert 'value="nova"' not in page
+
+    def test_changes_all_voices_by_models_that_close_that_can_be(self, settings, make_app, session, person):
+        for number in range(3):
+            draft = VoiceDraft("openai", ("sage", "coral", "nova")[number], "en-US", model="tts-1")
+            owned = make_character(session, owner=person.actor, name=f"Ada {number}")
+            make_voice(session, owner=person.actor, character=owned, draft=draft, models=("tts-1",))
+        stranger = make_user(session, RoleName.CREATOR)
+        theirs = make_voice(session, owner=stranger.actor, draft=draft, models=("tts-1",))
+        session.flush()
+        own = settings.model_copy(update={"speech_openai_key": SecretStr("sk-key")})
+        browser = signed_in(make_app(own).test_client(), person)
+        assert "3 voices speak by a model that closes" in text_of(browser.get("/"))
+        page = text_of(browser.get("/voices/"))
+        assert page.count("closes this model on January 6, 2027") == 3
+        assert "Change all 2 voices" in page
+        assert posted(browser, "/voices/change-models").status_code == 303
+        session.expire_all()
+        rows = session.scalars(sa.select(VoiceConfiguration).where(VoiceConfiguration.id != theirs.id)).all()
+        assert {row.voice_id: row.model for row in rows} == {"sage": MODEL, "coral": MODEL, "nova": "tts-1"}
+        assert theirs.model == "tts-1"
+        page = text_of(browser.get("/voices/"))
+        assert "2 voices speak by their new model now." in page
+        assert "has no voice “nova”" in page
+        assert "Change all" not in page
+
+    def test_says_after_the_day_that_the_model_cannot_speak_any_more(self, session, app, person, character):
+        voice = make_voice(session, owner=person.actor, character=character)
+        voice.provider, voice.model = "openai", "tts-1"
+        session.flush()
+        with time_machine.travel(datetime(2027, 1, 6, 8, tzinfo=UTC)):
+            page = text_of(signed_in(app.test_client(), person).get(f"/voices/{character.id}"))
+        assert f"OpenAI closed this model on January 6, 2027: it cannot speak any more. Change to {MODEL}" in page
+
+    def test_has_no_page_of_what_closes_where_nothing_does(self, browser):
+        assert browser.get("/voices/").location == "/characters/"
 
     def test_offers_no_voice_that_the_model_does_not_have(self, session, browser):
         lists.keep(session, provider="openai", voices=[Voice("nova", "Nova"), Voice("sage", "Sage")], now=utc_now())
