@@ -7,6 +7,7 @@ import math
 from PIL import Image, ImageDraw, ImageFilter
 
 SIZE = (640, 800)
+_FOLDS = 9
 _PALETTES = (
     ("#1f2a44", "#e8b04a", "#f4d9b8"),
     ("#20343a", "#7fb7a3", "#ecd3b4"),
@@ -24,8 +25,9 @@ def draw(name: str) -> bytes:
     picture = _gradient(dark, accent)
     width, height = SIZE
     pen = ImageDraw.Draw(picture, "RGBA")
+    _curtain(pen, seed, accent)
     _halo(pen, seed, accent)
-    middle = width // 2 + (seed[1] % 41) - 20
+    middle = width // 2 + (seed[1] % 5 - 2) * 55
     _hair(pen, middle, seed, dark)
     pen.rounded_rectangle((middle - 46, 430, middle + 46, 600), 40, fill=skin)
     pen.ellipse((middle - 120, 210, middle + 120, 500), fill=skin)
@@ -45,6 +47,16 @@ def _gradient(top: str, bottom: str) -> Image.Image:
     return Image.composite(
         Image.new("RGB", SIZE, bottom), Image.new("RGB", SIZE, top), mask.point(lambda v: v * 3 // 5)
     )
+
+
+def _curtain(pen: ImageDraw.ImageDraw, seed: bytes, accent: str) -> None:
+    """Folds of light, bright and dim as the seed says: so that the desk does not take one portrait for a copy of another."""
+    width, height = SIZE
+    for fold in range(_FOLDS):
+        for part in range(3):
+            alpha = (seed[(fold + part * 9) % 32] >> (fold % 5)) % 4 * 48
+            left, top = fold * width // _FOLDS, part * height // 3
+            pen.rectangle((left, top, left + width // _FOLDS, top + height // 3), fill=f"{accent}{alpha:02x}")
 
 
 def _halo(pen: ImageDraw.ImageDraw, seed: bytes, accent: str) -> None:

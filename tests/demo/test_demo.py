@@ -1,14 +1,20 @@
 """The demo is made by the services that people use, holds something for everybody, and is made once."""
 
+import json
 from datetime import UTC, datetime
+from io import BytesIO
+from itertools import combinations
 
 import pytest
 import sqlalchemy as sa
+from PIL import Image
 
 from studio import demo
 from studio.accounts.permissions import RoleName
 from studio.authoring.models import Character, CharacterScene, FallbackReply, LorebookEntry
+from studio.demo import portraits
 from studio.market import invariants, payouts
+from studio.market.checks.picture import HINT
 from studio.market.models import (
     Appeal,
     AppealState,
@@ -22,6 +28,7 @@ from studio.market.models import (
     ReviewCase,
 )
 from studio.market.policy import Policy
+from studio.media.pixels import difference_hash
 from studio.providers import storage
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
@@ -86,3 +93,12 @@ class TestLoad:
     def test_can_be_made_on_the_first_day_of_a_month(self, session, settings, moment):
         assert demo.load(session, storage=storage.from_settings(settings), now=moment)
         assert count(session, Purchase, Purchase.status == PurchaseStatus.PAID) == 6
+
+
+class TestPortraits:
+    def test_are_told_apart_by_the_desk(self):
+        names = [json.loads(card.read_text(encoding="utf-8"))["data"]["name"] for card in demo._CARDS.glob("*.json")]
+        seen = {name: difference_hash(Image.open(BytesIO(portraits.draw(name)))) for name in names}
+        bits = 2**64 - 1
+        alike = [pair for pair in combinations(seen, 2) if ((seen[pair[0]] ^ seen[pair[1]]) & bits).bit_count() <= HINT]
+        assert (len(names) > 5, alike) == (True, [])
