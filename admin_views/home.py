@@ -1,5 +1,6 @@
 """The first page: for each role what waits for whom, what to do next, and how things are."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from studio.authoring import dormancy, overview
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import not_in_trash
 from studio.kit.clock import utc_now
-from studio.market import appeals, held_queries, queue
+from studio.market import appeals, earnings, held_queries, queue
 from studio.market import queries as market
 from studio.market.ledger import balances_of
 from studio.market.models import ReviewCase
@@ -41,6 +42,7 @@ _MOST_DORMANT = 5
 _MOST_UNSAVED = 4
 _MOST_JOBS = 4
 _MOST_VERSIONS = 5
+_STUCK = timedelta(hours=1)
 
 
 class HomeView(StudioView):
@@ -66,6 +68,9 @@ class HomeView(StudioView):
             context["operations"] = self._operations(actor)
         if actor.may(Permission.MONEY_READ_ANY):
             context["money"] = last_check(self.session)
+            context["exceptions"] = earnings.count_exceptions(
+                self.session, actor=actor, stuck_before=utc_now() - _STUCK
+            )
         if actor.may(Permission.EARNINGS_READ_OWN) and actor.user_id is not None:
             context["balances"] = balances_of(self.session, creator_id=actor.user_id)
         if actor.may(Permission.PERSON_READ):

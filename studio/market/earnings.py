@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from studio.accounts.permissions import Actor, Permission
 from studio.authoring.models import Character
+from studio.market import money_queries
 from studio.market.models import (
     CREATOR_ACCOUNTS,
     AccountKind,
@@ -17,13 +18,16 @@ from studio.market.models import (
     LedgerAccount,
     LedgerEntry,
     LedgerTransaction,
+    PaymentEvent,
     Payout,
     PayoutStatus,
     PostingKind,
+    Purchase,
 )
 from studio.market.statements import EARNING
 
 _MOST_MONTHS = 36
+_MOST_EXCEPTIONS = 100
 _WEEK = timedelta(days=7)
 
 
@@ -193,9 +197,27 @@ def payouts_by_status(session: Session, *, actor: Actor, since: datetime) -> lis
     return [(status, currency, count, int(amount)) for status, currency, count, amount in rows]
 
 
+def count_exceptions(session: Session, *, actor: Actor, stuck_before: datetime) -> int:
+    """How much of money needs a person: payouts in trouble, open disputes, and what providers asked."""
+    actor.must(Permission.MONEY_READ_ANY)
+    listed = (
+        sa.select(Payout.id).where(_is_troubled(stuck_before)).limit(_MOST_EXCEPTIONS),
+        money_queries.disputed().with_only_columns(Purchase.id).limit(_MOST_EXCEPTIONS),
+        money_queries.questions().with_only_columns(PaymentEvent.event_id).limit(_MOST_EXCEPTIONS),
+    )
+    counts = (sa.select(sa.func.count()).select_from(one.subquery()).scalar_subquery() for one in listed)
+    return sum(session.execute(sa.select(*counts)).one())
+
+
 def troubled_payouts(session: Session, *, actor: Actor, stuck_before: datetime, limit: int = 20) -> list[Payout]:
     """Payouts that a person must look at: held, failed of late and not paid since, or waiting or on their way for too long."""
     actor.must(Permission.MONEY_READ_ANY)
+    newest_first = (Payout.created_at.desc(), Payout.id.desc())
+    query = sa.select(Payout).where(_is_troubled(stuck_before)).order_by(*newest_first).limit(limit)
+    return list(session.scalars(query))
+
+
+def _is_troubled(stuck_before: datetime) -> sa.ColumnElement[bool]:
     is_stuck = sa.or_(
         sa.and_(Payout.status == PayoutStatus.PENDING, Payout.created_at < stuck_before),
         sa.and_(Payout.status == PayoutStatus.PROCESSING, Payout.started_at < stuck_before),
@@ -211,11 +233,4 @@ def troubled_payouts(session: Session, *, actor: Actor, stuck_before: datetime, 
     is_fresh_failure = sa.and_(
         Payout.status == PayoutStatus.FAILED, Payout.ended_at > stuck_before - _WEEK, ~was_paid_since
     )
-    return list(
-        session.scalars(
-            sa.select(Payout)
-            .where(sa.or_(Payout.status == PayoutStatus.HELD, is_stuck, is_fresh_failure))
-            .order_by(Payout.created_at.desc(), Payout.id.desc())
-            .limit(limit)
-        )
-    )
+    return sa.or_(Payout.status == PayoutStatus.HELD, is_stuck, is_fresh_failure)

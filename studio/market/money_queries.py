@@ -153,19 +153,21 @@ def last_check(session: Session) -> MoneyCheck | None:
 
 
 def list_questions(session: Session, *, limit: int = 50) -> list[PaymentEvent]:
-    """What providers told that a person must look at, newest first, until staff settled it; what came too late goes when it is given back."""
+    """What providers told that a person must look at, newest first."""
+    newest_first = (PaymentEvent.received_at.desc(), PaymentEvent.event_id)
+    return list(session.scalars(questions().order_by(*newest_first).limit(limit)))
+
+
+def questions() -> sa.Select[PaymentEvent]:
+    """What providers told that a person must look at, until staff settled it; what came too late goes when it is given back."""
     given_back = sa.and_(PaymentEvent.kind == EventKind.PAID.value, Purchase.status == PurchaseStatus.REFUNDED)
-    return list(
-        session.scalars(
-            sa.select(PaymentEvent)
-            .outerjoin(Purchase, Purchase.id == PaymentEvent.purchase_id)
-            .where(
-                PaymentEvent.outcome == EventOutcome.PROBLEM,
-                PaymentEvent.settled_at.is_(None),
-                given_back.is_not(True),
-            )
-            .order_by(PaymentEvent.received_at.desc(), PaymentEvent.event_id)
-            .limit(limit)
+    return (
+        sa.select(PaymentEvent)
+        .outerjoin(Purchase, Purchase.id == PaymentEvent.purchase_id)
+        .where(
+            PaymentEvent.outcome == EventOutcome.PROBLEM,
+            PaymentEvent.settled_at.is_(None),
+            given_back.is_not(True),
         )
     )
 
@@ -182,14 +184,12 @@ def questions_of(session: Session, *, purchase_id: UUID) -> Sequence[PaymentEven
 
 def list_disputes(session: Session, *, limit: int = 50) -> list[Purchase]:
     """Purchases that a bank is looking into, the oldest first: somebody must answer it."""
-    return list(
-        session.scalars(
-            sa.select(Purchase)
-            .where(Purchase.status == PurchaseStatus.DISPUTED)
-            .order_by(Purchase.disputed_at, Purchase.id)
-            .limit(limit)
-        )
-    )
+    return list(session.scalars(disputed().order_by(Purchase.disputed_at, Purchase.id).limit(limit)))
+
+
+def disputed() -> sa.Select[Purchase]:
+    """Purchases that a bank is looking into."""
+    return sa.select(Purchase).where(Purchase.status == PurchaseStatus.DISPUTED)
 
 
 def _one(session: Session, scope: sa.ColumnElement[bool], purchase_id: UUID, *, lock: bool) -> Purchase:

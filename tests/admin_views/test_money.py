@@ -305,9 +305,12 @@ class TestStaff:
         page = client_of(staff).get("/money/").text
         assert f"/sales/{purchase.id}" in page
         assert "answer it at the payment provider" in page
+        assert "Money that needs a person" in client_of(staff).get("/").text
+        assert "Money that needs a person" not in client_of(creator).get("/").text
         assert ",5.00," in client_of(staff).get("/sales/export.csv").text
         assert "1 disputed" in client_of(creator).get("/earnings/").text
         tell(session, purchase, EventKind.DISPUTE_WON, now=utc_now())
+        assert "Money that needs a person" not in client_of(staff).get("/").text
         assert f"/sales/{purchase.id}" not in client_of(staff).get("/money/").text
 
     def test_see_revenue_fees_exceptions_and_the_trial_balance(self, session, client_of, buyer, offer, staff):
@@ -357,7 +360,7 @@ class TestStaff:
         post(client, f"/payouts/{payout.id}/let-go")
         assert payouts.begin(session, payout_id=payout.id, now=now) is not None
         answer = post(client, f"/payouts/{payout.id}/hold")
-        assert "on its way just now" in text(client.get(answer.location))
+        assert "on its way, paid or over already" in text(client.get(answer.location))
 
     def test_read_of_payouts_that_wait_for_too_long(self, session, client_of, creator, staff):
         earn(session, creator.actor, utc_now())
