@@ -203,6 +203,7 @@ class PeopleView(StudioModelView):
             lambda session, actor: people.suspend(
                 session, actor=actor, user_id=row_id, reason=reason, now=utc_now(), row_version=sent_version()
             ),
+            done=_("Suspended: signed out everywhere, and nobody signs in here until you reinstate the account."),
         )
 
     @expose("/<uuid:row_id>/reinstate", methods=("POST",))
@@ -211,6 +212,7 @@ class PeopleView(StudioModelView):
         return self._do(
             row_id,
             lambda session, actor: people.reinstate(session, actor=actor, user_id=row_id, row_version=sent_version()),
+            done=_("Reinstated: this person can sign in again."),
         )
 
     @expose("/<uuid:row_id>/end-sessions", methods=("POST",))
@@ -305,7 +307,7 @@ class PeopleView(StudioModelView):
             is_blocked=found.is_blocked,
         )
 
-    def _do(self, row_id: UUID, act: Callable[[Session, Actor], Any]) -> ResponseReturnValue:
+    def _do(self, row_id: UUID, act: Callable[[Session, Actor], Any], *, done: str = "") -> ResponseReturnValue:
         row = self.get_one(row_id)
         if not is_fresh():
             return _prove_first(row)
@@ -315,7 +317,7 @@ class PeopleView(StudioModelView):
             raise
         except StudioError as error:
             return self._refused_action(row_id, error)
-        flash(_("Saved."), "success")
+        flash(done or _("Saved."), "success")
         return redirect(self.saved_url(row), 303)
 
     def _refused_action(self, row_id: UUID, error: StudioError) -> ResponseReturnValue:

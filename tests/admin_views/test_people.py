@@ -136,11 +136,13 @@ class TestSuspend:
 
     def test_and_reinstating_are_seen_on_the_page(self, browser, session, person, post):
         assert post(browser, f"/people/{person.id}/suspend", reason="Spam").status_code == 303
-        assert "Spam" in browser.get(f"/people/{person.id}").text
+        page = browser.get(f"/people/{person.id}").text
+        assert ("Spam" in page, "Suspended: signed out everywhere" in page) == (True, True)
         session.expire_all()
         assert person.status is UserStatus.SUSPENDED
         assert post(browser, f"/people/{person.id}/suspend", reason="Spam").status_code == 409
         assert post(browser, f"/people/{person.id}/reinstate").status_code == 303
+        assert "Reinstated: this person can sign in again" in browser.get(f"/people/{person.id}").text
         session.expire_all()
         assert person.status is UserStatus.ACTIVE
 
