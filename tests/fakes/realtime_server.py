@@ -57,6 +57,13 @@ class Says:
 
 
 @dataclass(frozen=True)
+class Announces:
+    """Say this before the text, marked as what leads on to it."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class Errs:
     """Say an error in the middle of the answer."""
 
@@ -105,7 +112,7 @@ class Floods:
     """Send audio without an end."""
 
 
-Misdeed = Status | Turned | Silence | Says | Errs | Ends | Breaks | Stalls | CutAudio | Raw | Floods
+Misdeed = Status | Turned | Silence | Says | Announces | Errs | Ends | Breaks | Stalls | CutAudio | Raw | Floods
 # What a client must not log, its server logs as it comes in.
 _silent = logging.getLogger(f"{__name__}.silent")
 _silent.disabled = True
@@ -228,6 +235,9 @@ class RealtimeServer:
             case Says():
                 said = misdeed.words
         self._say(connection, "response.created", response={"id": "resp_1", "status": "in_progress"})
+        if isinstance(misdeed, Announces):
+            self._announce(connection, misdeed.words)
+        self._say(connection, "response.output_item.added", item={"id": "item_1", "type": "message"})
         samples = self._sound(said)
         if isinstance(misdeed, CutAudio):
             samples = samples[: len(samples) // 20 // 2 * 2]
@@ -237,8 +247,8 @@ class RealtimeServer:
                 return
             self._sounds(connection, samples[place : place + _PIECE])
         if not (isinstance(misdeed, CutAudio) and not misdeed.says_its_end):
-            self._say(connection, "response.output_audio.done", response_id="resp_1")
-        self._say(connection, "response.output_audio_transcript.done", response_id="resp_1", transcript=said)
+            self._say(connection, "response.output_audio.done", item_id="item_1")
+        self._say(connection, "response.output_audio_transcript.done", item_id="item_1", transcript=said)
         self._done(connection, misdeed)
 
     def _goes_on(self, connection: ServerConnection, misdeed: Misdeed | None) -> bool:
@@ -278,8 +288,18 @@ class RealtimeServer:
         count = int(RATE * self.seconds * max(weight, 4))
         return (_TONE * (count * 2 // len(_TONE) + 1))[: count * 2]
 
-    def _sounds(self, connection: ServerConnection, samples: bytes) -> None:
-        self._say(connection, "response.output_audio.delta", delta=base64.b64encode(samples).decode())
+    def _announce(self, connection: ServerConnection, words: str) -> None:
+        """Say what is about to be said, and mark it as that at its end."""
+        self._say(connection, "response.output_item.added", item={"id": "item_0", "type": "message"})
+        self._sounds(connection, self._sound(words), item_id="item_0")
+        self._say(connection, "response.output_audio.done", item_id="item_0")
+        self._say(connection, "response.output_audio_transcript.done", item_id="item_0", transcript=words)
+        marked = {"id": "item_0", "type": "message", "phase": "commentary"}
+        self._say(connection, "response.output_item.done", item=marked)
+
+    def _sounds(self, connection: ServerConnection, samples: bytes, item_id: str = "item_1") -> None:
+        delta = base64.b64encode(samples).decode()
+        self._say(connection, "response.output_audio.delta", item_id=item_id, delta=delta)
 
     def _say(self, connection: ServerConnection, kind: str, **told: Any) -> None:
         connection.send(json.dumps({"type": kind, "event_id": "event_1", **told}))

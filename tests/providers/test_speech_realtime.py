@@ -76,6 +76,8 @@ class TestReading:
             "speed": 1.25,
         }
         assert (reading.session["tools"], reading.session["max_output_tokens"]) == ([], 4_096)
+        assert reading.session["reasoning"] == {"effort": "minimal"}
+        assert reading.session["audio"]["input"] == {"turn_detection": None}
         told = reading.response
         assert (told["conversation"], told["output_modalities"]) == ("none", ["audio"])
         assert "word for word" in told["instructions"]
@@ -99,6 +101,12 @@ class TestReading:
         assert len(server.connections) == 1
         assert spoken.usage == ONCE + ONCE + ONCE + ONCE
         assert abs(audio.measured(spoken.audio).duration_ms - 22 * len(text)) < 500
+
+    def test_leaves_out_what_the_model_says_of_its_own_beforehand(self, server):
+        server.script(fake.Announces("I will read this for you now."))
+        spoken = made(server).speak(wanted())
+        assert len(server.readings) == 1
+        assert abs(audio.measured(spoken.audio).duration_ms - 30 * verbatim.weight_of(TEXT)) < 150
 
     def test_that_says_something_else_once_is_tried_again_and_paid_for_twice(self, server):
         server.script(fake.Says("Hello! How can I help you today?"))
@@ -293,6 +301,15 @@ class TestCost:
         prices = SpeechPrices({"openai": Decimal(15)}, "USD")
         assert prices.cost_micro("openai", MODEL, characters=100, usage=ONCE) is None
         assert prices.cost_micro("openai", "tts-1", characters=100) == 1_500
+
+    def test_counts_as_written_what_was_thought(self):
+        told = {
+            "input_tokens": 10,
+            "output_tokens": 50,
+            "output_token_details": {"text_tokens": 15, "audio_tokens": 30},
+        }
+        assert Usage.told_by(told) == Usage(text_in=10, text_out=20, audio_out=30)
+        assert Usage.told_by({"input_tokens": "x", "output_tokens": 7}) == Usage(audio_out=7)
 
     def test_is_estimated_at_no_less_than_usual(self):
         # A minute of English is some 900 letters, of Chinese some 250 signs, and 1,200 tokens.

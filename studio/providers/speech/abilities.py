@@ -35,7 +35,7 @@ class Abilities:
     """What one voice can be told: the range of each number that it uses, whether it takes words, and how long a text.
 
     `no_voices` are those of the provider that the model does not have. One that `converses` answers where others read
-    out: what it said is checked against the text.
+    out: what it said is checked against the text. One that `thinks` is told how much.
     """
 
     ranges: Mapping[str, Range]
@@ -45,6 +45,7 @@ class Abilities:
     unit: Literal["characters", "bytes"]
     no_voices: frozenset[str] = frozenset()
     converses: bool = False
+    thinks: bool = False
 
     def uses(self, name: str) -> bool:
         """Whether the voice uses the setting of this name (of NUMBERS or WORDS)."""
@@ -77,6 +78,7 @@ class _Exception:
     unit: Literal["characters", "bytes"] | None = None
     no_voices: frozenset[str] = frozenset()
     converses: bool = False
+    thinks: bool = False
     closes: date | None = None
     instead: str = ""
 
@@ -99,13 +101,13 @@ def of(kind: str, *, model: str = "", voice: str = "") -> Abilities:
     without: set[str] = set()
     ranges, most, unit = dict(known.ranges), known.most, known.unit
     no_voices: frozenset[str] = frozenset()
-    converses = False
+    converses = thinks = False
     for one in _exceptions(known, model=model, voice=voice):
         without |= one.without
         ranges |= one.ranges
         most, unit = one.most or most, one.unit or unit
         no_voices |= one.no_voices
-        converses = converses or one.converses
+        converses, thinks = converses or one.converses, thinks or one.thinks
     return Abilities(
         ranges={name: ranges[name] for name in NUMBERS if name in ranges and name not in without},
         manners=known.manners and "manners" not in without,
@@ -114,6 +116,7 @@ def of(kind: str, *, model: str = "", voice: str = "") -> Abilities:
         unit=unit,
         no_voices=no_voices,
         converses=converses,
+        thinks=thinks,
     )
 
 

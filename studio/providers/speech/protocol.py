@@ -74,7 +74,10 @@ class Usage:
         cached = min(_count(read, "cached_tokens"), text_in)
         if not isinstance(made, Mapping):
             return cls(text_in - cached, cached, 0, _count(told, "output_tokens"))
-        return cls(text_in - cached, cached, _count(made, "text_tokens"), _count(made, "audio_tokens"))
+        audio = _count(made, "audio_tokens")
+        # What it thought is part of the whole alone.
+        text = max(_count(made, "text_tokens"), _count(told, "output_tokens") - audio)
+        return cls(text_in - cached, cached, text, audio)
 
 
 def _count(told: object, name: str) -> int:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from studio.kit.clock import utc_now
 from studio.providers.errors import ProviderError
-from studio.providers.speech import encoding, line, refusals, verbatim
+from studio.providers.speech import abilities, encoding, line, refusals, verbatim
 from studio.providers.speech.protocol import MOST_AUDIO_BYTES, Alive, Spoken, Usage, Wanted
 from studio.providers.speech.refusals import About
 
@@ -60,20 +60,47 @@ _NO_ANSWER, _THEIR_FAULT = 300, 500
 
 
 @dataclass(slots=True)
-class _Heard:
-    """One answer of the model: its sound, what it says that it said, and whether either came to its end.
+class _Item:
+    """One thing that the model says: its sound, what it says that it said, whether that came to its end, and whether it leads on to the rest."""
 
-    More than `most` bytes of sound are no reading of the text.
-    """
-
-    most: int
     samples: bytearray = field(default_factory=bytearray)
     transcripts: list[str] = field(default_factory=list)
     is_whole: bool = False
+    is_preamble: bool = False
+
+
+@dataclass(slots=True)
+class _Heard:
+    """One answer of the model. More than `most` bytes of sound are no reading of the text."""
+
+    most: int
+    items: dict[str, _Item] = field(default_factory=dict)
+
+    def item(self, event: Mapping[str, Any]) -> _Item:
+        """The thing that an event is about."""
+        name = event.get("item_id") or _dict(event.get("item")).get("id")
+        return self.items.setdefault(str(name or ""), _Item())
+
+    @property
+    def kept(self) -> list[_Item]:
+        """What is the answer itself: these models may say beforehand what they are about to do, and mark it so."""
+        return [one for one in self.items.values() if (one.samples or one.transcripts) and not one.is_preamble]
+
+    @property
+    def size(self) -> int:
+        return sum(len(one.samples) for one in self.items.values())
+
+    @property
+    def samples(self) -> bytes:
+        return b"".join(one.samples for one in self.kept)
 
     @property
     def said(self) -> str:
-        return " ".join(self.transcripts)
+        return " ".join(words for one in self.kept for words in one.transcripts)
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self.kept) and all(one.is_whole for one in self.kept)
 
 
 class Reading:
@@ -130,7 +157,7 @@ class Reading:
         file = encoding.Mp3()
         try:
             for part in parts:
-                file.add(self._read(talk, part).samples)
+                file.add(self._read(talk, part))
             audio = file.finished()
         finally:
             file.close()
@@ -145,7 +172,7 @@ class Reading:
         }
         if "speed" in self._chosen:
             output["speed"] = float(self._chosen["speed"])
-        return {
+        session = {
             "type": "realtime",
             "output_modalities": ["audio"],
             # Nobody talks to it: only what is asked for below is answered.
@@ -153,22 +180,29 @@ class Reading:
             "tools": [],
             "tool_choice": "none",
             "max_output_tokens": MOST_TOKENS,
-            "reasoning": {"effort": "minimal"},
         }
+        if abilities.of("openai", model=self._wanted.model).thinks:
+            # To read wants no thought, which is paid for.
+            session["reasoning"] = {"effort": "minimal"}
+        return session
 
-    def _read(self, talk: "RealtimeConnection", part: str) -> _Heard:
-        """The part, read word for word; raises ProviderError where it is not, after ATTEMPTS of it."""
+    def _read(self, talk: "RealtimeConnection", part: str) -> bytes:
+        """The part, read word for word, as samples; raises ProviderError where it is not, after ATTEMPTS of it."""
         for _attempt in range(ATTEMPTS):
             heard = self._answer(talk, part)
-            if heard.is_whole and verbatim.is_read(part, heard.said):
-                natural = len(heard.samples) / encoding.BYTES_A_SECOND * float(self._chosen.get("speed", 1.0))
-                if natural < verbatim.weight_of(part) * _LEAST_SECONDS or len(heard.samples) % 2:
+            if heard is not None and verbatim.is_read(part, heard.said):
+                samples = heard.samples
+                natural = len(samples) / encoding.BYTES_A_SECOND * float(self._chosen.get("speed", 1.0))
+                if natural < verbatim.weight_of(part) * _LEAST_SECONDS or len(samples) % 2:
                     raise refusals.broke_off(self._about)
-                return heard
+                return samples
         raise refusals.read_otherwise(self._about)
 
-    def _answer(self, talk: "RealtimeConnection", part: str) -> _Heard:
-        """What the model makes of the part. It knows of nothing but the part: what it said before is kept from it."""
+    def _answer(self, talk: "RealtimeConnection", part: str) -> _Heard | None:
+        """What the model makes of the part; None where it did not come to an end.
+
+        It knows of nothing but the part: what it said before is kept from it.
+        """
         # The text cannot hold a mark that nobody knew when it was written: it cannot end itself and go on as an order.
         mark = secrets.token_hex(6)
         talk.response.create(
@@ -197,12 +231,11 @@ class Reading:
         if status == "incomplete" and details.get("reason") == "content_filter":
             raise refusals.content_refused(self._about)
         if status == "incomplete":
-            # It talked until nothing more was paid for: not what it was given.
-            heard.is_whole = False
-            return heard
+            # It talked until nothing more was paid for: that is not what it was given.
+            return None
         if status != "completed" or not heard.is_whole:
             raise refusals.broke_off(self._about)
-        if not heard.transcripts:
+        if not heard.said:
             raise refusals.not_its_protocol(self._about)
         return heard
 
@@ -248,16 +281,21 @@ class Reading:
         return event
 
     def _take(self, event: dict[str, Any], heard: _Heard) -> None:
-        kind = event["type"]
-        if kind == "response.output_audio.delta":
-            heard.is_whole = False
-            heard.samples += self._decoded(event.get("delta"))
-            if len(heard.samples) > heard.most:
-                raise refusals.too_much(self._about)
-        elif kind == "response.output_audio.done":
-            heard.is_whole = True
-        elif kind == "response.output_audio_transcript.done":
-            heard.transcripts.append(str(event.get("transcript") or ""))
+        match event["type"]:
+            case "response.output_audio.delta":
+                item = heard.item(event)
+                item.is_whole = False
+                item.samples += self._decoded(event.get("delta"))
+                if heard.size > heard.most:
+                    raise refusals.too_much(self._about)
+            case "response.output_audio.done":
+                heard.item(event).is_whole = True
+            case "response.output_audio_transcript.done":
+                heard.item(event).transcripts.append(str(event.get("transcript") or ""))
+            case "response.output_item.added" | "response.output_item.done":
+                # Known at its beginning or only at its end.
+                if _dict(event.get("item")).get("phase") == "commentary":
+                    heard.item(event).is_preamble = True
 
     def _decoded(self, delta: object) -> bytes:
         found = None
