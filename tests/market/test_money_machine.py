@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from studio.accounts.permissions import RoleName
 from studio.kit.db import session_scope
-from studio.market import bookkeeping, invariants, ledger, payouts, purchases
+from studio.market import bookkeeping, corrections, invariants, ledger, payouts, purchases
 from studio.market.bookkeeping import Account
 from studio.market.models import (
     AccountKind,
@@ -132,6 +132,31 @@ class MoneyMachine(RuleBasedStateMachine):
         self.do(*[lambda session: ledger.post(session, posting)] * 3)
         self.corrected["USD"] += 7
 
+    @precondition(lambda self: self.purchase_ids)
+    @rule(which=st.integers(0, 50), amount_minor=st.sampled_from([1, 300, -1, -300]))
+    def correct_a_sale(self, which, amount_minor):
+        """Staff press twice; a sale that moved no money, or less than that, is not corrected."""
+        purchase_id = self.purchase_ids[which % len(self.purchase_ids)]
+        self.corrections += 1
+        key = str(self.corrections)
+
+        def run(session):
+            corrections.make(
+                session,
+                actor=self.staff,
+                purchase_id=purchase_id,
+                key=key,
+                amount_minor=amount_minor,
+                reason="x",
+                now=self.now,
+            )
+
+        self.do(run, run)
+        with session_scope(self.engine) as session:
+            purchase = session.get_one(Purchase, purchase_id)
+            if purchase.paid_at and abs(amount_minor) <= purchase.price_minor:
+                self.corrected[purchase.currency] += amount_minor
+
     @rule(keys=st.sampled_from([(0, 0), (0, 1), (0, 1, 2)]))
     def make_payouts(self, keys):
         self.batches += 3
@@ -149,11 +174,23 @@ class MoneyMachine(RuleBasedStateMachine):
             )
         )
 
-    @rule(how=st.sampled_from(["pay", "pay", "fail", "cancel", "crash"]))
-    def carry_out(self, how):
+    def payouts_that_are(self, *statuses):
         with session_scope(self.engine) as session:
-            open_ = sa.and_(Payout.creator_id == self.creator.user_id, Payout.status.in_(["pending", "processing"]))
-            ids = session.scalars(sa.select(Payout.id).where(open_)).all()
+            mine = sa.and_(Payout.creator_id == self.creator.user_id, Payout.status.in_(statuses))
+            return session.scalars(sa.select(Payout.id).where(mine).order_by(Payout.id)).all()
+
+    @rule()
+    def let_go(self):
+        """Two of the staff at once."""
+        for payout_id in self.payouts_that_are(PayoutStatus.HELD):
+            self.do(
+                *[lambda session: payouts.let_go(session, actor=self.staff, payout_id=payout_id, now=self.now)] * 2  # noqa: B023 - Done before the next one.
+            )
+
+    @rule(how=st.sampled_from(["pay", "pay", "fail", "cancel", "crash"]), holds=st.booleans())
+    def carry_out(self, how, holds):
+        """Two workers have the same payouts, and somebody may hold those at the same moment."""
+        ids = self.payouts_that_are(PayoutStatus.PENDING, PayoutStatus.PROCESSING)
 
         def run(session):
             for payout_id in ids:
@@ -166,7 +203,11 @@ class MoneyMachine(RuleBasedStateMachine):
                 elif told is not None and how == "fail":
                     payouts.fail(session, payout_id=payout_id, reason="x", now=self.now)
 
-        self.do(run, run)
+        def hold(session):
+            for payout_id in ids:
+                payouts.hold(session, actor=self.staff, payout_id=payout_id)
+
+        self.do(run, run, *[hold] * holds)
 
     @invariant()
     def every_account_holds_what_arithmetic_says(self):
