@@ -37,6 +37,7 @@ FIELD_LABELS = {
     "listing.tags": _l("Tags of the listing"),
     "listing.category": _l("Category"),
     "listing.price": _l("Price"),
+    "listing.license": _l("Licence"),
 }
 
 LICENSE_LABELS = {

@@ -18,6 +18,7 @@ from admin_views.base import Permission, expose
 from admin_views.listing import as_uuid
 from admin_views.market import labels as market_labels
 from admin_views.media.files import portrait_url
+from admin_views.money import labels as money_labels
 from admin_views.resources import Resources
 from admin_views.review import labels as desk_labels
 from admin_views.review import shown as desk
@@ -31,7 +32,7 @@ from studio.kit.clock import utc_now
 from studio.kit.differences import shortened
 from studio.kit.errors import StudioError
 from studio.market import differences, dossier, held_queries, queries, queue, review, risk, rules, screening
-from studio.market.dossier import Alike, Dossier
+from studio.market.dossier import Alike, Dossier, Former
 from studio.market.models import CaseState, MatchKind, ReviewCase
 from studio.market.queue import Show
 from studio.memory import search
@@ -42,6 +43,8 @@ _NEIGHBOURS = 6
 _HISTORY = 5
 _MOST_PREPARED = 64
 _PREPARED_LASTS = 600.0
+_WHOLE = frozenset({"listing.category", "listing.price", "listing.license", "portrait"})
+"""What changes as a whole, and not word by word."""
 
 
 def views(resources: Resources) -> list[Any]:
@@ -262,11 +265,28 @@ def _make_card(read: Dossier) -> _Card:
     groups = desk.groups_of(submission, read.results)
     changed = None
     if read.former is not None:
-        before = read.former.version.card.get("data") or {}
-        changed = differences.between(before, version.card.get("data") or {})
+        before, after = _compared(read.former), _compared(read)
+        if read.former.version.portrait_id != version.portrait_id:
+            before["portrait"], after["portrait"] = _("the picture before"), _("another picture")
+        changed = differences.between(before, after, whole=_WHOLE)
     html = render_template("review/_card.html", groups=groups, changed=changed, shorten=shortened, **_labels())
     # Rendered by our own template, which escapes.
     return _Card(Markup(html), desk.checks_of(read.results, groups))  # noqa: S704
+
+
+def _compared(one: Dossier | Former) -> dict[str, Any]:
+    """What a moderator compares: the listing's own words and terms, as people read them, then the card."""
+    publication = one.publication
+    listing = {
+        "title": publication.title,
+        "description": publication.description,
+        "tags": list(publication.tags),
+        "category": market_labels.category_name(one.category),
+        "price": money_labels.amount(publication.price_minor, publication.currency),
+        "license": market_labels.license_label(publication.license_type),
+    }
+    card: dict[str, Any] = one.version.card.get("data") or {}
+    return {"listing": None, **card} | {"listing": listing}
 
 
 def _screened_by(read: Dossier) -> str:

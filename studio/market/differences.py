@@ -1,6 +1,6 @@
 """What changed between two cards, text by text."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,16 +46,26 @@ class Differences:
     more: int
 
 
-def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differences:
-    """The texts that differ between two JSON objects, in the order of the newer one, then what is gone."""
+def between(before: Mapping[str, Any], after: Mapping[str, Any], *, whole: Collection[str] = ()) -> Differences:
+    """The texts that differ between two JSON objects, in the order of the newer one, then what is gone.
+
+    Those at the paths in `whole` (a price) are not compared word by word: one is gone, the other has come.
+    """
     old, new = _texts(before), _texts(after)
     changed = [path for path in (*new, *(path for path in old if path not in new)) if old.get(path) != new.get(path)]
     effort = Effort(EFFORT)
     fields = tuple(
-        FieldDifference(path, words(old.get(path, ""), new.get(path, ""), effort=effort))
+        FieldDifference(path, _swapped(old.get(path, ""), new.get(path, "")))
+        if path in whole
+        else FieldDifference(path, words(old.get(path, ""), new.get(path, ""), effort=effort))
         for path in changed[:MOST_FIELDS]
     )
     return Differences(fields, more=max(0, len(changed) - MOST_FIELDS))
+
+
+def _swapped(old: str, new: str) -> tuple[Piece, ...]:
+    pieces = (Piece(Change.GONE, old), Piece(Change.COME, new))
+    return tuple(piece for piece in pieces if piece.text)
 
 
 def beside(one: Mapping[str, Any], other: Mapping[str, Any]) -> Differences:

@@ -57,10 +57,11 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """The listing of the same character that was approved last before, and its version."""
+    """The listing of the same character that was approved last before, its version and its category."""
 
     publication: CharacterPublication
     version: CharacterVersion
+    category: CharacterCategory
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +166,15 @@ def _around() -> list[sa.ColumnElement[bool]]:
 def find_former(session: Session, *, publication: CharacterPublication) -> Former | None:
     """What was approved last before this listing, with its card; the desk compares with it."""
     row = session.execute(
-        sa.select(CharacterPublication, CharacterVersion)
+        sa.select(CharacterPublication, CharacterVersion, CharacterCategory)
         .join(CharacterVersion, _is_version_of(CharacterPublication))
+        .join(CharacterCategory, CharacterCategory.id == CharacterPublication.category_id)
         .where(queries.came_before(publication))
         .order_by(CharacterPublication.published_at.desc(), CharacterPublication.id.desc())
         .limit(1)
         .options(undefer(CharacterVersion.card))
     ).one_or_none()
-    return Former(row[0], row[1]) if row is not None else None
+    return Former(*row) if row is not None else None
 
 
 def list_alike(session: Session, *, actor: Actor, case_id: UUID) -> list[Alike]:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from admin_views.market.labels import check_title
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
+from studio.kit.money import Money
 from studio.market import effects, notes, queue, recalls, review, rules, screening
 from studio.market.checks import ALL, MODEL_CHECKS
 from studio.market.checks.base import Finding, about, passage
@@ -16,6 +17,7 @@ from studio.market.models import (
     CaseState,
     CharacterPublication,
     FieldComment,
+    LicenseType,
     PublicationStatus,
     ReportReason,
     Severity,
@@ -262,6 +264,20 @@ class TestDesk:
         assert "changed after approval" in page
         assert "Bea" in page
         assert 'name="reason"' in page
+
+    def test_shows_what_became_of_the_listings_own_words_and_terms(self, session, browser, owner, moderator, now):
+        character = make_card(session, owner=owner.actor, now=now, name="Ada", description=STORY)
+        make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        words = {"title": "The keeper again", "price": Money(1_500, "USD"), "license_type": LicenseType.EXCLUSIVE}
+        made = case_of(session, make_listing(session, owner=owner.actor, now=now, character=character, **words))
+        screening.keep(session, case_id=made.id, findings={}, now=now)
+        session.flush()
+        page = browser.get(f"/review/{made.id}").text
+        changed = page[page.index("Changed since it was last approved") : page.index('id="group-')]
+        for label in ("Title of the listing", "Price", "Licence"):
+            assert f"<h3>{label}</h3>" in changed, label
+        assert "<del>$4.99</del><ins>$15.00</ins>" in changed
+        assert "<h3>Category</h3>" not in changed
 
     @pytest.mark.parametrize("state", ["undone", "held"])
     def test_keeps_its_budget_whatever_stands_around_the_case(
