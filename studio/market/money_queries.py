@@ -160,7 +160,12 @@ def list_questions(session: Session, *, limit: int = 50) -> list[PaymentEvent]:
 
 def questions() -> sa.Select[PaymentEvent]:
     """What providers told that a person must look at, until staff settled it; what came too late goes when it is given back."""
-    given_back = sa.and_(PaymentEvent.kind == EventKind.PAID.value, Purchase.status == PurchaseStatus.REFUNDED)
+    # Of another amount than the price, nobody knows what was given back.
+    given_back = sa.and_(
+        PaymentEvent.kind == EventKind.PAID.value,
+        Purchase.status == PurchaseStatus.REFUNDED,
+        PaymentEvent.facts["amount_minor"].as_integer() == Purchase.price_minor,
+    )
     return (
         sa.select(PaymentEvent)
         .outerjoin(Purchase, Purchase.id == PaymentEvent.purchase_id)

@@ -12,7 +12,7 @@ from studio.authoring.models import Character, CharacterStatus
 from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.kit.money import Money
-from studio.market import invariants, ledger, listings, money_queries, purchases
+from studio.market import invariants, ledger, listings, money_queries, payments, purchases
 from studio.market.bookkeeping import Account
 from studio.market.errors import (
     AlreadyBoughtError,
@@ -39,7 +39,7 @@ from studio.market.models import (
 from studio.providers.payments import Checkout, EventKind
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_listing
-from tests.factories.money import begin, buy, make_offer, tell
+from tests.factories.money import POLICY, PROVIDER, begin, buy, make_offer, tell
 from tests.market.test_races import at_once
 
 
@@ -173,6 +173,16 @@ class TestGivingUp:
         assert not any(line.balance_minor for line in ledger.trial_balance(session))
         assert money_queries.list_questions(session) == []
         assert invariants.check(session, now=back).findings == []
+
+    def test_leaves_a_payment_of_another_amount_in_question_after_the_refund(self, session, buyer, offer, now):
+        purchase = begin(session, buyer=buyer, offer=offer, now=now)
+        body, signature = PROVIDER.tell(
+            EventKind.PAID, purchase_id=purchase.id, amount_minor=1, currency="USD", now=now, times=9
+        )
+        payments.receive(session, provider=PROVIDER, body=body, signature=signature, policy=POLICY, now=now)
+        tell(session, purchase, EventKind.PAID, now=now)
+        purchases.refunded(session, purchase, now=now)
+        assert [one.facts["amount_minor"] for one in money_queries.list_questions(session)] == [1]
 
     def test_happens_by_itself_after_half_an_hour(self, session, buyer, offer, now):
         purchase = begin(session, buyer=buyer, offer=offer, now=now)
