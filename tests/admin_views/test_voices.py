@@ -372,6 +372,20 @@ class TestSpeech:
         assert "Check Y" not in page
         assert "Being spoken" in text_of(posted(browser, f"/speech/{speech.id}/again", headers=PART))
 
+    @pytest.mark.parametrize(
+        ("cost_micro", "says"), [(20_960, "It cost $0.02096."), (None, "What it cost is not known")]
+    )
+    def test_says_what_was_paid_in_vain(self, session, browser, person, character, cost_micro, says):
+        speech = make_speech(session, owner=person.actor, character=character)
+        error = ProviderRefusedError("No.")
+        speaking.fail(session, speech_id=speech.id, error=error, characters=9, cost_micro=cost_micro)
+        speech.provider, speech.model = "openai", MODEL
+        session.flush()
+        page = text_of(browser.get(f"/speech/{speech.id}"))
+        assert says in page
+        assert "Characters spoken" in page
+        assert ("$0.02096" if cost_micro else "price unknown") in text_of(browser.get("/speech/"))
+
     def test_is_deleted_after_a_page_that_asks(self, session, browser, person, character, settings):
         speech = make_speech(session, owner=person.actor, character=character, data=settings.data)
         session.flush()
