@@ -12,17 +12,23 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from admin_views import ui
+from admin_views.access import is_fragment
 from admin_views.authoring.search import provider_label
 from admin_views.base import StudioModelView, StudioView, expose
+from admin_views.forms import sentence
 from admin_views.listing import Column, Filter, FilterKind, contains
+from admin_views.media.labels import maker_of
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.voices.labels import provider_label as spoken_by
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
 from studio.operations import error_log, health, queries
 from studio.operations.models import ErrorGroup, ErrorLog, ErrorSource
 from studio.operations.rules import as_reference
+from studio.providers.storage import StorageError
+from studio.work import circuits
 from studio.work import queries as work_queries
 
 _SHOWN = 20
@@ -180,7 +186,7 @@ class ErrorsView(StudioModelView):
 class HealthView(StudioView):
     """Whether everything that the studio needs is there, and who works."""
 
-    permissions = {"index": Permission.HEALTH_READ}  # noqa: RUF012 - The base declares it a ClassVar.
+    permissions = {"index": Permission.HEALTH_READ, "files": Permission.HEALTH_READ}  # noqa: RUF012 - The base declares it a ClassVar.
     menu_section = "operations"
     menu_icon = "heart"
     menu_order = 30
@@ -202,6 +208,32 @@ class HealthView(StudioView):
             language=self.resources.language,
             computed_by=provider_label(self.resources.embeddings),
         )
+
+    @expose("/files")
+    def files(self) -> ResponseReturnValue:
+        """Whether the files can be reached, and who draws and speaks; a part of the page, since a bucket that is away takes its time."""
+        storage, images = self.resources.storage, self.resources.images
+        problem = ""
+        try:
+            next(iter(storage.walk(0)), None)
+        except StorageError as error:
+            problem = sentence(error)
+        return self.render(
+            "operations/_files.html" if is_fragment() else "operations/files.html",
+            problem=problem,
+            where=_where(storage.label),
+            pictures=maker_of(images.name, images.label, is_staff=True),
+            speech=[spoken_by(one) for one in self.resources.speech.values() if one.is_configured],
+            resting=any(circuits.is_resting(one) for one in circuits.list_all(self.session)),
+        )
+
+
+def _where(label: str) -> str:
+    """Where files lie, in the reader's language."""
+    bucket, is_bucket, host = label.removeprefix("The bucket ").rpartition(", at ")
+    if is_bucket:
+        return str(_("The bucket %(bucket)s, at %(host)s", bucket=bucket, host=host))
+    return str(_("A folder on this machine") if label == "A folder on this machine" else _("not configured"))
 
 
 def views(resources: Resources) -> list[Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import joinedload
 from admin_views import ui
 from admin_views.base import StudioModelView, expose
 from admin_views.formats import month_label
+from admin_views.forms import sentence
 from admin_views.listing import Column, Filter
 from admin_views.resources import Resources, resources
 from admin_views.session import current_actor
@@ -143,7 +144,14 @@ class BudgetsView(StudioModelView):
     def set_limit(self, row_id: UUID) -> ResponseReturnValue:
         """Give the person another limit."""
         session, actor = self.request_session, current_actor()
-        given.set_limit(session, actor=actor, user_id=row_id, limit_micro=_sent_limit(), now=utc_now())
+        try:
+            given.set_limit(session, actor=actor, user_id=row_id, limit_micro=_sent_limit(), now=utc_now())
+        except InvalidError as error:
+            session.rollback()
+            flash(sentence(error), "danger")
+            row = self.get_one(row_id)
+            typed = {"own_limit": request.form.get("limit", "")[:40]}
+            return self.render(self.details_template, row=row, **self.details_context(row) | typed), error.status
         flash(_("Saved. Jobs that wait for budget and fit in now go on by themselves."), "success")
         return redirect(url_for("budgets.details_view", row_id=row_id), 303)
 

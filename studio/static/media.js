@@ -45,8 +45,10 @@
         link.addEventListener("click", (event) => {
           if (!window.htmx || event.ctrlKey || event.metaKey || event.shiftKey) return;
           event.preventDefault();
+          // An empty library has no count of its rows yet.
+          const beside = ["#library-room", "#list-pager"].filter((selector) => one(selector));
           window.htmx
-            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", selectOOB: "#library-room,#list-pager", swap: "outerHTML" })
+            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", selectOOB: beside.join(), swap: "outerHTML" })
             .then(() => one("#library-files").scrollIntoView({ block: "start" }));
         });
         sum.append(link);

@@ -1,6 +1,7 @@
 """The error log and the health page: for those who keep the studio running, and nobody else."""
 
 import pytest
+from pydantic import SecretStr
 
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
@@ -66,6 +67,26 @@ class TestHealth:
         page = staff.get("/health/").text
         assert "no text leaves this machine" in page
         assert "No worker has ever been seen" in page
+
+    def test_says_where_files_lie_and_who_draws_and_speaks(self, staff):
+        assert 'hx-get="/health/files"' in staff.get("/health/").text
+        part = staff.get("/health/files", headers={"HX-Request": "true"}).text
+        assert part.lstrip().startswith('<section class="box" id="health-files">')
+        assert "in order" in part
+        assert "A folder on this machine" in part
+        assert "placeholders, drawn on this machine" in part
+        assert "Local voice (espeak-ng)" in part
+        # By itself without JavaScript.
+        assert "<title>" in staff.get("/health/files").text
+
+    def test_says_that_a_bucket_cannot_be_reached(self, settings, make_app, sign_in, session):
+        away = {"storage_provider": "s3", "storage_bucket": "cards", "storage_url": "http://127.0.0.1:9"}
+        keys = {"storage_key_id": SecretStr("k"), "storage_key": SecretStr("s"), "storage_timeout": 0.5}
+        app = make_app(settings.model_copy(update=away | keys))
+        staff = sign_in(app.test_client(), make_user(session, RoleName.STAFF))
+        part = staff.get("/health/files", headers={"HX-Request": "true"}).text
+        assert "The bucket cards, at 127.0.0.1" in part
+        assert "The storage could not be looked through." in part
 
     def test_tells_of_a_provider_that_fails_until_a_job_of_its_succeeds(self, session, staff):
         now = utc_now()

@@ -313,6 +313,11 @@ class TestBudgets:
         assert post(browser_of(staff), f"/budgets/{owner.id}/limit", limit="").status_code == 303
         session.expire_all()
         assert session.get_one(PersonBudget, owner.id).limit_micro is None
+        # What is no budget stands in its field to be mended.
+        wrong = post(browser_of(staff), f"/budgets/{owner.id}/limit", limit="much")
+        assert wrong.status_code == 422
+        assert "A budget is a number from 0 to 1,000,000." in wrong.text
+        assert 'value="much"' in wrong.text
         assert actions(session).count("budget.set") == 2
 
     def test_are_given_by_address(self, session, browser_of, post, staff, owner):
