@@ -21,6 +21,7 @@ from admin_views.media.labels import maker_of
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from admin_views.voices.labels import provider_label as spoken_by
+from admin_views.work.queues import PROCESS_LABELS
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
@@ -44,6 +45,20 @@ FACT_LABELS = {
     "worker": _l("Workers"),
 }
 """What people read for the facts of `studio.operations.health`."""
+
+FACT_WORDS = (
+    _l("it answers"),
+    _l("does not answer (%(error)s)"),
+    _l("not known while the database is not ready"),
+    _l("the database has no tables yet"),
+    _l("at %(found)s, this program needs %(head)s"),
+    _l("at %(head)s"),
+    _l("none has been seen"),
+    _l("seen %(seconds)s s ago"),
+    _l("none waits"),
+    _l("the oldest has waited %(seconds)s s"),
+)
+"""What is said of them, marked here: they know no Flask."""
 
 
 def _type_cell(group: ErrorGroup) -> Markup:
@@ -203,6 +218,7 @@ class HealthView(StudioView):
                 self.session, actor=current_actor(), names=_EMBEDDING_JOBS, since=now - timedelta(days=1)
             ),
             silent_since=now - timedelta(seconds=self.resources.settings.job_lease),
+            process_label=lambda kind: PROCESS_LABELS.get(kind, kind),
             fact_label=lambda name: FACT_LABELS.get(name, name),
             embeddings=self.resources.embeddings,
             language=self.resources.language,

@@ -67,6 +67,10 @@ class TestHealth:
         page = staff.get("/health/").text
         assert "no text leaves this machine" in page
         assert "No worker has ever been seen" in page
+        assert "none has been seen" in page
+        in_chinese = staff.get("/health/", headers={"Accept-Language": "zh-CN"}).text
+        assert "none has been seen" not in in_chinese
+        assert "从未见到" in in_chinese
 
     def test_says_where_files_lie_and_who_draws_and_speaks(self, staff):
         assert 'hx-get="/health/files"' in staff.get("/health/").text

@@ -44,7 +44,7 @@ class TestReady:
         with Session(engine) as session:
             readiness = health.ready(session, redis_client, settings, now)
         engine.dispose()
-        assert readiness.facts["migrations"] == health.Fact(ok=False, detail="the database has no tables yet")
+        assert readiness.facts["migrations"] == health.Fact(ok=False, said="the database has no tables yet")
         assert readiness.facts["database"].ok
 
     def test_misses_a_step_that_was_not_taken(self, session, redis_client, settings, now):
