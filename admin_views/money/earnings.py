@@ -256,6 +256,7 @@ class PayoutsView(StudioModelView):
     permissions: ClassVar[dict[str, Any]] = {
         "index_view": (_P.EARNINGS_READ_OWN, _P.MONEY_READ_ANY),
         "details_view": (_P.EARNINGS_READ_OWN, _P.MONEY_READ_ANY),
+        "state": (_P.EARNINGS_READ_OWN, _P.MONEY_READ_ANY),
         "let_go": _P.PAYOUT_MAKE,
         "hold": _P.PAYOUT_MAKE,
         "call_off": _P.PAYOUT_MAKE,
@@ -320,6 +321,11 @@ class PayoutsView(StudioModelView):
             g.payees = dict(self.request_session.execute(people).all())
         else:
             g.payees = {}
+
+    @expose("/<uuid:row_id>/state")
+    def state(self, row_id: UUID) -> ResponseReturnValue:
+        """Ask again, from its page, whether a payout has gone on; then the page is made anew."""
+        return money_labels.anew_where_changed(self.get_one(row_id).status)
 
     @expose("/<uuid:row_id>/let-go", methods=("POST",))
     def let_go(self, row_id: UUID) -> ResponseReturnValue:

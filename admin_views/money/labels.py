@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from flask import request
+from flask.typing import ResponseReturnValue
 from flask_babel import format_currency, format_date, gettext
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
@@ -115,6 +117,11 @@ def purchase_badge(status: object) -> Markup:
 def payout_badge(status: object) -> Markup:
     """A payout's status."""
     return ui.badge(_COLOURS[str(status)], PAYOUT_LABELS[str(status)])
+
+
+def anew_where_changed(status: object) -> ResponseReturnValue:
+    """The answer to a page that asks whether what it shows as `?was=` is still so; where it is not, the page loads anew."""
+    return "", 200, {} if request.args.get("was") == str(status) else {"HX-Refresh": "true"}
 
 
 def reason_label(reason: str) -> str:

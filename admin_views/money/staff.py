@@ -150,6 +150,7 @@ class SalesView(StudioModelView):
     permissions: ClassVar[dict[str, Any]] = {
         "index_view": _P.MONEY_READ_ANY,
         "details_view": _P.MONEY_READ_ANY,
+        "state": _P.MONEY_READ_ANY,
         "refund": _P.MONEY_REFUND,
         "correct": _P.MONEY_CORRECT,
         "test_event": _P.MONEY_REFUND,
@@ -245,6 +246,11 @@ class SalesView(StudioModelView):
         if row.provider != provider.name:
             return row.provider
         return _("the local test provider") if provider.is_local else str(provider.label)
+
+    @expose("/<uuid:row_id>/state")
+    def state(self, row_id: UUID) -> ResponseReturnValue:
+        """Ask again, from its page, whether a refund has come through; then the page is made anew."""
+        return money_labels.anew_where_changed(self.get_one(row_id).status)
 
     @expose("/<uuid:row_id>/refund", methods=("POST",))
     def refund(self, row_id: UUID) -> ResponseReturnValue:

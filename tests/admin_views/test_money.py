@@ -422,6 +422,29 @@ class TestStaff:
         )
         assert session.scalars(actions).all()[-2:] == ["payment.settle_question", "payment.reopen_question"]
 
+    def test_see_by_themselves_when_a_refund_or_a_payout_has_gone_on(
+        self, session, client_of, post, buyer, creator, offer, staff
+    ):
+        now = utc_now()
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=now)
+        earn(session, creator.actor, now)
+        aim(session, creator.actor)
+        [payout] = payouts.make_batch(
+            session, actor=staff.actor, batch_key="1", provider="local", policy=POLICY, now=now
+        )
+        client = client_of(staff)
+        post(client, f"/sales/{purchase.id}/refund")
+        asks = (f"/sales/{purchase.id}/state?was=paid", f"/payouts/{payout.id}/state?was=pending")
+        for address in asks:
+            assert f'hx-get="{address}"' in text(client.get(address.partition("/state")[0]))
+            assert "HX-Refresh" not in client.get(address).headers
+        session.expire_all()
+        purchases.refunded(session, session.get_one(Purchase, purchase.id), now=now)
+        payouts.hold(session, actor=staff.actor, payout_id=payout.id)
+        for address in asks:
+            assert client.get(address).headers["HX-Refresh"] == "true"
+            assert "/state?was=" not in text(client.get(address.partition("/state")[0]))
+
     def test_are_told_when_a_test_event_changes_nothing(self, session, client_of, post, buyer, offer, staff):
         purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
         client = client_of(staff)
