@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from admin_views import ui
 from admin_views.base import Permission, expose
-from admin_views.listing import Column, Filter, contains
+from admin_views.listing import Column, Filter, as_uuid, contains
 from admin_views.market.categories import CategoriesView
 from admin_views.market.labels import labels
 from admin_views.market.listing_drafts import MOST_SHOWN, ListingDraftsView, missing_labels, newest_drafts
@@ -126,6 +126,13 @@ class ListingsView(ListingFormParts, ListingSteps):
     def search(self, text: str) -> sa.ColumnElement[bool] | None:
         """Part of a title."""
         return contains(text, CharacterPublication.title)
+
+    def draft_differences(self, row: Any, fields: Any, *, part: str) -> list[Any] | None:
+        """As for every form; a page about one character does not offer what was typed about another."""
+        asked = as_uuid(request.args.get("character_id"))
+        if row is None and asked is not None and as_uuid(fields.get("character_id")) != asked:
+            return []
+        return super().draft_differences(row, fields, part=part)
 
     def hidden(self, actor: Actor) -> frozenset[str]:
         """A creator knows whose listings these are."""

@@ -7,7 +7,7 @@ import math
 from PIL import Image, ImageDraw, ImageFilter
 
 SIZE = (640, 800)
-_FOLDS = 9
+_FOLDS, _PARTS = 9, 3
 _PALETTES = (
     ("#1f2a44", "#e8b04a", "#f4d9b8"),
     ("#20343a", "#7fb7a3", "#ecd3b4"),
@@ -23,9 +23,9 @@ def draw(name: str) -> bytes:
     seed = hashlib.sha256(name.encode()).digest()
     dark, accent, skin = _PALETTES[seed[9] % len(_PALETTES)]
     picture = _gradient(dark, accent)
+    picture.paste(accent, mask=_curtain(seed))
     width, height = SIZE
     pen = ImageDraw.Draw(picture, "RGBA")
-    _curtain(pen, seed, accent)
     _halo(pen, seed, accent)
     middle = width // 2 + (seed[1] % 5 - 2) * 55
     _hair(pen, middle, seed, dark)
@@ -49,14 +49,17 @@ def _gradient(top: str, bottom: str) -> Image.Image:
     )
 
 
-def _curtain(pen: ImageDraw.ImageDraw, seed: bytes, accent: str) -> None:
-    """Folds of light, bright and dim as the seed says: so that the desk does not take one portrait for a copy of another."""
+def _curtain(seed: bytes) -> Image.Image:
+    """Where light falls behind the person, soft, as the seed says: the desk must not take one portrait for a copy of another."""
     width, height = SIZE
+    light = Image.new("L", SIZE)
+    pen = ImageDraw.Draw(light)
     for fold in range(_FOLDS):
-        for part in range(3):
-            alpha = (seed[(fold + part * 9) % 32] >> (fold % 5)) % 4 * 48
-            left, top = fold * width // _FOLDS, part * height // 3
-            pen.rectangle((left, top, left + width // _FOLDS, top + height // 3), fill=f"{accent}{alpha:02x}")
+        for part in range(_PARTS):
+            bright = (seed[(fold + part * 9) % 32] >> (fold % 5)) % 4 * 52
+            left, top = fold * width // _FOLDS, part * height // _PARTS
+            pen.rectangle((left, top, left + width // _FOLDS, top + height // _PARTS), fill=bright)
+    return light.filter(ImageFilter.GaussianBlur(30))
 
 
 def _halo(pen: ImageDraw.ImageDraw, seed: bytes, accent: str) -> None:

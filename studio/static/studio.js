@@ -6,6 +6,16 @@
   // Who has just ticked a box is not typing.
   const isTyping = (target) => target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") !== null;
 
+  // A click outside closes a dialog, but not the second click of two with which it was opened.
+  const openedAt = new WeakMap();
+  const show = (dialog) => {
+    openedAt.set(dialog, performance.now());
+    dialog.showModal();
+  };
+  all("dialog").forEach((found) => found.addEventListener("click", (event) => {
+    if (event.target === found && performance.now() - openedAt.get(found) > 500) found.close();
+  }));
+
   // Asking first: data-confirm on a form, a button or a link.
   const dialog = one("#confirm");
   let agreed = null;
@@ -14,7 +24,7 @@
     one("#confirm-text").textContent = text;
     dialog.returnValue = "";
     dialog.addEventListener("close", () => dialog.returnValue === "yes" && goOn(), { once: true });
-    dialog.showModal();
+    show(dialog);
   };
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -156,7 +166,7 @@
   const open = (id) => {
     const found = one(`#${id}`);
     if (!found || found.open) return;
-    found.showModal();
+    show(found);
     const field = one("input", found);
     if (!field) return;
     field.value = "";
@@ -170,7 +180,6 @@
       open(button.dataset.open);
     });
   });
-  all("dialog").forEach((found) => found.addEventListener("click", (event) => event.target === found && found.close()));
   document.addEventListener("click", (event) => {
     all("details.menu[open]").forEach((menu) => menu.contains(event.target) || menu.removeAttribute("open"));
   });

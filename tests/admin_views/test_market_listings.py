@@ -389,7 +389,7 @@ class TestDrafts:
         assert browser_of(moderator).get(f"/listing_drafts/{draft.id}/edit").status_code == 403
         assert browser_of(moderator).get("/listings/").status_code == 200
 
-    def test_that_keep_themselves_are_offered_on_the_new_form(self, browser, session, post, character):
+    def test_that_keep_themselves_are_offered_on_the_new_form(self, browser, session, owner, character, now):
         page = browser.get(f"/listings/new?character_id={character.id}").text
         assert 'data-autosave="/listings/00000000-0000-0000-0000-000000000000/autosave?part=new"' in page
         sent = {
@@ -402,6 +402,9 @@ class TestDrafts:
         assert browser.post(address, json=sent, headers=token).status_code == 200
         page = browser.get("/listings/new").text
         assert "You have unsaved work from" in page
+        assert "You have unsaved work from" in browser.get(f"/listings/new?character_id={character.id}").text
+        another = make_card(session, owner=owner.actor, now=now)
+        assert "unsaved work" not in browser.get(f"/listings/new?character_id={another.id}").text
         page = browser.get(f"/listings/new?draft={sent['client']}").text
         assert 'value="Typed and left"' in page
         assert f'value="{character.id}"' in page
