@@ -65,6 +65,7 @@ CHECK_LABELS = {
     "unbalanced_posting": _l("A posting does not balance"),
     "pending_differs_from_sales": _l("Pending earnings are not what the sales come to"),
     "transit_differs_from_payouts": _l("Money in transit is not what open payouts come to"),
+    "provider_overdrawn": _l("More money has left the payment provider than it held"),
     "sale_not_in_ledger": _l("A paid purchase is not in the ledger with its price"),
     "refund_not_in_ledger": _l("A refund is not in the ledger"),
     "payout_not_in_ledger": _l("A payout is not in the ledger as it stands"),

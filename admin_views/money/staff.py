@@ -1,5 +1,7 @@
 """Money for staff: revenue, fees, payouts, what needs a person, the trial balance; and every sale."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -38,6 +40,7 @@ _STUCK = timedelta(hours=1)
 _MOST_POSTINGS = 50
 _MOST_KEY = 64
 _MOST_DUE = 50
+_MOST_NAMED = 5
 _WAYS = {"give": 1, "take": -1}
 """Which way a correction goes: to the creator, or from them."""
 
@@ -69,7 +72,8 @@ class MoneyView(StudioView):
         months = earnings.revenue_by_month(self.session, actor=actor, currency=currency, since=since)
         rules = policy.from_settings(self.resources.settings)
         troubled = earnings.troubled_payouts(self.session, actor=actor, stuck_before=now - _STUCK)
-        due = payouts.list_due(self.session, actor=actor, policy=rules, limit=_MOST_DUE + 1)
+        due = payouts.list_due(self.session, actor=actor, policy=rules, limit=payouts.MOST_IN_A_BATCH)
+        to_pay = [one for one in due if one.is_covered]
         people = {one.creator_id for one in troubled}
         return self.render(
             "money/overview.html",
@@ -84,6 +88,8 @@ class MoneyView(StudioView):
             questions=money_queries.list_questions(self.session),
             due=due[:_MOST_DUE],
             more_due=len(due) > _MOST_DUE,
+            to_pay=len(to_pay),
+            to_pay_sums=_sums(to_pay),
             names=dict(self.session.execute(sa.select(User.id, User.name).where(User.id.in_(people))).all()),
             check=money_queries.last_check(self.session),
             key=uuid4().hex,
@@ -94,13 +100,14 @@ class MoneyView(StudioView):
     @expose("/payouts", methods=("POST",))
     def make_payouts(self) -> ResponseReturnValue:
         """Pay everybody who is due; the key of the form makes a second press the same batch."""
+        rules = policy.from_settings(self.resources.settings)
         try:
             made = payouts.make_batch(
                 self.session,
                 actor=current_actor(),
                 batch_key=request.form.get("key", "")[:_MOST_KEY] or uuid4().hex,
                 provider=self.resources.payments.name,
-                policy=policy.from_settings(self.resources.settings),
+                policy=rules,
                 now=utc_now(),
             )
         except StudioError as error:
@@ -108,7 +115,18 @@ class MoneyView(StudioView):
             flash(sentence(error), "warning")
             return redirect(url_for("money.index"), 303)
         flash(ngettext("%(num)d payout made.", "%(num)d payouts made.", len(made)), "success")
+        self._name_left_out(rules)
         return redirect(url_for("payouts.index_view"), 303)
+
+    def _name_left_out(self, rules: policy.Policy) -> None:
+        due = payouts.list_due(self.session, actor=current_actor(), policy=rules, limit=payouts.MOST_IN_A_BATCH)
+        names = list(dict.fromkeys(one.name for one in due if not one.is_covered))
+        if names:
+            listed = ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
+            flash(
+                _("The payment provider holds too little to pay these too; they stay due: %(names)s", names=listed),
+                "warning",
+            )
 
     @expose("/check", methods=("POST",))
     def check_now(self) -> ResponseReturnValue:
@@ -282,7 +300,11 @@ class SalesView(StudioModelView):
         try:
             if way not in _WAYS:
                 raise InvalidError("Say whether the creator gets the amount or gives it.")
-            amount = parse_price(request.form.get("amount", ""), row.currency, locale=str(get_locale()))
+            typed = request.form.get("amount", "").strip()
+            # A price may be nothing, a correction not; which way it goes is chosen, and no sign says it.
+            if typed.startswith(("-", "\u2212")) or not typed.strip("0.,"):
+                raise InvalidError("The amount has to be above zero; which way it goes is chosen above it.")
+            amount = parse_price(typed, row.currency, locale=str(get_locale()))
             corrections.make(
                 self.request_session,
                 actor=current_actor(),
@@ -338,6 +360,13 @@ class SalesView(StudioModelView):
                 "warning",
             )
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
+
+
+def _sums(due: Iterable[payouts.Due]) -> str:
+    sums: Counter[str] = Counter()
+    for one in due:
+        sums[one.currency] += one.available_minor
+    return ", ".join(money_labels.amount(minor, currency) for currency, minor in sorted(sums.items()))
 
 
 def views(resources: Resources) -> list[Any]:

@@ -16,6 +16,7 @@ from studio.market import bookkeeping, ledger, money_queries, purchases
 from studio.market.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction, PostingKind
 
 REASON_LENGTH = 300
+_TOGETHER = "With the corrections that were posted before, this comes to more than the price of the sale. Write a smaller amount."
 
 
 class OwnCorrectionError(ForbiddenError):
@@ -47,9 +48,10 @@ def make(
 ) -> UUID | None:
     """The sale's creator has `amount_minor` more (below zero: less) at once, and the platform bears it; returns the posting.
 
-    It counts in the month of `now`, and the creator reads the reason. The same `key` again posts nothing more. Raises
-    ForbiddenError, NotFoundError, OwnCorrectionError for a sale of the actor's own, OtherPostingError where the key
-    stands for another amount, or CorrectionInvalidError.
+    It counts in the month of `now`, and the creator reads the reason. All corrections of a sale come together to no more
+    than its price, in either direction. The same `key` again posts nothing more. Raises ForbiddenError, NotFoundError,
+    OwnCorrectionError for a sale of the actor's own, OtherPostingError where the key stands for another amount, or
+    CorrectionInvalidError.
     """
     actor.must(Permission.MONEY_CORRECT)
     reason = storable(reason).strip()
@@ -62,6 +64,10 @@ def make(
         problems["amount"] = "No money moved with this sale, so there is nothing to correct."
     elif not 0 < abs(amount_minor) <= purchase.price_minor:
         problems["amount"] = "Write an amount above zero and not above the price of the sale."
+    elif abs(_net(session, purchase_id=purchase.id, but=f"correction:{purchase.id}:{key}") + amount_minor) > (
+        purchase.price_minor
+    ):
+        problems["amount"] = _TOGETHER
     if not one_line(reason):
         problems["reason"] = "Say why in a sentence; the creator reads it."
     elif len(reason) > REASON_LENGTH:
@@ -91,6 +97,22 @@ def make(
             reason=reason,
         )
     return made
+
+
+def _net(session: Session, *, purchase_id: UUID, but: str) -> int:
+    """What a sale's corrections come to for its creator, without the one under the key `but`; the sale is locked."""
+    net = (
+        sa.select(sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor), 0))
+        .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(
+            LedgerTransaction.purchase_id == purchase_id,
+            LedgerTransaction.kind == PostingKind.CORRECTION,
+            LedgerTransaction.key != but,
+            LedgerAccount.kind == AccountKind.CREATOR_AVAILABLE,
+        )
+    )
+    return int(session.scalar(net) or 0)
 
 
 def newest(session: Session, *, creator_id: UUID, limit: int) -> Sequence[Correction]:

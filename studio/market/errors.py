@@ -467,10 +467,12 @@ class LinkUsedError(ConflictError):
 
 
 class NothingToPayError(ConflictError):
-    """There is no balance that reaches the minimum."""
+    """There is no balance that reaches the minimum, or none that the provider holds enough for."""
 
-    def __init__(self) -> None:
-        super().__init__("Nobody's available balance reaches the minimum just now. No payout was made.")
+    def __init__(
+        self, message: str = "Nobody's available balance reaches the minimum just now. No payout was made."
+    ) -> None:
+        super().__init__(message)
 
 
 class PayoutOverError(ConflictError):

@@ -47,6 +47,11 @@ CHECKS: Mapping[str, str] = {
         SELECT coalesce(m.currency, w.currency) FROM moving m FULL JOIN wanted w ON w.currency = m.currency
         WHERE coalesce(m.amount, 0) <> coalesce(w.amount, 0)
     """,
+    # The provider holds money for the studio, and not the studio for the provider.
+    "provider_overdrawn": """
+        SELECT a.currency FROM ledger_accounts a JOIN ledger_entries e ON e.account_id = a.id
+        WHERE a.kind = 'provider' GROUP BY a.currency HAVING sum(e.amount_minor) > 0
+    """,
     # Every paid purchase is in the ledger with its price.
     "sale_not_in_ledger": """
         SELECT p.id::text FROM transactions p

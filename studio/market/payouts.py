@@ -36,9 +36,10 @@ from studio.market.models import (
 from studio.market.policy import Policy
 
 RESOURCE = "payout"
-_MOST_IN_A_BATCH = 1_000
+MOST_IN_A_BATCH = 1_000
 NO_DESTINATION = "The creator has not said where payouts go."
 NOT_ACTIVE = "The creator's account is suspended."
+TOO_LITTLE = "The payment provider holds too little for what is due. No payout was made; what is due stays due."
 BY_STAFF = "Staff hold it until they let it go."
 
 
@@ -50,31 +51,37 @@ class Due:
     name: str
     currency: str
     available_minor: int
+    is_covered: bool = True
+    """Whether the payment provider holds enough for it, after what is on its way and those before it."""
 
 
 def list_due(session: Session, *, actor: Actor, policy: Policy, limit: int = 200) -> list[Due]:
     """Creators whose available balance reaches the minimum and who have no payout under way, most first."""
     actor.must(Permission.MONEY_READ_ANY)
-    return _due(session, policy=policy, limit=limit)
+    return _covered(session, _due(session, policy=policy, limit=limit))
 
 
 def make_batch(
     session: Session, *, actor: Actor, batch_key: str, provider: str, policy: Policy, now: datetime
 ) -> list[Payout]:
-    """Everybody whose available balance reaches the minimum is being paid all of it.
+    """Everybody whose available balance reaches the minimum is being paid all of it, as far as the provider holds it.
 
-    A creator who said no destination, or is suspended, has their payout held. The same `batch_key` again makes no
-    payout more. Raises ForbiddenError, or NothingToPayError where there was nobody to pay.
+    Who does not fit into what the provider holds any more gets no payout now, and stays due. A creator who said no
+    destination, or is suspended, has their payout held. The same `batch_key` again makes no payout more. Raises
+    ForbiddenError, or NothingToPayError where there was nobody to pay or nobody fits.
     """
     actor.must(Permission.PAYOUT_MAKE)
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("market.payouts", 0))))
     earlier = session.scalars(
-        sa.select(Payout).where(Payout.batch_key == batch_key).order_by(Payout.id).limit(_MOST_IN_A_BATCH)
+        sa.select(Payout).where(Payout.batch_key == batch_key).order_by(Payout.id).limit(MOST_IN_A_BATCH)
     ).all()
     if earlier:
         return list(earlier)
     made = []
-    for due in _due(session, policy=policy, limit=_MOST_IN_A_BATCH):
+    everybody = _covered(session, _due(session, policy=policy, limit=MOST_IN_A_BATCH))
+    for due in everybody:
+        if not due.is_covered:
+            continue
         # A refund may have come since the list was read: what is paid is what is there.
         account = Account(AccountKind.CREATOR_AVAILABLE, due.currency, due.creator_id)
         amount = min(due.available_minor, ledger.balance(session, account))
@@ -82,7 +89,9 @@ def make_batch(
             parts = replace(due, available_minor=amount)
             made.append(_make(session, actor=actor, due=parts, batch_key=batch_key, provider=provider, now=now))
     if not made:
-        raise NothingToPayError
+        if all(due.is_covered for due in everybody):
+            raise NothingToPayError
+        raise NothingToPayError(TOO_LITTLE)
     return made
 
 
@@ -284,6 +293,27 @@ def _due(session: Session, *, policy: Policy, limit: int) -> list[Due]:
         .limit(limit)
     )
     return [Due(owner_id, name, currency, int(amount)) for owner_id, name, currency, amount in rows if owner_id]
+
+
+def _covered(session: Session, everybody: list[Due]) -> list[Due]:
+    """Each with whether the provider holds enough for it: corrections are in balances, and brought no money in."""
+    if not everybody:
+        return []
+    rows = session.execute(
+        sa.select(LedgerAccount.currency, -sa.func.sum(LedgerEntry.amount_minor))
+        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
+        # What is in transit is with the provider still, and is somebody's already.
+        .where(LedgerAccount.kind.in_([AccountKind.PROVIDER, AccountKind.PAYOUTS_IN_TRANSIT]))
+        .group_by(LedgerAccount.currency)
+    )
+    room = {currency: int(amount) for currency, amount in rows}
+    told = []
+    for due in everybody:
+        left = room.get(due.currency, 0) - due.available_minor
+        if left >= 0:
+            room[due.currency] = left
+        told.append(replace(due, is_covered=left >= 0))
+    return told
 
 
 def _make(session: Session, *, actor: Actor, due: Due, batch_key: str, provider: str, now: datetime) -> Payout:

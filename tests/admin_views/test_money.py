@@ -30,7 +30,7 @@ from studio.providers.payments import EventKind
 from tests.admin_views.conftest import signed_in
 from tests.factories.accounts import make_user
 from tests.factories.money import POLICY, begin, buy, make_offer, tell
-from tests.market.test_payouts import aim, earn
+from tests.market.test_payouts import aim, earn, give
 
 
 @pytest.fixture
@@ -322,9 +322,14 @@ class TestStaff:
     def test_pay_everybody_once_however_often_they_press(self, session, client_of, post, creator, staff):
         earn(session, creator.actor, utc_now())
         client = client_of(staff)
-        assert creator.name in text(client.get("/money/"))
+        second = make_user(session, RoleName.CREATOR, name="Given Too Much")
+        give(session, second.actor, utc_now(), amount=2000)
+        page = text(client.get("/money/"))
+        for words in (creator.name, "Make 1 payout of $50.00?", "not now: the payment provider holds too little"):
+            assert words in page
         for _ in range(2):
             assert post(client, "/money/payouts", key="same").status_code == 303
+            assert "they stay due: Given Too Much" in text(client.get("/payouts/"))
         assert session.scalars(sa.select(Payout.status)).all() == [PayoutStatus.HELD]
         assert "has not said where payouts go" in text(client.get("/money/"))
 
@@ -385,7 +390,8 @@ class TestStaff:
         typed = {"key": "k", "way": "give", "amount": "0.75", "reason": "The fee was waived."}
         for wrong, words in (
             ({"way": ""}, "Say whether the creator gets"),
-            ({"amount": "-1"}, "must be zero or more"),
+            ({"amount": "-1"}, "has to be above zero"),
+            ({"amount": "0.00"}, "has to be above zero"),
             ({"amount": "6"}, "not above the price"),
             ({"amount": "much"}, "as a number"),
         ):
@@ -396,6 +402,11 @@ class TestStaff:
             answer = post(client, address, **typed)
         page = text(client.get(answer.location))
         assert "The fee was waived." in page
+        assert f"{creator.name} gets it, the platform bears it" in page
+        assert "Post a correction of {amount} USD: {way}." in page
+        assert f"Give {buyer.name} $5.00 back?" in page
+        answer = post(client, address, **{**typed, "key": "other", "amount": "4.50"})
+        assert (answer.status_code, "posted before" in text(answer)) == (422, True)
         assert session.scalar(sa.select(sa.func.count()).select_from(LedgerTransaction)) == 2
         page = text(client_of(creator).get("/earnings/"))
         assert ("$5.00" in page, "$0.75" in page, "The fee was waived." in page) == (True, True, True)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
+from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.market import corrections, invariants, ledger, statements
 from studio.market.corrections import CorrectionInvalidError, OwnCorrectionError
@@ -15,6 +16,7 @@ from studio.market.models import CreatorEarnings, LedgerTransaction, PostingKind
 from studio.market.statements import Period
 from tests.factories.accounts import make_actor
 from tests.factories.money import buy, make_offer
+from tests.market.test_races import at_once
 
 
 @pytest.fixture
@@ -58,6 +60,30 @@ class TestMake:
         with pytest.raises(CorrectionInvalidError) as refusal:
             correct(session, staff, sale, now, **values)
         assert list(refusal.value.fields) == [field]
+
+    def test_comes_to_no_more_than_the_price_with_all_others(self, session, creator, staff, sale, now):
+        made = correct(session, staff, sale, now, key="1", amount_minor=500)
+        assert correct(session, staff, sale, now, key="1", amount_minor=500) == made
+        with pytest.raises(CorrectionInvalidError, match="posted before"):
+            correct(session, staff, sale, now, key="2", amount_minor=1)
+        for key in ("3", "4"):
+            correct(session, staff, sale, now, key=key, amount_minor=-500)
+        with pytest.raises(CorrectionInvalidError, match="posted before"):
+            correct(session, staff, sale, now, key="5", amount_minor=-1)
+        assert ledger.balances_of(session, creator_id=creator.user_id)["USD"].available_minor == -500
+
+    def test_of_many_at_once_keeps_to_the_price(self, committed_database, now):
+        with session_scope(committed_database.engine) as session:
+            creator, buyer, staff = (
+                make_actor(session, role) for role in (RoleName.CREATOR, RoleName.CREATOR, RoleName.STAFF)
+            )
+            sale = buy(session, buyer=buyer, offer=make_offer(session, owner=creator, now=now), now=now)
+        at_once(
+            committed_database.engine,
+            *(lambda s, key=key: correct(s, staff, sale, now, key=key, amount_minor=300) for key in "1123"),
+        )
+        with session_scope(committed_database.engine) as session:
+            assert ledger.balances_of(session, creator_id=creator.user_id)["USD"].available_minor == 300
 
     def test_is_for_staff_and_not_for_a_sale_of_ones_own(self, session, creator, other_creator, sale, now):
         with pytest.raises(ForbiddenError):

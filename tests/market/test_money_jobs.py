@@ -132,7 +132,7 @@ class TestPayOut:
             assert session.get_one(Payout, payout.id).status is status
             kinds = session.scalars(sa.select(LedgerTransaction.kind).order_by(LedgerTransaction.id)).all()
             last = PostingKind.PAYOUT_SETTLEMENT if status is PayoutStatus.PAID else PostingKind.PAYOUT_REVERSAL
-            assert kinds == [PostingKind.CORRECTION, PostingKind.PAYOUT, last]
+            assert kinds == [PostingKind.SALE, PostingKind.PAYOUT, last]
 
 
 class TestPeriodic:

@@ -64,6 +64,7 @@ class MoneyMachine(RuleBasedStateMachine):
             )
         self.purchase_ids = []
         self.corrected = Counter()
+        self.corrected_of = Counter()
 
     def do(self, *doings):
         """Each of `doings` in a thread and a transaction of its own; a refusal is fine."""
@@ -135,7 +136,7 @@ class MoneyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.purchase_ids)
     @rule(which=st.integers(0, 50), amount_minor=st.sampled_from([1, 300, -1, -300]))
     def correct_a_sale(self, which, amount_minor):
-        """Staff press twice; a sale that moved no money, or less than that, is not corrected."""
+        """Staff press twice; a sale that moved no money is not corrected, and none by more than its price in all."""
         purchase_id = self.purchase_ids[which % len(self.purchase_ids)]
         self.corrections += 1
         key = str(self.corrections)
@@ -154,12 +155,15 @@ class MoneyMachine(RuleBasedStateMachine):
         self.do(run, run)
         with session_scope(self.engine) as session:
             purchase = session.get_one(Purchase, purchase_id)
-            if purchase.paid_at and abs(amount_minor) <= purchase.price_minor:
+            net = self.corrected_of[purchase_id] + amount_minor
+            if purchase.paid_at and max(abs(amount_minor), abs(net)) <= purchase.price_minor:
+                self.corrected_of[purchase_id] = net
                 self.corrected[purchase.currency] += amount_minor
 
     @rule(keys=st.sampled_from([(0, 0), (0, 1), (0, 1, 2)]))
     def make_payouts(self, keys):
         self.batches += 3
+        before = self.held_by_the_provider()
         self.do(
             *(
                 lambda session, key=key: payouts.make_batch(
@@ -173,6 +177,14 @@ class MoneyMachine(RuleBasedStateMachine):
                 for key in keys
             )
         )
+        after = self.held_by_the_provider()
+        assert all(after[one] == before[one] or after[one] >= 0 for one in ("USD", "JPY"))
+
+    def held_by_the_provider(self):
+        """What the provider holds and nobody is being paid, by currency."""
+        with session_scope(self.engine) as session:
+            kinds = (AccountKind.PROVIDER, AccountKind.PAYOUTS_IN_TRANSIT)
+            return {one: -sum(ledger.balance(session, Account(kind, one)) for kind in kinds) for one in ("USD", "JPY")}
 
     def payouts_that_are(self, *statuses):
         with session_scope(self.engine) as session:
@@ -269,4 +281,6 @@ def test_money_is_whole_whatever_happens_at_once(committed_database):
     )
     with session_scope(committed_database.engine) as session:
         found = invariants.check(session, now=datetime(2026, 11, 23, tzinfo=UTC))
-        assert [one for one in found.findings if one["check"] != "event_waits_for_a_day"] == []
+        # What is refunded after it was paid out may leave the provider with less than nothing: that is to be found.
+        expected = {"event_waits_for_a_day", "provider_overdrawn"}
+        assert [one for one in found.findings if one["check"] not in expected] == []

@@ -10,8 +10,8 @@ from studio.accounts.models import User, UserStatus
 from studio.accounts.permissions import RoleName
 from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError
-from studio.market import bookkeeping, ledger, payouts, purchases
-from studio.market.bookkeeping import Account
+from studio.market import bookkeeping, invariants, ledger, payouts, purchases
+from studio.market.bookkeeping import Account, Entry, Posting
 from studio.market.errors import NothingToPayError, PayoutOverError
 from studio.market.models import AccountKind, LedgerTransaction, Payout, PayoutStatus, PostingKind
 from studio.providers.payments import DestinationError
@@ -21,13 +21,24 @@ from tests.market.test_races import at_once
 
 
 def earn(session, creator, now, *, amount=5000, currency="USD", key="earned"):
+    """A sale without a fee whose hold is over: the provider holds the money, the creator can be paid it."""
+    moved = (
+        Entry(Account(AccountKind.PROVIDER, currency), -amount),
+        Entry(Account(AccountKind.CREATOR_AVAILABLE, currency, creator.user_id), amount),
+    )
+    name = f"{key}{creator.user_id}{currency}"
+    ledger.post(session, Posting(name, PostingKind.SALE, moved, occurred_at=now, creator_id=creator.user_id))
+
+
+def give(session, creator, now, *, amount):
+    """A correction: the creator can be paid more, and the provider holds no more than before."""
     ledger.post(
         session,
         bookkeeping.correction(
-            key=f"{key}{creator.user_id}{currency}",
+            key=f"given{creator.user_id}",
             creator_id=creator.user_id,
             character_id=None,
-            currency=currency,
+            currency="USD",
             amount_minor=amount,
             note="",
             at=now,
@@ -95,6 +106,20 @@ class TestBatch:
         earn(session, earner, now, amount=20_000, currency="CNY")
         made = batch(session, staff, now)
         assert {(one.currency, one.amount_minor) for one in made} == {("USD", 5000), ("CNY", 20_000)}
+
+    def test_pays_no_more_than_the_provider_holds(self, session, earner, other_creator, staff, now):
+        third = make_actor(session, RoleName.CREATOR)
+        earn(session, third, now, amount=2500)
+        give(session, other_creator, now, amount=4000)
+        due = payouts.list_due(session, actor=staff, policy=POLICY)
+        assert [(one.available_minor, one.is_covered) for one in due] == [(5000, True), (4000, False), (2500, True)]
+        assert [one.amount_minor for one in batch(session, staff, now)] == [5000, 2500]
+        assert available(session, other_creator) == 4000
+        with pytest.raises(NothingToPayError, match="holds too little"):
+            batch(session, staff, now, key="2")
+        earn(session, earner, now, amount=4000, key="later")
+        # What comes in is enough for one of the two, and is promised once.
+        assert len(batch(session, staff, now, key="3")) == 1
 
     def test_is_for_staff(self, session, earner, now):
         with pytest.raises(ForbiddenError):
@@ -194,8 +219,11 @@ class TestRefundAfterPayout:
         [payout] = batch(session, staff, later)
         payouts.begin(session, payout_id=payout.id, now=later)
         payouts.settle(session, payout_id=payout.id, reference="r", now=later)
+        assert invariants.check(session, now=later).finding_count == 0
         purchases.refunded(session, first, now=later)
         assert available(session, creator) == -3400
+        # The provider gave back what it no longer held: staff have to know.
+        assert invariants.check(session, now=later).findings == [{"check": "provider_overdrawn", "about": "USD"}]
         with pytest.raises(NothingToPayError):
             batch(session, staff, later, key="2")
         for _ in range(2):
