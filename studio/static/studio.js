@@ -19,9 +19,15 @@
   // Asking first: data-confirm on a form, a button or a link.
   const dialog = one("#confirm");
   let agreed = null;
-  const ask = (text, goOn) => {
+  const yes = dialog && one("button[value=yes]", dialog);
+  const goesOn = yes?.textContent;
+  // The answer says what the pressed button said, and is no warning where that was none.
+  const ask = (text, pressed, goOn) => {
     if (!dialog) return window.confirm(text) && goOn();
     one("#confirm-text").textContent = text;
+    yes.textContent = pressed?.textContent.trim() || goesOn;
+    yes.classList.toggle("btn-success", Boolean(pressed?.classList.contains("btn-success")));
+    yes.classList.toggle("btn-danger", !yes.classList.contains("btn-success"));
     dialog.returnValue = "";
     dialog.addEventListener("close", () => dialog.returnValue === "yes" && goOn(), { once: true });
     show(dialog);
@@ -38,7 +44,7 @@
     if (text && agreed !== form) {
       event.preventDefault();
       event.stopImmediatePropagation();
-      ask(text, () => {
+      ask(text, button, () => {
         agreed = form;
         form.requestSubmit(button);
         agreed = null;
@@ -49,7 +55,7 @@
     const link = event.target.closest("a[data-confirm]");
     if (!link) return;
     event.preventDefault();
-    ask(link.dataset.confirm, () => window.location.assign(link.href));
+    ask(link.dataset.confirm, link, () => window.location.assign(link.href));
   });
 
   // What can be undone for some seconds counts them down on its button, which goes when they are over.
