@@ -90,7 +90,7 @@ class EarningsView(StudioView):
             chart=chart(months, currency),
             total=sum(one.amount_minor for one in months),
             characters=earnings.by_character(self.session, creator_id=actor.user_id, currency=currency, since=since),
-            pending=money_queries.list_pending(self.session, creator_id=actor.user_id),
+            pending=money_queries.list_pending(self.session, creator_id=actor.user_id, currency=currency),
             statements=self.session.scalars(
                 own_statements.order_by(CreatorEarnings.period_start.desc(), CreatorEarnings.id).limit(_NEWEST)
             ).all(),

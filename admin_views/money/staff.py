@@ -1,7 +1,7 @@
 """Money for staff: revenue, fees, payouts, what needs a person, the trial balance; and every sale."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -179,6 +179,8 @@ class SalesView(StudioModelView):
     menu_order = 5
     columns = (
         Column("title", _l("Character"), sort="title"),
+        Column("buyer", _l("Buyer"), cell=lambda row: _person(row.buyer_id), wide_only=True),
+        Column("creator", _l("Creator"), cell=lambda row: _person(row.creator_id), wide_only=True),
         Column("status", _l("Status"), cell=lambda row: money_labels.purchase_badge(row.status)),
         Column(
             "price_minor",
@@ -233,6 +235,12 @@ class SalesView(StudioModelView):
         """Part of a title."""
         return contains(text, Purchase.title)
 
+    def list_context(self, rows: Sequence[Purchase]) -> dict[str, Any]:
+        """Who bought from whom on this page, read once."""
+        ids = {person for row in rows for person in (row.buyer_id, row.creator_id)}
+        g.people = dict(self.request_session.execute(sa.select(User.id, User.name).where(User.id.in_(ids))).all())
+        return {}
+
     def details_context(self, row: Purchase) -> dict[str, Any]:
         """Who bought from whom, and what the ledger has of it."""
         session = self.request_session
@@ -243,6 +251,7 @@ class SalesView(StudioModelView):
             .order_by(LedgerTransaction.occurred_at, LedgerTransaction.id)
             .limit(_MOST_POSTINGS)
         )
+        posted = session.scalars(postings).all()
         return {
             "names": dict(session.execute(people).all()),
             "questions": money_queries.questions_of(session, purchase_id=row.id),
@@ -252,7 +261,8 @@ class SalesView(StudioModelView):
             "typed": request.form,
             "key": uuid4().hex,
             "most_reason": corrections.REASON_LENGTH,
-            "postings": session.scalars(postings).all(),
+            "postings": posted,
+            "entries": ledger.entries_of(session, [one.id for one in posted]),
             "provider_label": self._provider_label(row),
             "is_test": self.resources.payments.is_local and row.provider == self.resources.payments.name,
             **market_labels.labels(),
@@ -360,6 +370,10 @@ class SalesView(StudioModelView):
                 "warning",
             )
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
+
+
+def _person(person_id: UUID) -> str:
+    return str(g.get("people", {}).get(person_id, ""))
 
 
 def _sums(due: Iterable[payouts.Due]) -> str:

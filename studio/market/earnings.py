@@ -51,7 +51,10 @@ class CharacterEarnings:
     """Disputes that were not won."""
     gross_minor: int
     fee_minor: int
+    """The platform's share of the sales; corrections are beside it."""
+    corrected_minor: int
     net_minor: int
+    """Sales less the fee, with corrections."""
     downloads: int
 
 
@@ -92,7 +95,12 @@ def by_character(
     """What each of a creator's characters brought since a moment, most first."""
     amount = LedgerEntry.amount_minor
     net = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind.in_(CREATOR_ACCOUNTS)), 0)
-    fee = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind == AccountKind.PLATFORM_REVENUE), 0)
+    is_correction = LedgerTransaction.kind == PostingKind.CORRECTION
+    is_fee = sa.and_(LedgerAccount.kind == AccountKind.PLATFORM_REVENUE, ~is_correction)
+    fee = sa.func.coalesce(sa.func.sum(amount).filter(is_fee), 0)
+    # The platform bears a correction: what its creator gained, its revenue lost.
+    is_corrected = sa.and_(LedgerAccount.kind.in_(CREATOR_ACCOUNTS), is_correction)
+    corrected = sa.func.coalesce(sa.func.sum(amount).filter(is_corrected), 0)
 
     def counted(kind: PostingKind) -> sa.ColumnElement[int]:
         return sa.func.count(sa.distinct(LedgerTransaction.id)).filter(LedgerTransaction.kind == kind)
@@ -110,7 +118,7 @@ def by_character(
         .scalar_subquery()
     )
     rows = session.execute(
-        sa.select(Character.id, Character.name, *counts, fee, net, fetched)
+        sa.select(Character.id, Character.name, *counts, fee, corrected, net, fetched)
         .join(LedgerTransaction, LedgerTransaction.character_id == Character.id)
         .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
@@ -131,12 +139,13 @@ def by_character(
             sales=sales,
             refunds=refunds,
             disputes=disputed,
-            gross_minor=int(net_) + int(fee_),
+            gross_minor=int(net_) - int(corrected_) + int(fee_),
             fee_minor=int(fee_),
+            corrected_minor=int(corrected_),
             net_minor=int(net_),
             downloads=downloads,
         )
-        for character_id, name, sales, refunds, disputed, fee_, net_, downloads in rows
+        for character_id, name, sales, refunds, disputed, fee_, corrected_, net_, downloads in rows
     ]
 
 

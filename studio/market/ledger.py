@@ -1,6 +1,6 @@
 """The ledger: posting once under a key, and what accounts hold."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -79,6 +79,20 @@ class TrialLine:
     def balance_minor(self) -> int:
         """Credits less debits."""
         return self.credit_minor - self.debit_minor
+
+
+def entries_of(session: Session, transaction_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[tuple[AccountKind, int]]]:
+    """Each posting's entries in their order: the kind of account, and the amount, a credit above zero."""
+    rows = session.execute(
+        sa.select(LedgerEntry.transaction_id, LedgerAccount.kind, LedgerEntry.amount_minor)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(LedgerEntry.transaction_id.in_(transaction_ids))
+        .order_by(LedgerEntry.transaction_id, LedgerEntry.ordinal)
+    )
+    entries: dict[UUID, list[tuple[AccountKind, int]]] = {}
+    for transaction_id, kind, amount in rows:
+        entries.setdefault(transaction_id, []).append((kind, amount))
+    return entries
 
 
 def trial_balance(session: Session) -> list[TrialLine]:

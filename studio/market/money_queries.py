@@ -129,19 +129,20 @@ class Pending:
     sales: int
 
 
-def list_pending(session: Session, *, creator_id: UUID) -> list[Pending]:
-    """What a creator's holds keep back, by the day on which it becomes available."""
+def list_pending(session: Session, *, creator_id: UUID, currency: str) -> list[Pending]:
+    """What a creator's holds keep back in one currency, by the day on which it becomes available."""
     day = sa.func.date_trunc("day", Purchase.available_at, "UTC")
     rows = session.execute(
         sa.select(day, Purchase.currency, sa.func.sum(Purchase.price_minor - Purchase.fee_minor), sa.func.count())
         .where(
             Purchase.creator_id == creator_id,
+            Purchase.currency == currency,
             Purchase.status == PurchaseStatus.PAID,
             Purchase.released_at.is_(None),
             Purchase.price_minor > 0,
         )
         .group_by(day, Purchase.currency)
-        .order_by(day, Purchase.currency)
+        .order_by(day)
         .limit(_MOST_PENDING)
     )
     return [Pending(at, currency, int(net), sales) for at, currency, net, sales in rows]

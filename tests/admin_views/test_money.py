@@ -1,6 +1,7 @@
 """The screens of money: what each person sees and may do, over HTTP."""
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 
 import pypdfium2
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import invariants, payouts, purchases, statements
+from studio.market import earnings, invariants, payouts, purchases, statements
 from studio.market.models import (
     CharacterCategory,
     CharacterDownload,
@@ -220,6 +221,15 @@ class TestEarnings:
         assert "1 sale" in page
         assert "Available 7 days after each sale" in page
 
+    def test_say_of_one_currency_only_what_is_of_it(self, session, client_of, buyer, creator, offer):
+        other = make_offer(session, owner=creator.actor, now=utc_now(), price=300_000, currency="CNY")
+        for one in (offer, other):
+            buy(session, buyer=buyer.actor, offer=one, now=utc_now())
+        client = client_of(creator)
+        for currency, is_there in (("USD", (True, False)), ("CNY", (False, True))):
+            page = text(client.get(f"/earnings/?currency={currency}"))
+            assert ("$4.25" in page, "2,550.00" in page) == is_there
+
     def test_are_written_as_the_reader_writes_money(self, session, client_of, buyer, creator):
         offer = make_offer(session, owner=creator.actor, now=utc_now(), price=300_000, currency="CNY")
         buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
@@ -312,6 +322,24 @@ class TestStaff:
         tell(session, purchase, EventKind.DISPUTE_WON, now=utc_now())
         assert "Money that needs a person" not in client_of(staff).get("/").text
         assert f"/sales/{purchase.id}" not in client_of(staff).get("/money/").text
+
+    def test_read_who_sold_to_whom_and_what_each_account_gained(
+        self, session, client_of, counted, buyer, creator, offer, staff
+    ):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        client = client_of(staff)
+        page = text(client.get("/sales/"))
+        assert (buyer.name in page, creator.name in page) == (True, True)
+        counted.clear()
+        page = text(client.get(f"/sales/{purchase.id}"))
+        assert len(counted) <= 20
+        entries = page.partition('<ul class="entries">')[2].partition("</ul>")[0]
+        shown = [" ".join(re.sub(r"<[^>]+>", " ", one).split()) for one in entries.split("</li>")[:-1]]
+        assert shown == [
+            "Held by the payment provider Debit $5.00",
+            "Creators: pending Credit $4.25",
+            "Platform revenue Credit $0.75",
+        ]
 
     def test_see_revenue_fees_exceptions_and_the_trial_balance(self, session, client_of, buyer, offer, staff):
         buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
@@ -410,6 +438,17 @@ class TestStaff:
         assert session.scalar(sa.select(sa.func.count()).select_from(LedgerTransaction)) == 2
         page = text(client_of(creator).get("/earnings/"))
         assert ("$5.00" in page, "$0.75" in page, "The fee was waived." in page) == (True, True, True)
+        # A correction stands beside the fee, which stays what the sale's was.
+        assert ("-$" in page, '<th scope="col" class="numeric">Corrections</th>' in page) == (False, True)
+        [brought] = earnings.by_character(
+            session, creator_id=creator.id, currency="USD", since=utc_now() - timedelta(days=1)
+        )
+        assert (brought.gross_minor, brought.fee_minor, brought.corrected_minor, brought.net_minor) == (
+            500,
+            75,
+            75,
+            500,
+        )
         assert post(client_of(creator), address, **typed).status_code == 403
 
     def test_put_a_question_of_the_provider_aside_and_take_it_up_again(
