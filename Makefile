@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := @$(PYTHON) -I studio/bootstrap.py
 BABEL := PYTHONPATH=. $(BIN)/pybabel -q
 .DEFAULT_GOAL := help
-.PHONY: help setup run test s3 check nightly drill bench lock format clean
+.PHONY: help setup run voices test s3 check nightly drill bench lock format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ setup: ## Install what running needs (may be repeated at no cost)
 
 run: setup ## Open the studio with demo content: web, workers, scheduler; Ctrl-C stops everything
 	@$(BIN)/python -m studio up --demo
+
+voices: setup ## Install the local voice (espeak-ng, GPL-3); later runs keep it
+	$(SETUP) voices
 
 test: ## Run the whole suite
 	$(SETUP) dev

@@ -1,6 +1,6 @@
 """Sets up everything that the studio needs on a machine that has only Python; knows the standard library alone.
 
-`python3 -I studio/bootstrap.py run|dev|bench` may be repeated at no cost: what is in place is left alone.
+`python3 -I studio/bootstrap.py run|dev|bench|voices` may be repeated at no cost: what is in place is left alone.
 `python3 -I studio/bootstrap.py lock` writes the lock files anew from pyproject.toml.
 """
 
@@ -38,8 +38,8 @@ ICONS = ROOT / "studio" / "static" / "icons.txt"
 SPRITE = Path("@tabler/icons-sprite/dist/tabler-sprite.svg")
 TRANSLATIONS = ROOT / "studio" / "translations"
 
-PROFILES = {"run": ("run",), "dev": ("dev", "run"), "bench": ("bench", "run")}
-"""What each profile installs, and which smaller ones are then in place too."""
+PROFILES = {"run": ("run",), "dev": ("dev", "run"), "bench": ("bench", "run"), "voices": ("voices",)}
+"""What each profile installs, and which smaller ones are then in place too; `voices` comes on top of any of them."""
 
 ASSETS = {
     "tabler/tabler.min.css": "@tabler/core/dist/css/tabler.min.css",
@@ -161,7 +161,7 @@ def install_libraries(profile: str, stamp: dict[str, str], steps: Steps) -> None
         steps.skip()
         return
     count = len(re.findall(r"^[a-z0-9][^=\n]*==", lock.read_text(), re.MULTILINE | re.IGNORECASE))
-    steps.begin(f"Installing {count} Python libraries")
+    steps.begin(f"Installing {count} Python {'library' if count == 1 else 'libraries'}")
     pip_install("installer")
     environment = {**os.environ, **uv_environment()}
     command: list[str | Path] = [
@@ -332,6 +332,8 @@ def write_locks() -> None:
         "run": [project],
         "dev": [project, "--group", "dev", *same],
         "bench": [project, "--group", "bench", *same],
+        # The extra `voices` alone, so that it is added to what is there in a moment.
+        "voices": ["requirements/voices.in", "--constraints", "requirements/dev.lock"],
         # An S3-compatible server for one test. RQ and it want different versions of one library: it gets a place of its own.
         "s3": ["requirements/s3.in"],
     }.items():
@@ -385,7 +387,7 @@ def refusal(arguments: list[str]) -> str | None:
     if os.name != "posix":
         return "Greenroom needs Linux or macOS; on Windows use WSL."
     if len(arguments) != 1 or arguments[0] not in {*PROFILES, "lock"}:
-        return "Say what to set up: run, dev, bench, or lock."
+        return "Say what to set up: run, dev, bench, voices, or lock."
     if sys.version_info < NEEDED:
         other = newer_python()
         if other is not None:

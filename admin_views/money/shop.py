@@ -1,6 +1,6 @@
 """Buying: live listings, a person's purchases, the page of the local test provider, and downloads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from admin_views import ui
+from admin_views.authoring.version_labels import value_label
 from admin_views.base import Permission, StudioModelView, StudioView, expose
 from admin_views.forms import sentence, whole_number
 from admin_views.listing import Column, Filter, contains
@@ -21,12 +22,15 @@ from admin_views.market import labels as market_labels
 from admin_views.market.labels import LICENSE_LABELS
 from admin_views.media.files import portrait_url
 from admin_views.money import labels as money_labels
+from admin_views.money.shop_cards import Face, shop_cards
 from admin_views.resources import Resources, request_session
 from admin_views.session import current_actor
 from studio import work
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor
-from studio.authoring.models import CharacterVersion
+from studio.authoring import fields
+from studio.authoring.models import CharacterVersion, ListedCharacter
+from studio.cards import macros
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
 from studio.kit.paging import Key
@@ -47,6 +51,10 @@ from studio.secret_key import secret_key
 _P = Permission
 _LATE = timedelta(seconds=20)
 _KEY_LENGTH = 64
+_MOST_TAGS = 40
+_GREETING_LENGTH = 600
+# Read of a greeting before its macros are resolved: they may be longer than what they stand for.
+_READ_LENGTH = 3_000
 TEST_ANSWERS = {
     "pay": _l("Pay"),
     "twice": _l("Pay, and have it told twice"),
@@ -56,17 +64,16 @@ TEST_ANSWERS = {
 """What a tester can have the local test provider do."""
 
 
-def _with_face(row: CharacterPublication) -> Markup:
-    face = ui.avatar(portrait_url(g.portraits.get(row.id)), row.title)
-    featured = ui.badge("featured") if _is_featured(row) else ""
-    creator = g.creators.get(row.publisher_id, "")
-    return Markup(
-        '<span class="with-face">{}<span>{} {}<span class="narrow-only text-secondary">{}</span></span></span>'
-    ).format(face, row.title, featured, creator)
-
-
 def _is_featured(row: CharacterPublication) -> bool:
     return row.featured_until is not None and row.featured_until > utc_now()
+
+
+def _greeting_of(data: Mapping[str, Any], *, language: str) -> str:
+    """How the character begins to speak, to the reader: the first 600 characters of its first greeting."""
+    written = str(data.get("first_mes") or "")[:_READ_LENGTH]
+    reader = macros.reader_in(written, language=language)
+    read = macros.render(written, char=macros.display_name(dict(data)), user=reader).strip()
+    return read if len(read) <= _GREETING_LENGTH else read[: _GREETING_LENGTH - 1].rstrip() + "…"
 
 
 def _offer_of(session: Session, purchase: Purchase) -> UUID | None:
@@ -107,17 +114,8 @@ class ShopView(StudioModelView):
     menu_icon = "shopping-cart"
     menu_order = 5
     columns = (
-        Column("title", _l("Title"), cell=_with_face, sort="title"),
-        Column("creator", _l("Creator"), cell=lambda row: g.creators.get(row.publisher_id, ""), wide_only=True),
-        Column("price_minor", _l("Price"), cell=lambda row: ui.money(row.price_minor, row.currency), numeric=True),
-        Column("license_type", _l("Licence"), cell=lambda row: ui.badge(row.license_type), wide_only=True),
-        Column(
-            "published_at",
-            _l("On the market"),
-            cell=lambda row: ui.moment(row.published_at),
-            sort="published",
-            wide_only=True,
-        ),
+        Column("published_at", _l("On the market"), sort="published"),
+        Column("title", _l("Title"), sort="title"),
     )
     orders: ClassVar[dict[str, Any]] = {
         "published": (Key(CharacterPublication.published_at, nullable=True), Key(CharacterPublication.id)),
@@ -157,27 +155,48 @@ class ShopView(StudioModelView):
         return contains(text, CharacterPublication.title)
 
     def list_context(self, rows: Sequence[CharacterPublication]) -> dict[str, Any]:
-        """Portraits and creators of the page, read once each."""
+        """Portraits, taglines and creators of the page, read once each."""
         session = self.request_session
         wanted = [(row.character_id, row.version_number) for row in rows]
         key = sa.tuple_(CharacterVersion.character_id, CharacterVersion.version_number)
-        pictures = {
-            (character_id, number): portrait_id
-            for character_id, number, portrait_id in session.execute(
-                sa.select(CharacterVersion.character_id, CharacterVersion.version_number, CharacterVersion.portrait_id)
+        shown = sa.and_(
+            ListedCharacter.character_id == CharacterVersion.character_id,
+            ListedCharacter.version_number == CharacterVersion.version_number,
+        )
+        faces = {
+            (character_id, number): Face(portrait_id, tagline or "")
+            for character_id, number, portrait_id, tagline in session.execute(
+                sa.select(
+                    CharacterVersion.character_id,
+                    CharacterVersion.version_number,
+                    CharacterVersion.portrait_id,
+                    ListedCharacter.tagline,
+                )
+                .outerjoin(ListedCharacter, shown)
                 .where(key.in_(wanted))
             )
-        }  # fmt: skip
-        g.portraits = {row.id: pictures.get((row.character_id, row.version_number)) for row in rows}
+        }
+        g.faces = {row.id: faces.get((row.character_id, row.version_number), Face()) for row in rows}
         people = sa.select(User.id, User.name).where(User.id.in_({row.publisher_id for row in rows}))
         g.creators = dict(session.execute(people).all())
         return {}
 
+    def rows_html(self, rows: Sequence[Any], columns: Sequence[Column], context: Mapping[str, Any]) -> Markup:
+        """Cards instead of a table's rows."""
+        del columns, context
+        return shop_cards(rows, faces=g.faces, creators=g.creators, is_featured=_is_featured, url_of=self.row_urls())
+
     def details_context(self, row: CharacterPublication) -> dict[str, Any]:
         """The offer, and what the present person has of it."""
         session, actor = self.request_session, current_actor()
+        version = queries.version_of(session, row)
+        profile = fields.profile_in(version.studio)
         return {
-            "portrait": portrait_url(queries.portrait_of(session, row), "card"),
+            "portrait": portrait_url(version.portrait_id, "card"),
+            "profile": profile,
+            "tags": list(dict.fromkeys([*row.tags, *version.card["data"].get("tags", ())]))[:_MOST_TAGS],
+            "greeting": _greeting_of(version.card["data"], language=str(profile.get("language") or "")),
+            "value_label": value_label,
             "category": session.get_one(CharacterCategory, row.category_id),
             "publisher": session.scalar(sa.select(User.name).where(User.id == row.publisher_id)),
             "held": money_queries.find_held(session, actor=actor, character_id=row.character_id),

@@ -36,6 +36,7 @@ from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError, Studi
 from studio.providers.speech import KINDS, SpeechProvider, Voice, abilities
 from studio.providers.speech.abilities import Abilities
 from studio.voices import configurations, lists, queries, rules, speaking
+from studio.voices.errors import NoProviderError
 from studio.voices.models import VoiceConfiguration, VoiceList
 from studio.voices.rules import VoiceDraft
 from studio.voices.speaking import Terms
@@ -250,6 +251,8 @@ class VoicesView(StudioView):
         voice = self._find_voice(form)
         try:
             draft = draft_from(form, voice=voice)
+            if not draft.voice_id:
+                self._must_have_provider()
             speech = speaking.ask(
                 self.session,
                 actor=current_actor(),
@@ -311,6 +314,13 @@ class VoicesView(StudioView):
         show(form, draft)
         form.text.data = rules.sample_for(language)
         form.is_active.data = True
+
+    def _must_have_provider(self) -> None:
+        """Raises NoProviderError where no voice could be chosen, since no provider is set up."""
+        known = self.resources.speech
+        if not any(one.is_configured for one in known.values()):
+            is_told = current_actor().may(_P.HEALTH_READ)
+            raise NoProviderError(how=voice_labels.missing_sentence(known["local"]) if is_told else "")
 
     def _find_voice(self, form: VoiceForm) -> Voice | None:
         chosen = chosen_voice(form)

@@ -1,11 +1,11 @@
 """What people's jobs may cost in a month and have cost, on the screen."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import flash, redirect, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -15,7 +15,6 @@ from sqlalchemy.orm import joinedload
 from admin_views import ui
 from admin_views.base import StudioModelView, expose
 from admin_views.formats import month_label
-from admin_views.forms import sentence
 from admin_views.listing import Column, Filter
 from admin_views.resources import Resources, resources
 from admin_views.session import current_actor
@@ -24,6 +23,7 @@ from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError
 from studio.kit.paging import Key
+from studio.kit.text import storable
 from studio.operations import budgets as given
 from studio.work import budgets
 from studio.work.models import PersonBudget
@@ -36,6 +36,9 @@ KIND_LABELS = {
     "speech": _l("speech"),
 }
 """What people read for what costs something."""
+
+_TYPED = {"email": 254, "limit": 40}
+"""The fields of a budget, and how much of what was typed is shown again."""
 
 
 def _spent(budget: PersonBudget) -> int:
@@ -121,7 +124,8 @@ class BudgetsView(StudioModelView):
     def list_context(self, rows: Any) -> dict[str, Any]:
         """What everybody else may spend."""
         studio = self.resources.settings.budget_micro
-        return {**super().list_context(rows), "studio_limit": _money(studio) if studio else ""}
+        refused = g.get("refused_budget") or dict.fromkeys(("email", "limit", "email_error", "limit_error"), "")
+        return {**super().list_context(rows), **refused, "studio_limit": _money(studio) if studio else ""}
 
     def details_context(self, row: PersonBudget) -> dict[str, Any]:
         """How the person stands, and what was spent before."""
@@ -148,10 +152,9 @@ class BudgetsView(StudioModelView):
             given.set_limit(session, actor=actor, user_id=row_id, limit_micro=_sent_limit(), now=utc_now())
         except InvalidError as error:
             session.rollback()
-            flash(sentence(error), "danger")
-            row = self.get_one(row_id)
-            typed = {"own_limit": request.form.get("limit", "")[:40]}
-            return self.render(self.details_template, row=row, **self.details_context(row) | typed), error.status
+            row, refused = self.get_one(row_id), _refused(error)
+            shown = {"own_limit": refused["limit"], "limit_error": refused["limit_error"]}
+            return self.render(self.details_template, row=row, **self.details_context(row) | shown), error.status
         flash(_("Saved. Jobs that wait for budget and fit in now go on by themselves."), "success")
         return redirect(url_for("budgets.details_view", row_id=row_id), 303)
 
@@ -159,7 +162,12 @@ class BudgetsView(StudioModelView):
     def give(self) -> ResponseReturnValue:
         """Give a limit to somebody who has spent nothing yet."""
         session, actor, email = self.request_session, current_actor(), request.form.get("email", "")
-        budget = given.give(session, actor=actor, email=email, limit_micro=_sent_limit(), now=utc_now())
+        try:
+            budget = given.give(session, actor=actor, email=email, limit_micro=_sent_limit(), now=utc_now())
+        except InvalidError as error:
+            session.rollback()
+            g.refused_budget = _refused(error)
+            return self.index_view(), error.status
         flash(_("Saved."), "success")
         return redirect(url_for("budgets.details_view", row_id=budget.user_id), 303)
 
@@ -170,9 +178,19 @@ def _sent_limit() -> int | None:
     if not text:
         return None
     try:
-        return int(Decimal(text) * MICRO)
-    except (InvalidOperation, ValueError, OverflowError):
-        raise InvalidError("A budget is a number from 0 to 1,000,000.") from None
+        limit = Decimal(text)
+        # What is far beyond is not even multiplied: a short text can be a number of a million digits.
+        if limit.is_finite() and abs(limit) <= given.MOST_MICRO:
+            return int(limit * MICRO)
+    except ArithmeticError:
+        pass
+    raise InvalidError(given.NO_BUDGET, fields={"limit": given.NO_BUDGET})
+
+
+def _refused(error: InvalidError) -> dict[str, str]:
+    """What was typed, and the sentence for each field, as the forms show them."""
+    typed = {name: storable(request.form.get(name, ""))[:most] for name, most in _TYPED.items()}
+    return typed | {f"{name}_error": str(_(error.fields[name])) if name in error.fields else "" for name in _TYPED}
 
 
 def views(rooms: Resources) -> list[Any]:

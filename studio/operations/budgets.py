@@ -10,10 +10,13 @@ from studio.accounts import audit
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import InvalidError, NotFoundError
+from studio.kit.text import storable
 from studio.work import budgets
 from studio.work.models import PersonBudget
 
 MOST_MICRO = 1_000_000 * 1_000_000
+NO_BUDGET = "A budget is a number from 0 to 1,000,000."
+"""What is told of a number that is none, or beyond."""
 
 
 def budget_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -30,7 +33,7 @@ def set_limit(session: Session, *, actor: Actor, user_id: UUID, limit_micro: int
     """
     actor.must(Permission.BUDGET_WRITE)
     if limit_micro is not None and not 0 <= limit_micro <= MOST_MICRO:
-        raise InvalidError("A budget is a number from 0 to 1,000,000.")
+        raise InvalidError(NO_BUDGET, fields={"limit": NO_BUDGET})
     if session.get(User, user_id) is None:
         raise NotFoundError
     before = session.scalar(sa.select(PersonBudget.limit_micro).where(PersonBudget.user_id == user_id))
@@ -50,7 +53,7 @@ def set_limit(session: Session, *, actor: Actor, user_id: UUID, limit_micro: int
 def give(session: Session, *, actor: Actor, email: str, limit_micro: int | None, now: datetime) -> PersonBudget:
     """As `set_limit`, for the person with that address. Raises InvalidError where there is nobody."""
     actor.must(Permission.BUDGET_WRITE)
-    user_id = session.scalar(sa.select(User.id).where(sa.func.lower(User.email) == email.strip().lower()))
+    user_id = session.scalar(sa.select(User.id).where(sa.func.lower(User.email) == storable(email).strip().lower()))
     if user_id is None:
         sentence = "Nobody has this address. Look for it among the people."
         raise InvalidError(sentence, fields={"email": sentence})

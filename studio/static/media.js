@@ -58,7 +58,11 @@
       while (countOf("running") < atOnce && waiting.length) waiting.shift()();
     };
 
+    // Signs that turn the direction of what follows show "exe.png" as "gnp.exe": a name is shown without them, and without control characters.
+    const plain = (name) => name.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+
     const bring = (file) => {
+      const shown = plain(file.name);
       const row = make("li", "upload");
       const face = make("img", "upload-face");
       face.alt = "";
@@ -69,10 +73,10 @@
       const bar = make("progress", "bar");
       bar.max = 100;
       bar.value = 0;
-      bar.setAttribute("aria-label", file.name);
+      bar.setAttribute("aria-label", shown);
       const button = make("button", "btn btn-ghost btn-sm", stopWords);
       button.type = "button";
-      row.append(blank, make("span", "upload-name", file.name), button, bar, told);
+      row.append(blank, make("span", "upload-name", shown), button, bar, told);
       const show = (address) => {
         face.src = address;
         blank.replaceWith(face);
@@ -132,7 +136,7 @@
           finish("taken", outcome.told || "100 %");
           if (outcome.picture) show(outcome.picture);
           if (!outcome.address) return;
-          const link = make("a", "upload-name", file.name);
+          const link = make("a", "upload-name", shown);
           link.href = outcome.address;
           one(".upload-name", row).replaceWith(link);
         },

@@ -11,6 +11,16 @@ class NoVoiceError(ConflictError):
         super().__init__("This character has no voice yet. Choose one first, then have it speak.")
 
 
+class NoProviderError(ConflictError):
+    """No provider of voices is set up, so that nothing can be spoken; whoever runs the studio reads what to do."""
+
+    def __init__(self, *, how: str = "") -> None:
+        if how:
+            super().__init__("No voice is set up in this studio yet. %(how)s", how=how)
+        else:
+            super().__init__("No voice is set up in this studio yet. Ask whoever runs it to set one up.")
+
+
 class TooManyVoicesError(ConflictError):
     """A character has as many configurations as a page shows."""
 

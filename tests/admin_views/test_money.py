@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
+from studio.authoring.rules import Greetings
 from studio.kit.clock import utc_now
 from studio.market import earnings, invariants, payouts, purchases, statements
 from studio.market.models import (
@@ -30,6 +31,7 @@ from studio.market.statements import Period
 from studio.providers.payments import EventKind
 from tests.admin_views.conftest import signed_in
 from tests.factories.accounts import make_user
+from tests.factories.authoring import make_character
 from tests.factories.money import POLICY, begin, buy, make_offer, tell
 from tests.market.test_payouts import aim, earn, give
 
@@ -141,6 +143,38 @@ class TestBuying:
         post(client, f"{pay}/answer", how="late")
         assert "hx-get" in text(client.get(where))
         assert client.get(f"{where}/state").status_code == 200
+
+    def test_begins_with_what_a_buyer_wants_to_know(self, session, client_of, counted, buyer, creator):
+        character = make_character(
+            session,
+            owner=creator.actor,
+            tagline="He counts <b>ships</b>",
+            language="en",
+            content_rating="mature",
+            content_warnings=["gore", "cold hands"],
+            description="A keeper of an old lighthouse who writes letters to ships that never answer.",
+            tags=["lamp-oil"],
+            greetings=Greetings("{{char}} nods at {{user}}. <script>x</script> " + "The sea. " * 100),
+        )
+        offer = make_offer(session, owner=creator.actor, now=utc_now(), character=character, tags=["fog"])
+        client = client_of(buyer)
+        client.get(f"/shop/{offer.id}")
+        counted.clear()
+        page = text(client.get(f"/shop/{offer.id}"))
+        # Who asks and what they chose, the listing, its version, category, creator, what is held, the tray.
+        assert len(counted) <= 12, counted
+        assert 'mark-mature">mature<' in page
+        assert "gore, cold hands" in page
+        assert "English" in page
+        assert "He counts &lt;b&gt;ships&lt;/b&gt;" in page
+        assert all(f'<span class="mark">{tag}</span>' in page for tag in ("fog", "lamp-oil"))
+        assert f"{character.name} nods at you. &lt;script&gt;" in page
+        assert 40 < page.count("The sea.") < 70
+        counted.clear()
+        shelf = text(client.get("/shop/"))
+        assert len(counted) <= 12, counted
+        assert "He counts &lt;b&gt;ships&lt;/b&gt;" in shelf
+        assert 'class="character-cards"' in shelf
 
     def test_can_be_found_by_its_category_and_those_above_it(self, session, client_of, buyer, offer):
         shelf = session.get_one(CharacterCategory, offer.category_id)

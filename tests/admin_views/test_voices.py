@@ -275,6 +275,22 @@ class TestListen:
         part = text_of(posted(browser, f"/voices/{character.id}/listen", headers=PART, **{**FIELDS, "text": "…"}))
         assert "nothing to speak" in part
 
+    def test_says_that_no_voice_is_set_up_where_there_is_none_to_choose(
+        self, app, session, browser, character, monkeypatch
+    ):
+        monkeypatch.setattr("studio.providers.speech.espeak.where", lambda: None)
+        address, typed = f"/voices/{character.id}/listen", {**FIELDS, "voice_id": ""}
+        part = text_of(posted(browser, address, headers=PART, **typed))
+        assert "No voice is set up in this studio yet. Ask whoever runs it to set one up." in part
+        assert "Choose a voice." not in part
+        assert "make voices" not in part
+        assert "No voice is set up" in text_of(posted(browser, address, **typed), status=409)
+        # Whoever runs the studio reads how it is done, here and on the page of the voices.
+        staff = signed_in(app.test_client(), make_user(session, RoleName.STAFF))
+        assert "make voices" in text_of(staff.get(f"/voices/{character.id}"))
+        part = text_of(posted(staff, address, headers=PART, **typed))
+        assert "No voice is set up in this studio yet. The local voice needs espeak-ng" in part
+
     def test_says_in_the_part_of_the_page_that_there_is_no_room(self, settings, make_app, session, person, character):
         make_portrait(session, actor=person.actor, storage=make_storage(settings.data))
         row = make_voice(session, owner=person.actor, character=character)

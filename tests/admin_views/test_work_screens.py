@@ -318,6 +318,7 @@ class TestBudgets:
         assert wrong.status_code == 422
         assert "A budget is a number from 0 to 1,000,000." in wrong.text
         assert 'value="much"' in wrong.text
+        assert 'id="limit-error"' in wrong.text
         assert actions(session).count("budget.set") == 2
 
     def test_are_given_by_address(self, session, browser_of, post, staff, owner):
@@ -326,11 +327,26 @@ class TestBudgets:
         assert session.get_one(PersonBudget, owner.id).limit_micro == 3 * MICRO
 
     @pytest.mark.parametrize(
-        "data", [{"email": "nobody@example.com", "limit": "3"}, {"limit": "much"}, {"limit": "-1"}]
+        ("data", "field"),
+        [
+            ({"email": "nobody@example.com", "limit": "3"}, "email"),
+            ({"email": "a\0@x", "limit": "3"}, "email"),
+            ({"limit": "much"}, "limit"),
+            ({"limit": "-1"}, "limit"),
+            ({"limit": "1000001"}, "limit"),
+            ({"limit": "1e999999"}, "limit"),
+            ({"limit": "nan"}, "limit"),
+        ],
     )
-    def test_refuse_what_is_none(self, session, browser_of, post, staff, owner, data):
+    def test_refuse_what_is_none_at_its_field_with_what_was_typed(
+        self, session, browser_of, post, staff, owner, data, field
+    ):
         data = {"email": owner.email} | data
-        assert post(browser_of(staff), "/budgets/give", **data).status_code == 422
+        answer = post(browser_of(staff), "/budgets/give", **data)
+        assert answer.status_code == 422
+        assert [name for name in data if f'id="budget-{name}-error"' in answer.text] == [field]
+        assert all(f'value="{value}"'.replace("\0", "") in answer.text for value in data.values())
+        assert '<details class="box budget-give" open>' in answer.text
         assert session.get(PersonBudget, owner.id) is None
 
     def test_are_not_for_creators(self, browser_of, owner):

@@ -1,5 +1,7 @@
 """Set-up: what is in place is left alone, and what is missing is said."""
 
+import tomllib
+
 import pytest
 
 from studio import bootstrap
@@ -72,6 +74,27 @@ class TestSetUp:
         calls.clear()
         bootstrap.set_up("run")
         assert installs(calls) == []
+
+    def test_keeps_the_voices_that_were_added(self, checkout):
+        folder, calls = checkout
+        bootstrap.set_up("run")
+        calls.clear()
+        bootstrap.set_up("voices")
+        assert [call.endswith("voices.lock") for call in installs(calls) if ".lock" in call][-1]
+        calls.clear()
+        (folder / "requirements" / "run.lock").write_text("run==2\n")
+        bootstrap.set_up("run")
+        # Nothing is taken away: what is installed is added to what is there.
+        assert not any("uninstall" in call or " sync " in call for call in calls)
+        calls.clear()
+        bootstrap.set_up("voices")
+        assert installs(calls) == []
+
+    def test_adds_the_voices_that_pyproject_names(self):
+        project = tomllib.loads((bootstrap.ROOT / "pyproject.toml").read_text())["project"]
+        wanted = (bootstrap.LOCKS / "voices.in").read_text().split()
+        assert wanted == project["optional-dependencies"]["voices"]
+        assert wanted[0].split(">")[0] + "==" in (bootstrap.LOCKS / "voices.lock").read_text()
 
     def test_gets_the_screen_libraries_again_when_a_file_is_gone(self, checkout):
         folder, calls = checkout

@@ -4,6 +4,7 @@ import colorsys
 import io
 import math
 import random
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,9 +15,11 @@ from studio.providers.images.protocol import Made, Picture, PictureRequest, Watc
 from studio.settings import Settings
 
 LABEL = "placeholder"
-_LAST_LATIN = "\u024f"
 _LARGEST = 1024
 _SEEDS = 2**32
+_PROBE = 16
+# A place of Unicode that never holds a sign: every font draws its box for it.
+_NO_SIGN = "\U0010fffe"
 
 
 class LocalImages:
@@ -64,10 +67,12 @@ def draw(request: PictureRequest, seed: int) -> bytes:
     for _ in range(dice.randint(3, 6)):
         _shape(draw, width, height, dice, (*light, dice.randint(14, 38)))
     name = request.name.strip() or request.prompt.strip()[:12] or "?"
-    initial = name[0].upper()
-    face = _font(_is_beyond_latin(initial), round(min(width, height) * 0.52))
-    draw.text((width / 2, height * 0.46), initial, font=face, fill=(*light, 235), anchor="mm")
-    _caption(draw, name, width, round(height * 0.8), max(10, round(min(width, height) * 0.075)), (*light, 230))
+    initial = _initial(name)
+    if initial:
+        face = _font(_needs_serif(initial), round(min(width, height) * 0.52))
+        draw.text((width / 2, height * 0.46), initial, font=face, fill=(*light, 235), anchor="mm")
+        caption = _drawable(name)
+        _caption(draw, caption, width, round(height * 0.8), max(10, round(min(width, height) * 0.075)), (*light, 230))
     small = max(9, round(min(width, height) * 0.034))
     _caption(draw, LABEL, width, round(height * 0.93), small, (*light, 200))
     out = io.BytesIO()
@@ -102,10 +107,10 @@ def _shape(
 def _caption(
     draw: ImageDraw.ImageDraw, text: str, width: int, y: int, size: int, fill: tuple[int, int, int, int]
 ) -> None:
-    font = _font(_is_beyond_latin(text), size)
-    shown = text
-    while len(shown) > 1 and draw.textlength(shown, font=font) > width * 0.88:
-        shown = shown[:-2].rstrip() + "…"
+    font = _font(_needs_serif(text), size)
+    shown, more = text, "…" if _needs_serif(text) else "..."
+    while len(shown) > len(more) and draw.textlength(shown, font=font) > width * 0.88:
+        shown = shown.removesuffix(more)[:-1].rstrip() + more
     draw.text((width / 2, y), shown, font=font, fill=fill, anchor="mm")
 
 
@@ -114,14 +119,48 @@ def _colour(hue: float, value: float, saturation: float) -> tuple[int, int, int]
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _is_beyond_latin(text: str) -> bool:
-    """Whether Pillow's own face has no glyphs for the text: it knows Latin letters alone."""
-    return any(sign.isalpha() and sign > _LAST_LATIN for sign in text)
+def _initial(name: str) -> str:
+    """The first sign of the name that is drawn large: a letter or digit before anything else; "" where there is none."""
+    drawn = [sign for sign in name if _can_draw(sign) and not _adds_nothing(sign)]
+    first = next((sign for sign in drawn if sign.isalnum()), "".join(drawn[:1]))
+    return first.upper() if all(map(_can_draw, first.upper())) else first
+
+
+def _drawable(name: str) -> str:
+    """The name without the signs that no font at hand draws, and without the gaps that they leave."""
+    return " ".join("".join(sign if _can_draw(sign) else " " * sign.isspace() for sign in name).split())
+
+
+def _adds_nothing(sign: str) -> bool:
+    """Whether the sign is a gap, or stands only on another one."""
+    return sign.isspace() or unicodedata.category(sign).startswith("M")
+
+
+def _can_draw(sign: str) -> bool:
+    # What only joins or directs others (category C) has nothing to show by itself.
+    return not unicodedata.category(sign).startswith("C") and (_has(False, sign) or _has(True, sign))
+
+
+def _needs_serif(text: str) -> bool:
+    """Whether Pillow's own face, which knows little more than ASCII, lacks a sign of the text."""
+    return not all(_has(False, sign) for sign in text)
+
+
+@lru_cache(maxsize=4096)
+def _has(is_serif: bool, sign: str) -> bool:  # noqa: FBT001 - The cache's key.
+    """Whether the font draws the sign, and not the box that stands for what it lacks."""
+    font = _font(is_serif, _PROBE)
+    return _pixels(font, sign) != _pixels(font, _NO_SIGN)
+
+
+def _pixels(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, sign: str) -> tuple[tuple[int, int], bytes]:
+    mask = font.getmask(sign)
+    return mask.size, bytes(mask)
 
 
 @lru_cache(maxsize=64)
-def _font(is_beyond_latin: bool, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:  # noqa: FBT001 - The cache's key.
+def _font(is_serif: bool, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:  # noqa: FBT001 - The cache's key.
     """Pillow's own face; for Chinese, Cyrillic and Greek the one that statements are printed with."""
-    if is_beyond_latin:
+    if is_serif:
         return ImageFont.truetype(str(pylopdf_fonts_zh_cn.serif_path()), size)
     return ImageFont.load_default(size)

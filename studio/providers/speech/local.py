@@ -9,8 +9,8 @@ from studio.providers.speech.protocol import MOST_AUDIO_BYTES, MOST_VOICES, Aliv
 from studio.settings import Settings
 
 HOW_TO_GET_IT = (
-    "The local voice needs espeak-ng, which is not installed: `.venv/bin/pip install espeakng-loader`, or Debian's "
-    "package libespeak-ng1; then restart the studio."
+    "The local voice needs espeak-ng, which is an extra and not installed: run `make voices` in the studio's folder, or "
+    "install Debian's package libespeak-ng1; then restart the studio."
 )
 # espeak-ng's own names of languages that others call differently.
 _TAGS = {"cmn": "zh-CN", "yue": "zh-HK", "hak": "hak-TW"}
