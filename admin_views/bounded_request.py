@@ -14,7 +14,7 @@ class BoundedRequest(Request):
     """
 
     @cached_property
-    def args(self) -> MultiDict[str, str]:  # type: ignore[override] # Werkzeug's is the same kind of property.
+    def args(self) -> MultiDict[str, str]:
         """What the address says behind its question mark."""
         return _without_nul(super().args)
 

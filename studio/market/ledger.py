@@ -82,16 +82,17 @@ class TrialLine:
 
 
 def entries_of(session: Session, transaction_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[tuple[AccountKind, int]]]:
-    """Each posting's entries in their order: the kind of account, and the amount, a credit above zero."""
+    """Each posting's entries, debits first and the highest first: the kind of account, the amount (a credit above zero)."""
+    amount = LedgerEntry.amount_minor
     rows = session.execute(
-        sa.select(LedgerEntry.transaction_id, LedgerAccount.kind, LedgerEntry.amount_minor)
+        sa.select(LedgerEntry.transaction_id, LedgerAccount.kind, amount)
         .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
         .where(LedgerEntry.transaction_id.in_(transaction_ids))
-        .order_by(LedgerEntry.transaction_id, LedgerEntry.ordinal)
+        .order_by(LedgerEntry.transaction_id, amount > 0, sa.func.abs(amount).desc(), LedgerEntry.ordinal)
     )
     entries: dict[UUID, list[tuple[AccountKind, int]]] = {}
-    for transaction_id, kind, amount in rows:
-        entries.setdefault(transaction_id, []).append((kind, amount))
+    for transaction_id, kind, minor in rows:
+        entries.setdefault(transaction_id, []).append((kind, minor))
     return entries
 
 
