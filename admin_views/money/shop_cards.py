@@ -41,7 +41,7 @@ def shop_cards(
             row.title,
             _line(faces.get(row.id, Face()).tagline),
             ui.money(row.price_minor, row.currency),
-            ui.badge("featured") if is_featured(row) else ui.badge(row.license_type),
+            _mark(row, is_featured=is_featured(row)),
             creators.get(row.publisher_id, ""),
         )
         for row in rows
@@ -60,3 +60,10 @@ def _picture(row: CharacterPublication, portrait_id: UUID | None, portrait: Call
 
 def _line(tagline: str) -> Markup:
     return Markup('<span class="character-card-tagline">{}</span>').format(tagline) if tagline else Markup("")
+
+
+def _mark(row: CharacterPublication, *, is_featured: bool) -> Markup:
+    if is_featured:
+        return ui.badge("featured")
+    # What costs nothing says so as its price.
+    return ui.badge(row.license_type) if row.price_minor else Markup("")
