@@ -143,7 +143,11 @@ class StatementsView(StudioModelView):
         Column("creator_name", _l("Creator"), wide_only=True),
         Column("character_name", _l("Character"), cell=lambda row: _with_name(row.character_name, _earner(row))),
         Column(
-            "gross_minor", _l("Sales"), cell=lambda row: _amount(row, row.gross_minor), numeric=True, wide_only=True
+            "gross_minor",
+            _l("Sales and corrections"),
+            cell=lambda row: _amount(row, row.gross_minor),
+            numeric=True,
+            wide_only=True,
         ),
         Column("fee_minor", _l("Fee"), cell=lambda row: _amount(row, row.fee_minor), numeric=True, wide_only=True),
         Column("net_minor", _l("Earned"), cell=lambda row: _amount(row, row.net_minor), numeric=True),
@@ -182,7 +186,7 @@ class StatementsView(StudioModelView):
         def written() -> Iterator[str]:
             # A byte order mark: spreadsheets otherwise misread Chinese.
             yield "\ufeff" + _csv(
-                [_("Time"), _("Kind"), _("Posting"), _("Sales"), _("Fee"), _("Earned"), _("Currency")]
+                [_("Time"), _("Kind"), _("Posting"), _("Sales and corrections"), _("Fee"), _("Earned"), _("Currency")]
             )
             with self.resources.own_session() as session:
                 for line in statements.lines_of(session, row):
@@ -215,14 +219,20 @@ class StatementsView(StudioModelView):
                     (_("Character"), row.character_name),
                     (_("Period"), f"{format_date(row.period_start, rebase=False)} – {_last_day(row)} (UTC)"),
                     (_("Downloads"), str(row.downloads)),
-                    (_("Sales"), money_labels.amount(row.gross_minor, row.currency)),
+                    (_("Sales and corrections"), money_labels.amount(row.gross_minor, row.currency)),
                     (_("Fee of the platform"), money_labels.amount(row.fee_minor, row.currency)),
                     (_("Earned"), money_labels.amount(row.net_minor, row.currency)),
                     (_("Closed"), f"{format_datetime(row.closed_at, 'yyyy-MM-dd HH:mm')} ({zone_name()})"),
                     *([(_("Note"), note)] if note else []),
                 ],
-                header=[_("Time (%(zone)s)", zone=zone_name()), _("Kind"), _("Sales"), _("Fee"), _("Earned")],
-                widths=[34, 28, 20, 20, 20],
+                header=[
+                    _("Time (%(zone)s)", zone=zone_name()),
+                    _("Kind"),
+                    _("Sales and corrections"),
+                    _("Fee"),
+                    _("Earned"),
+                ],
+                widths=[32, 26, 28, 18, 18],
                 rows=[
                     [
                         format_datetime(line.occurred_at, "yyyy-MM-dd HH:mm"),

@@ -93,7 +93,7 @@ class Line:
 
     @property
     def gross_minor(self) -> int:
-        """What the buyer paid, or got back."""
+        """What the buyer paid, or got back; of a correction, what the creator gained or gave."""
         return self.net_minor + self.fee_minor
 
 
@@ -174,7 +174,11 @@ def stream_lines(
 ) -> Iterator[Line]:
     """The lines of a month, by creator, currency, character and time, as a stream; of one statement where it is named."""
     amount = LedgerEntry.amount_minor
-    fee = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind == AccountKind.PLATFORM_REVENUE), 0)
+    # What the platform bears of a correction is no fee: the creator gains it, or gives it, whole.
+    is_fee = sa.and_(
+        LedgerAccount.kind == AccountKind.PLATFORM_REVENUE, LedgerTransaction.kind != PostingKind.CORRECTION
+    )
+    fee = sa.func.coalesce(sa.func.sum(amount).filter(is_fee), 0)
     net = sa.func.coalesce(sa.func.sum(amount).filter(LedgerAccount.kind.in_(CREATOR_ACCOUNTS)), 0)
     posting = LedgerTransaction
     query = (

@@ -85,7 +85,7 @@ class TestClosing:
         [later] = session.scalars(
             sa.select(CreatorEarnings).where(CreatorEarnings.period_start == december.start)
         ).all()
-        assert (later.gross_minor, later.fee_minor, later.net_minor) == (0, -10, 10)
+        assert (later.gross_minor, later.fee_minor, later.net_minor) == (10, 0, 10)
 
     def test_finds_the_months_that_are_due_in_their_order(self, session, month, now):
         assert statements.next_to_close(session, now=now) is None
