@@ -299,7 +299,6 @@ class SalesView(StudioModelView):
         else:
             if purchase.status is PurchaseStatus.REFUNDED:
                 flash(_("This purchase was refunded already; nothing was changed."), "info")
-                return redirect(url_for("sales.details_view", row_id=row_id), 303)
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/correct", methods=("POST",))

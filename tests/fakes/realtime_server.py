@@ -26,6 +26,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from tests.fakes.openai_server import Silence, Status
+from tests.fakes.speech_server import Stalls
 
 RATE = 24_000
 _PIECE = 9_600
@@ -86,11 +87,6 @@ class Ends:
 @dataclass(frozen=True)
 class Breaks:
     """Hang up in the middle of the answer."""
-
-
-@dataclass(frozen=True)
-class Stalls:
-    """Say nothing more in the middle of the answer."""
 
 
 @dataclass(frozen=True)
