@@ -112,5 +112,5 @@ class TestMake:
         found = session.scalars(sa.select(CreatorEarnings).order_by(CreatorEarnings.period_start)).all()
         assert [(one.period_start.month, one.net_minor, one.gross_minor) for one in found] == [
             (8, 425, 500),
-            (9, 10, 0),
+            (9, 10, 10),
         ]
