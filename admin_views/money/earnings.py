@@ -321,9 +321,14 @@ class PayoutsView(StudioModelView):
         return {}
 
     def details_context(self, row: Payout) -> dict[str, Any]:
-        """The payout."""
+        """The payout, and for how long it can still be called off."""
         self._name([row.creator_id])
-        return {"creator": g.payees.get(row.creator_id, ""), **money_labels.labels()}
+        is_waiting = row.status is PayoutStatus.PENDING
+        return {
+            "creator": g.payees.get(row.creator_id, ""),
+            "seconds": money_labels.seconds_left(row.send_at, now=utc_now()) if is_waiting else 0,
+            **money_labels.labels(),
+        }
 
     def _name(self, ids: list[UUID]) -> None:
         if current_actor().may(_P.MONEY_READ_ANY):
@@ -348,7 +353,10 @@ class PayoutsView(StudioModelView):
             flash(sentence(error), "danger")
         else:
             is_held = payout.status is PayoutStatus.HELD
-            flash(_(payout.reason) if is_held else _("The payout goes on."), "warning" if is_held else "success")
+            flash(
+                _(payout.reason) if is_held else _("The payout goes on; it can be called off until it is sent."),
+                "warning" if is_held else "success",
+            )
         return redirect(url_for("payouts.details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/hold", methods=("POST",))
@@ -373,7 +381,7 @@ class PayoutsView(StudioModelView):
                 self.request_session,
                 actor=current_actor(),
                 payout_id=row_id,
-                reason=request.form.get("reason", "") or "called off by staff",
+                reason=request.form.get("reason", "") or money_labels.CALLED_OFF,
                 now=utc_now(),
             )
         except StudioError as error:

@@ -1,5 +1,7 @@
 """What people read for money: amounts, statuses, kinds of postings and accounts, and what the checks found."""
 
+import math
+from datetime import datetime
 from typing import Any
 
 from flask import request
@@ -14,6 +16,8 @@ from admin_views.market.labels import license_label
 from studio.kit.money import EXPONENTS, Money
 from studio.market.models import GIVEN_UP
 
+CALLED_OFF = "called off by staff"
+"""Why a payout is off where staff say nothing else."""
 PURCHASE_LABELS = {
     "pending": _l("waiting for payment"),
     "paid": _l("paid"),
@@ -77,7 +81,7 @@ REASON_LABELS = {
     GIVEN_UP: _l("given up by the buyer"),
     "not paid in time": _l("not paid in time"),
     "refused by the provider": _l("refused by the provider"),
-    "called off by staff": _l("called off by staff"),
+    CALLED_OFF: _l("called off by staff"),
 }
 """Why purchases and payouts ended, where the studio itself says it; people's own words are shown as they are."""
 _COLOURS = {
@@ -118,6 +122,11 @@ def purchase_badge(status: object) -> Markup:
 def payout_badge(status: object) -> Markup:
     """A payout's status."""
     return ui.badge(_COLOURS[str(status)], PAYOUT_LABELS[str(status)])
+
+
+def seconds_left(moment: datetime | None, *, now: datetime) -> int:
+    """Whole seconds until a moment, a begun one counted; nothing once it has come."""
+    return 0 if moment is None else max(0, math.ceil((moment - now).total_seconds()))
 
 
 def anew_where_changed(status: object) -> ResponseReturnValue:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -29,8 +29,8 @@ from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.kit.money import parse_price
 from studio.kit.paging import Key
-from studio.market import corrections, earnings, ledger, money_queries, payments, payouts, policy, purchases
-from studio.market.models import EventOutcome, LedgerTransaction, Purchase, PurchaseStatus
+from studio.market import corrections, cover, earnings, ledger, money_queries, payments, payouts, policy, purchases
+from studio.market.models import EventOutcome, LedgerTransaction, Payout, PayoutStatus, Purchase, PurchaseStatus
 from studio.market.statements import Period
 from studio.providers.payments import EventKind, LocalPayments
 
@@ -51,6 +51,7 @@ class MoneyView(StudioView):
     permissions: ClassVar[Any] = {
         "index": _P.MONEY_READ_ANY,
         "make_payouts": _P.PAYOUT_MAKE,
+        "call_off_payouts": _P.PAYOUT_MAKE,
         "check_now": _P.MONEY_READ_ANY,
         "settle": _P.MONEY_REFUND,
         "reopen": _P.MONEY_REFUND,
@@ -72,7 +73,14 @@ class MoneyView(StudioView):
         months = earnings.revenue_by_month(self.session, actor=actor, currency=currency, since=since)
         rules = policy.from_settings(self.resources.settings)
         troubled = earnings.troubled_payouts(self.session, actor=actor, stuck_before=now - _STUCK)
-        due = payouts.list_due(self.session, actor=actor, policy=rules, limit=payouts.MOST_IN_A_BATCH)
+        due = payouts.list_due(
+            self.session,
+            actor=actor,
+            policy=rules,
+            limit=payouts.MOST_IN_A_BATCH,
+            # The trial balance has summed all accounts already.
+            room=cover.room_in(trial),
+        )
         to_pay = [one for one in due if one.is_covered]
         people = {one.creator_id for one in troubled}
         return self.render(
@@ -86,6 +94,10 @@ class MoneyView(StudioView):
             troubled=troubled,
             disputes=money_queries.list_disputes(self.session),
             questions=money_queries.list_questions(self.session),
+            leaving=[
+                (one, money_labels.seconds_left(one.send_at, now=now))
+                for one in payouts.list_leaving(self.session, actor=actor, now=now)
+            ],
             due=due[:_MOST_DUE],
             more_due=len(due) > _MOST_DUE,
             to_pay=len(to_pay),
@@ -99,8 +111,8 @@ class MoneyView(StudioView):
 
     @expose("/payouts", methods=("POST",))
     def make_payouts(self) -> ResponseReturnValue:
-        """Pay everybody who is due; the key of the form makes a second press the same batch."""
-        rules = policy.from_settings(self.resources.settings)
+        """Pay everybody who is due, in some seconds; the key of the form makes a second press the same batch."""
+        rules, now = policy.from_settings(self.resources.settings), utc_now()
         try:
             made = payouts.make_batch(
                 self.session,
@@ -108,14 +120,39 @@ class MoneyView(StudioView):
                 batch_key=request.form.get("key", "")[:_MOST_KEY] or uuid4().hex,
                 provider=self.resources.payments.name,
                 policy=rules,
-                now=utc_now(),
+                now=now,
             )
         except StudioError as error:
             self.session.rollback()
             flash(sentence(error), "warning")
             return redirect(url_for("money.index"), 303)
-        flash(ngettext("%(num)d payout made.", "%(num)d payouts made.", len(made)), "success")
+        flash(_made(made, now=now), "success")
         self._name_left_out(rules)
+        return redirect(url_for("payouts.index_view"), 303)
+
+    @expose("/payouts/call-off", methods=("POST",))
+    def call_off_payouts(self) -> ResponseReturnValue:
+        """Call off all of a batch that was not begun."""
+        try:
+            off = payouts.call_off_batch(
+                self.session,
+                actor=current_actor(),
+                batch_key=request.form.get("key", "")[:_MOST_KEY],
+                reason=money_labels.CALLED_OFF,
+                now=utc_now(),
+            )
+        except StudioError as error:
+            if isinstance(error, NotFoundError):
+                raise
+            self.session.rollback()
+            flash(sentence(error), "warning")
+        else:
+            said = ngettext(
+                "%(num)d payout called off. The money is available to its creator again.",
+                "%(num)d payouts called off. The money is available to their creators again.",
+                len(off),
+            )
+            flash(said, "success")
         return redirect(url_for("payouts.index_view"), 303)
 
     def _name_left_out(self, rules: policy.Policy) -> None:
@@ -369,6 +406,24 @@ class SalesView(StudioModelView):
                 "warning",
             )
         return redirect(url_for("sales.details_view", row_id=row_id), 303)
+
+
+def _made(made: Sequence[Payout], *, now: datetime) -> Any:
+    """What is said of a batch that was just made, with the way back at hand as long as there is one."""
+    told = ngettext("%(num)d payout made.", "%(num)d payouts made.", len(made))
+    moments = [one.send_at for one in made if one.status is PayoutStatus.PENDING and one.send_at is not None]
+    seconds = money_labels.seconds_left(min(moments), now=now) if moments else 0
+    if not seconds:
+        return told
+    sent = ngettext("It is sent in %(num)d second.", "It is sent in %(num)d seconds.", seconds)
+    return {
+        "text": told,
+        "time": sent,
+        "label": _("Call off the batch"),
+        "url": url_for("money.call_off_payouts"),
+        "fields": {"key": made[0].batch_key},
+        "seconds": seconds,
+    }
 
 
 def _person(person_id: UUID) -> str:

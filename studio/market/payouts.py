@@ -1,12 +1,13 @@
 """Payouts: a batch of them made by staff, each carried out once however often its job runs.
 
 What is paid out leaves the creator's available balance the moment the payout is made, so that nobody can be paid the
-same money twice; a payout that fails or is called off gives it back.
+same money twice; a payout that fails or is called off gives it back. It is sent some seconds after it was made, and
+only if the provider still holds enough: until then it can be called off.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.kit.errors import NotFoundError
 from studio.kit.orm import lock_row
 from studio.kit.text import excerpt
-from studio.market import bookkeeping, ledger, money_queries
+from studio.market import bookkeeping, cover, ledger, money_queries, rules
 from studio.market.bookkeeping import Account
 from studio.market.errors import NothingToPayError, PayoutOverError
 from studio.market.models import (
@@ -37,10 +38,15 @@ from studio.market.policy import Policy
 
 RESOURCE = "payout"
 MOST_IN_A_BATCH = 1_000
+_MOST_LEAVING = 10
+_NOT_BEGUN = frozenset({PayoutStatus.PENDING, PayoutStatus.HELD})
 NO_DESTINATION = "The creator has not said where payouts go."
 NOT_ACTIVE = "The creator's account is suspended."
 TOO_LITTLE = "The payment provider holds too little for what is due. No payout was made; what is due stays due."
 BY_STAFF = "Staff hold it until they let it go."
+NOT_COVERED = (
+    "The payment provider does not hold enough for it any more. It was not sent; let it go once there is enough."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +61,61 @@ class Due:
     """Whether the payment provider holds enough for it, after what is on its way and those before it."""
 
 
-def list_due(session: Session, *, actor: Actor, policy: Policy, limit: int = 200) -> list[Due]:
-    """Creators whose available balance reaches the minimum and who have no payout under way, most first."""
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What of one batch is sent in a moment, in one currency."""
+
+    batch_key: str
+    currency: str
+    count: int
+    amount_minor: int
+    send_at: datetime
+
+
+def list_due(
+    session: Session, *, actor: Actor, policy: Policy, limit: int = 200, room: Mapping[str, int] | None = None
+) -> list[Due]:
+    """Creators whose available balance reaches the minimum and who have no payout under way, most first.
+
+    `room` is what `cover.room` says, where it was read already.
+    """
     actor.must(Permission.MONEY_READ_ANY)
-    return _covered(session, _due(session, policy=policy, limit=limit))
+    return _covered(session, _due(session, policy=policy, limit=limit), room=room)
+
+
+def list_leaving(session: Session, *, actor: Actor, now: datetime) -> list[Leaving]:
+    """The batches that are not sent yet and can still be called off, what is sent first before the rest."""
+    actor.must(Permission.MONEY_READ_ANY)
+    send_at = sa.func.min(Payout.send_at)
+    rows = session.execute(
+        sa.select(Payout.batch_key, Payout.currency, sa.func.count(), sa.func.sum(Payout.amount_minor), send_at)
+        .where(Payout.status == PayoutStatus.PENDING, Payout.send_at > now)
+        .group_by(Payout.batch_key, Payout.currency)
+        .order_by(send_at, Payout.batch_key, Payout.currency)
+        .limit(_MOST_LEAVING)
+    )
+    return [Leaving(key, currency, count, int(amount), at) for key, currency, count, amount, at in rows if at]
 
 
 def make_batch(
-    session: Session, *, actor: Actor, batch_key: str, provider: str, policy: Policy, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    batch_key: str,
+    provider: str,
+    policy: Policy,
+    now: datetime,
+    grace: timedelta = rules.UNDO,
 ) -> list[Payout]:
     """Everybody whose available balance reaches the minimum is being paid all of it, as far as the provider holds it.
 
-    Who does not fit into what the provider holds any more gets no payout now, and stays due. A creator who said no
-    destination, or is suspended, has their payout held. The same `batch_key` again makes no payout more. Raises
-    ForbiddenError, or NothingToPayError where there was nobody to pay or nobody fits.
+    Nothing is sent before `grace` is over. Who does not fit into what the provider holds any more gets no payout now,
+    and stays due. A creator who said no destination, or is suspended, has their payout held. The same `batch_key` again
+    makes no payout more. Raises ForbiddenError, or NothingToPayError where there was nobody to pay or nobody fits.
     """
     actor.must(Permission.PAYOUT_MAKE)
-    session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("market.payouts", 0))))
-    earlier = session.scalars(
-        sa.select(Payout).where(Payout.batch_key == batch_key).order_by(Payout.id).limit(MOST_IN_A_BATCH)
-    ).all()
+    cover.lock(session)
+    earlier = session.scalars(_of_batch(batch_key)).all()
     if earlier:
         return list(earlier)
     made = []
@@ -87,7 +128,10 @@ def make_batch(
         amount = min(due.available_minor, ledger.balance(session, account))
         if amount >= policy.minimum(due.currency):
             parts = replace(due, available_minor=amount)
-            made.append(_make(session, actor=actor, due=parts, batch_key=batch_key, provider=provider, now=now))
+            payout = _make(session, actor=actor, due=parts, batch_key=batch_key, provider=provider, now=now)
+            made.append(payout)
+            if payout.status is PayoutStatus.PENDING:
+                _send_after(session, payout, grace, actor=actor, now=now)
     if not made:
         if all(due.is_covered for due in everybody):
             raise NothingToPayError
@@ -95,12 +139,34 @@ def make_batch(
     return made
 
 
-def let_go(session: Session, *, actor: Actor, payout_id: UUID, now: datetime) -> Payout:
-    """A held payout goes on, now that its creator has a destination; without one it stays held.
+def call_off_batch(session: Session, *, actor: Actor, batch_key: str, reason: str, now: datetime) -> list[Payout]:
+    """All of a batch that was not begun is off, held or not, and the money is available again. Doing it twice is once.
 
-    One that is on its way and was given up by its job is tried again; the provider knows it by its key. Raises ForbiddenError, NotFoundError or PayoutOverError.
+    Returns what is off. Raises ForbiddenError, NotFoundError where there is no such batch, or PayoutOverError where
+    all of it is on its way or over otherwise.
     """
     actor.must(Permission.PAYOUT_MAKE)
+    in_order = _of_batch(batch_key).with_for_update(key_share=True).execution_options(populate_existing=True)
+    batch = session.scalars(in_order).all()
+    if not batch:
+        raise NotFoundError
+    for payout in batch:
+        if payout.status in _NOT_BEGUN:
+            _cancel(session, payout, actor=actor, reason=reason, now=now)
+    off = [payout for payout in batch if payout.status is PayoutStatus.CANCELLED]
+    if not off:
+        raise PayoutOverError
+    return off
+
+
+def let_go(session: Session, *, actor: Actor, payout_id: UUID, now: datetime, grace: timedelta = rules.UNDO) -> Payout:
+    """A held payout goes on, now that its creator has a destination and the provider enough; else it stays held.
+
+    It is sent after `grace`. One that is on its way and was given up by its job is tried again; the provider knows it
+    by its key. Raises ForbiddenError, NotFoundError or PayoutOverError.
+    """
+    actor.must(Permission.PAYOUT_MAKE)
+    cover.lock(session)
     payout = get_payout(session, actor=actor, payout_id=payout_id, lock=True)
     if payout.status in {PayoutStatus.PENDING, PayoutStatus.PROCESSING}:
         _ask(session, payout, actor=actor, now=now)
@@ -108,10 +174,11 @@ def let_go(session: Session, *, actor: Actor, payout_id: UUID, now: datetime) ->
     if payout.status is not PayoutStatus.HELD:
         raise PayoutOverError
     destination, reason = _destination(session, payout.creator_id, provider=payout.provider)
+    if not reason and not _is_covered(session, payout):
+        reason = NOT_COVERED
     payout.destination, payout.reason = destination, reason
     if not reason:
-        payout.status = PayoutStatus.PENDING
-        _ask(session, payout, actor=actor, now=now)
+        _send_after(session, payout, grace, actor=actor, now=now)
     session.flush()
     audit.record(
         session,
@@ -137,17 +204,7 @@ def hold(session: Session, *, actor: Actor, payout_id: UUID) -> Payout:
         return payout
     if payout.status is not PayoutStatus.PENDING:
         raise PayoutOverError
-    payout.status, payout.reason = PayoutStatus.HELD, BY_STAFF
-    session.flush()
-    audit.record(
-        session,
-        actor=actor,
-        action="payout.hold",
-        resource=RESOURCE,
-        resource_id=payout.id,
-        before={"status": "pending"},
-        after={"status": "held"},
-    )
+    _hold(session, payout, actor=actor, reason=BY_STAFF)
     return payout
 
 
@@ -160,10 +217,9 @@ def cancel(session: Session, *, actor: Actor, payout_id: UUID, reason: str, now:
     payout = get_payout(session, actor=actor, payout_id=payout_id, lock=True)
     if payout.status is PayoutStatus.CANCELLED:
         return payout
-    if payout.status not in {PayoutStatus.PENDING, PayoutStatus.HELD}:
+    if payout.status not in _NOT_BEGUN:
         raise PayoutOverError
-    _give_back(session, payout, PayoutStatus.CANCELLED, reason=reason, now=now)
-    audit.record(session, actor=actor, action="payout.cancel", resource=RESOURCE, resource_id=payout.id, reason=reason)
+    _cancel(session, payout, actor=actor, reason=reason, now=now)
     return payout
 
 
@@ -178,11 +234,21 @@ class Instruction:
 
 
 def begin(session: Session, *, payout_id: UUID, now: datetime) -> Instruction | None:
-    """The payout is on its way; None where it is paid, over or held. Begun again after a crash, it goes on as it was."""
+    """The payout is on its way; None where it is paid, over or held, or its time has not come.
+
+    One that the provider does not hold enough for any more is held instead, and says so. Begun again after a crash, it
+    goes on as it was: the provider may have paid it.
+    """
+    cover.lock(session)
     payout = _locked(session, payout_id)
     if payout is None or payout.status not in {PayoutStatus.PENDING, PayoutStatus.PROCESSING}:
         return None
     if payout.status is PayoutStatus.PENDING:
+        if payout.send_at is None or payout.send_at > now:
+            return None
+        if not _is_covered(session, payout):
+            _hold(session, payout, actor=SYSTEM, reason=NOT_COVERED)
+            return None
         payout.status = PayoutStatus.PROCESSING
         payout.started_at = now
         session.flush()
@@ -295,25 +361,26 @@ def _due(session: Session, *, policy: Policy, limit: int) -> list[Due]:
     return [Due(owner_id, name, currency, int(amount)) for owner_id, name, currency, amount in rows if owner_id]
 
 
-def _covered(session: Session, everybody: list[Due]) -> list[Due]:
-    """Each with whether the provider holds enough for it: corrections are in balances, and brought no money in."""
+def _covered(session: Session, everybody: list[Due], *, room: Mapping[str, int] | None = None) -> list[Due]:
+    """Each with whether the provider holds enough for it, after those before it."""
     if not everybody:
         return []
-    rows = session.execute(
-        sa.select(LedgerAccount.currency, -sa.func.sum(LedgerEntry.amount_minor))
-        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
-        # What is in transit is with the provider still, and is somebody's already.
-        .where(LedgerAccount.kind.in_([AccountKind.PROVIDER, AccountKind.PAYOUTS_IN_TRANSIT]))
-        .group_by(LedgerAccount.currency)
-    )
-    room = {currency: int(amount) for currency, amount in rows}
+    free = dict(cover.room(session) if room is None else room)
     told = []
     for due in everybody:
-        left = room.get(due.currency, 0) - due.available_minor
+        left = free.get(due.currency, 0) - due.available_minor
         if left >= 0:
-            room[due.currency] = left
+            free[due.currency] = left
         told.append(replace(due, is_covered=left >= 0))
     return told
+
+
+def _is_covered(session: Session, payout: Payout) -> bool:
+    return cover.covers(session, payout_id=payout.id, amount_minor=payout.amount_minor, currency=payout.currency)
+
+
+def _of_batch(batch_key: str) -> sa.Select[Payout]:
+    return sa.select(Payout).where(Payout.batch_key == batch_key).order_by(Payout.id).limit(MOST_IN_A_BATCH)
 
 
 def _make(session: Session, *, actor: Actor, due: Due, batch_key: str, provider: str, now: datetime) -> Payout:
@@ -327,6 +394,7 @@ def _make(session: Session, *, actor: Actor, due: Due, batch_key: str, provider:
         provider=provider,
         destination=destination,
         made_by_id=actor.user_id,
+        send_at=None if reason else now,
         reason=reason,
         created_at=now,
     )
@@ -341,9 +409,13 @@ def _make(session: Session, *, actor: Actor, due: Due, batch_key: str, provider:
         resource_id=payout.id,
         after={"amount_minor": payout.amount_minor, "currency": payout.currency, "status": payout.status.value},
     )
-    if payout.status is PayoutStatus.PENDING:
-        _ask(session, payout, actor=actor, now=now)
     return payout
+
+
+def _send_after(session: Session, payout: Payout, grace: timedelta, *, actor: Actor, now: datetime) -> None:
+    payout.status, payout.send_at = PayoutStatus.PENDING, now + grace
+    session.flush()
+    _ask(session, payout, actor=actor, now=now)
 
 
 def _ask(session: Session, payout: Payout, *, actor: Actor, now: datetime) -> None:
@@ -352,7 +424,9 @@ def _ask(session: Session, payout: Payout, *, actor: Actor, now: datetime) -> No
         "money.pay_out",
         actor=actor,
         about=("payout", payout.id),
-        dedupe_key=f"money.pay_out:{payout.id}",
+        # Held and let go, it is sent at another time; the job for the former time finds nothing to do.
+        dedupe_key=f"money.pay_out:{payout.id}:{payout.send_at:%Y%m%d%H%M%S%f}",
+        run_after=payout.send_at,
         now=now,
         payout_id=payout.id,
     )
@@ -367,6 +441,26 @@ def _destination(session: Session, creator_id: UUID, *, provider: str) -> tuple[
     if account is None or account.provider != provider:
         return "", NO_DESTINATION
     return account.destination, ""
+
+
+def _hold(session: Session, payout: Payout, *, actor: Actor, reason: str) -> None:
+    payout.status, payout.reason = PayoutStatus.HELD, reason
+    session.flush()
+    audit.record(
+        session,
+        actor=actor,
+        action="payout.hold",
+        resource=RESOURCE,
+        resource_id=payout.id,
+        before={"status": "pending"},
+        after={"status": "held"},
+        reason=reason,
+    )
+
+
+def _cancel(session: Session, payout: Payout, *, actor: Actor, reason: str, now: datetime) -> None:
+    _give_back(session, payout, PayoutStatus.CANCELLED, reason=reason, now=now)
+    audit.record(session, actor=actor, action="payout.cancel", resource=RESOURCE, resource_id=payout.id, reason=reason)
 
 
 def _give_back(session: Session, payout: Payout, status: PayoutStatus, *, reason: str, now: datetime) -> None:

@@ -26,6 +26,7 @@ from studio.market.models import (
     Purchase,
     PurchaseStatus,
 )
+from studio.market.rules import UNDO
 from studio.providers.payments import EventKind
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
@@ -124,7 +125,12 @@ class TestPayOut:
                 check=PROVIDER.checked_destination,
             )
             [payout] = payouts.make_batch(
-                session, actor=people["staff"], batch_key="1", provider="local", policy=POLICY, now=utc_now()
+                session,
+                actor=people["staff"],
+                batch_key="1",
+                provider="local",
+                policy=POLICY,
+                now=utc_now() - UNDO,
             )
         for _ in range(3):
             run(engine, runtime, "money.pay_out", payout_id=payout.id)

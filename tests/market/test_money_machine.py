@@ -199,10 +199,40 @@ class MoneyMachine(RuleBasedStateMachine):
                 *[lambda session: payouts.let_go(session, actor=self.staff, payout_id=payout_id, now=self.now)] * 2  # noqa: B023 - Done before the next one.
             )
 
-    @rule(how=st.sampled_from(["pay", "pay", "fail", "cancel", "crash"]), holds=st.booleans())
-    def carry_out(self, how, holds):
+    @rule(sends=st.booleans())
+    def call_off_a_batch(self, sends):
+        """Two of the staff at once, and a worker at the moment the grace is over."""
+        with session_scope(self.engine) as session:
+            mine = sa.and_(Payout.creator_id == self.creator.user_id, Payout.status == PayoutStatus.PENDING)
+            batch = session.execute(sa.select(Payout.id, Payout.batch_key, Payout.send_at).where(mine).limit(1)).first()
+        if batch is None:
+            return
+        moment = max(self.now, batch.send_at) if sends else self.now
+
+        def call_off(session):
+            payouts.call_off_batch(session, actor=self.staff, batch_key=batch.batch_key, reason="x", now=self.now)
+
+        def send(session):
+            if payouts.begin(session, payout_id=batch.id, now=moment) is not None:
+                payouts.settle(session, payout_id=batch.id, reference=f"r{batch.id}", now=moment)
+
+        self.do(call_off, call_off, *[send] * sends)
+        with session_scope(self.engine) as session:
+            status = session.get_one(Payout, batch.id).status
+            # A worker may find it uncovered first; then it was held, and called off all the same.
+            assert status in {PayoutStatus.CANCELLED, PayoutStatus.PAID} if sends else {PayoutStatus.CANCELLED}
+
+    @rule(
+        how=st.sampled_from(["pay", "pay", "fail", "cancel", "crash"]),
+        holds=st.booleans(),
+        seconds=st.sampled_from([0, 5, 11, 11]),
+    )
+    def carry_out(self, how, holds, seconds):
         """Two workers have the same payouts, and somebody may hold those at the same moment."""
+        self.now += timedelta(seconds=seconds)
         ids = self.payouts_that_are(PayoutStatus.PENDING, PayoutStatus.PROCESSING)
+        waiting = self.payouts_that_are(PayoutStatus.PENDING)
+        free = self.free_to_send()
 
         def run(session):
             for payout_id in ids:
@@ -220,6 +250,26 @@ class MoneyMachine(RuleBasedStateMachine):
                 payouts.hold(session, actor=self.staff, payout_id=payout_id)
 
         self.do(run, run, *[hold] * holds)
+        with session_scope(self.engine) as session:
+            was_sent = Payout.status.in_([PayoutStatus.PROCESSING, PayoutStatus.PAID])
+            for sent in session.scalars(sa.select(Payout).where(Payout.id.in_(waiting), was_sent)):
+                assert sent.send_at <= self.now
+                assert sent.amount_minor <= free[sent.currency]
+
+    def free_to_send(self):
+        """What the provider holds and nothing on its way takes, by currency."""
+        with session_scope(self.engine) as session:
+            on_its_way = dict(
+                session.execute(
+                    sa.select(Payout.currency, sa.func.sum(Payout.amount_minor))
+                    .where(Payout.status == PayoutStatus.PROCESSING)
+                    .group_by(Payout.currency)
+                ).all()
+            )
+            return {
+                one: -ledger.balance(session, Account(AccountKind.PROVIDER, one)) - on_its_way.get(one, 0)
+                for one in ("USD", "JPY")
+            }
 
     @invariant()
     def every_account_holds_what_arithmetic_says(self):

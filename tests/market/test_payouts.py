@@ -14,7 +14,9 @@ from studio.market import bookkeeping, invariants, ledger, payouts, purchases
 from studio.market.bookkeeping import Account, Entry, Posting
 from studio.market.errors import NothingToPayError, PayoutOverError
 from studio.market.models import AccountKind, LedgerTransaction, Payout, PayoutStatus, PostingKind
+from studio.market.rules import AT_ONCE, UNDO
 from studio.providers.payments import DestinationError
+from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
 from tests.factories.money import POLICY, PROVIDER, buy, make_offer
 from tests.market.test_races import at_once
@@ -46,12 +48,23 @@ def give(session, creator, now, *, amount):
     )
 
 
+def spend(session, now, *, amount, key="spent"):
+    """Money that has left the provider since, as refunds take it."""
+    moved = (
+        Entry(Account(AccountKind.PROVIDER, "USD"), amount),
+        Entry(Account(AccountKind.PLATFORM_REVENUE, "USD"), -amount),
+    )
+    ledger.post(session, Posting(key, PostingKind.REFUND, moved, occurred_at=now))
+
+
 def aim(session, creator, text="test account"):
     payouts.set_destination(session, actor=creator, provider="local", text=text, check=PROVIDER.checked_destination)
 
 
-def batch(session, staff, now, key="1"):
-    return payouts.make_batch(session, actor=staff, batch_key=key, provider="local", policy=POLICY, now=now)
+def batch(session, staff, now, key="1", grace=AT_ONCE):
+    return payouts.make_batch(
+        session, actor=staff, batch_key=key, provider="local", policy=POLICY, now=now, grace=grace
+    )
 
 
 def available(session, creator, currency="USD"):
@@ -152,6 +165,83 @@ class TestLettingGo:
         payouts.settle(session, payout_id=payout.id, reference="r", now=now)
         with pytest.raises(PayoutOverError):
             payouts.let_go(session, actor=staff, payout_id=payout.id, now=now)
+
+
+class TestGrace:
+    def test_keeps_a_payout_from_being_sent_until_it_is_over(self, session, earner, staff, now):
+        [payout] = batch(session, staff, now, grace=UNDO)
+        [job] = session.scalars(sa.select(JobRun).where(JobRun.name == "money.pay_out"))
+        assert job.run_after == payout.send_at == now + UNDO
+        # Started by hand, or by a worker that got it early, it does nothing.
+        assert payouts.begin(session, payout_id=payout.id, now=now + UNDO / 2) is None
+        assert payouts.begin(session, payout_id=payout.id, now=now + UNDO) is not None
+
+    def test_lets_a_whole_batch_be_called_off_once(self, session, earner, other_creator, staff, now):
+        earn(session, other_creator, now)  # Held, since it has nowhere to go: it is part of the batch all the same.
+        batch(session, staff, now, grace=UNDO)
+        assert [(one.count, one.amount_minor) for one in payouts.list_leaving(session, actor=staff, now=now)] == [
+            (1, 5000)
+        ]
+        for _ in range(2):
+            off = payouts.call_off_batch(session, actor=staff, batch_key="1", reason="oops", now=now)
+            assert {one.status for one in off} == {PayoutStatus.CANCELLED}
+        assert (available(session, earner), available(session, other_creator)) == (5000, 5000)
+        assert payouts.begin(session, payout_id=off[0].id, now=now + UNDO) is None
+        assert payouts.list_leaving(session, actor=staff, now=now) == []
+        assert len(batch(session, staff, now, key="2")) == 2
+
+    def test_over_the_batch_stays_and_outsiders_never_call_it_off(self, session, earner, staff, now):
+        [payout] = batch(session, staff, now)
+        with pytest.raises(ForbiddenError):
+            payouts.call_off_batch(session, actor=earner, batch_key="1", reason="x", now=now)
+        with pytest.raises(NotFoundError):
+            payouts.call_off_batch(session, actor=staff, batch_key="none", reason="x", now=now)
+        payouts.begin(session, payout_id=payout.id, now=now)
+        with pytest.raises(PayoutOverError):
+            payouts.call_off_batch(session, actor=staff, batch_key="1", reason="x", now=now)
+
+    def test_begins_anew_when_a_held_one_is_let_go(self, session, earner, staff, now):
+        [payout] = batch(session, staff, now, grace=UNDO)
+        payouts.hold(session, actor=staff, payout_id=payout.id)
+        later = now + timedelta(seconds=5)
+        payouts.let_go(session, actor=staff, payout_id=payout.id, now=later)
+        # The job for the former moment is there still, and finds that its time has not come.
+        assert payouts.begin(session, payout_id=payout.id, now=now + UNDO) is None
+        due = sa.select(JobRun.run_after).where(JobRun.name == "money.pay_out").order_by(JobRun.run_after)
+        assert session.scalars(due).all() == [now + UNDO, later + UNDO]
+        assert payouts.begin(session, payout_id=payout.id, now=later + UNDO) is not None
+
+
+class TestCover:
+    def test_is_looked_at_once_more_before_sending(self, session, earner, other_creator, staff, now):
+        aim(session, other_creator)
+        earn(session, other_creator, now, amount=3000)
+        first, second = batch(session, staff, now)
+        spend(session, now, amount=4000)  # Refunds: of 8,000 the provider holds 4,000.
+        assert payouts.begin(session, payout_id=first.id, now=now) is None
+        assert (first.status, first.reason) == (PayoutStatus.HELD, payouts.NOT_COVERED)
+        assert payouts.begin(session, payout_id=second.id, now=now) is not None
+        # Let go too early it stays held; and begun, it would not be stopped half way.
+        assert payouts.let_go(session, actor=staff, payout_id=first.id, now=now).status is PayoutStatus.HELD
+        earn(session, other_creator, now, amount=4000, key="later")
+        let_go = payouts.let_go(session, actor=staff, payout_id=first.id, now=now, grace=AT_ONCE)
+        assert (let_go.status, let_go.reason) == (PayoutStatus.PENDING, "")
+        told = payouts.begin(session, payout_id=first.id, now=now)
+        spend(session, now, amount=9000, key="more")
+        assert payouts.begin(session, payout_id=first.id, now=now) == told
+
+    def test_of_two_workers_at_once_sends_only_what_there_is(self, committed_database, now):
+        with session_scope(committed_database.engine) as session:
+            staff = make_actor(session, RoleName.STAFF)
+            for one in (make_actor(session, RoleName.CREATOR), make_actor(session, RoleName.CREATOR)):
+                earn(session, one, now, amount=3000)
+                aim(session, one)
+            ids = [one.id for one in batch(session, staff, now)]
+            spend(session, now, amount=2000)
+        told = at_once(
+            committed_database.engine, *(lambda s, one=one: payouts.begin(s, payout_id=one, now=now) for one in ids * 2)
+        )
+        assert len({one.payout_id for one in told if one is not None}) == 1
 
 
 class TestCarryingOut:
@@ -255,6 +345,8 @@ class TestPostgresRefuses:
             ("status = 'paid', paid_at = now(), started_at = now()", "paid_has_a_reference"),
             ("status = 'failed'", "ended_goes_with_ended_at"),
             ("status = 'processing'", "processing_goes_with_started_at"),
+            ("send_at = NULL", "pending_has_its_moment"),
+            ("status = 'processing', started_at = send_at - interval '1 second'", "sent_after_its_moment"),
         ],
     )
     def test_a_status_without_its_dates(self, session, earner, staff, now, change, why):

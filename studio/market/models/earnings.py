@@ -65,6 +65,9 @@ class Payout(Identified, Timestamped, RowVersioned, Base):
         sa.CheckConstraint(
             "status NOT IN ('processing', 'paid') OR started_at IS NOT NULL", name="processing_goes_with_started_at"
         ),
+        sa.CheckConstraint("status <> 'pending' OR send_at IS NOT NULL", name="pending_has_its_moment"),
+        # Until that moment it can be called off.
+        sa.CheckConstraint("started_at >= send_at", name="sent_after_its_moment"),
         at_most("reason", 500),
         sa.Index("ix_payouts_creator_id_created_at_id", "creator_id", "created_at", "id"),
         sa.Index("ix_payouts_created_at_id", "created_at", "id"),
@@ -80,6 +83,8 @@ class Payout(Identified, Timestamped, RowVersioned, Base):
     destination: Mapped[str] = mapped_column(default="", server_default="")
     provider_reference: Mapped[str | None]
     made_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
+    send_at: Mapped[datetime | None]
+    """When it is sent; it can be held and called off until then."""
     started_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

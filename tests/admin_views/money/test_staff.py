@@ -19,6 +19,7 @@ from studio.market.models import (
     Purchase,
     PurchaseStatus,
 )
+from studio.market.rules import UNDO
 from studio.providers.payments import EventKind
 from tests.admin_views.money.conftest import text
 from tests.factories.accounts import make_user
@@ -111,9 +112,30 @@ class TestStaff:
         assert "Staff hold it" in text(client_of(creator).get(f"/payouts/{payout.id}"))
         assert post(client_of(creator), f"/payouts/{payout.id}/hold").status_code == 403
         post(client, f"/payouts/{payout.id}/let-go")
-        assert payouts.begin(session, payout_id=payout.id, now=now) is not None
+        assert payouts.begin(session, payout_id=payout.id, now=now) is None
+        assert payouts.begin(session, payout_id=payout.id, now=utc_now() + UNDO) is not None
         answer = post(client, f"/payouts/{payout.id}/hold")
         assert "on its way, paid or over already" in text(client.get(answer.location))
+
+    def test_call_off_a_whole_batch_as_long_as_it_is_not_sent(self, session, client_of, post, creator, staff):
+        earn(session, creator.actor, utc_now())
+        aim(session, creator.actor)
+        client = client_of(staff)
+        post(client, "/money/payouts", key="oops")
+        page = text(client.get("/payouts/"))
+        for words in ("1 payout made.", "It is sent in 10 seconds.", "Call off the batch"):
+            assert words in page
+        [payout] = session.scalars(sa.select(Payout))
+        assert "Call off the batch" in text(client.get("/money/"))
+        own = text(client.get(f"/payouts/{payout.id}"))
+        assert ("Until then it can be held or called off." in own, "Send the payout" in own) == (True, False)
+        assert post(client_of(creator), "/money/payouts/call-off", key="oops").status_code == 403
+        post(client, "/money/payouts/call-off", key="oops")
+        assert "1 payout called off." in text(client.get("/payouts/"))
+        assert "Call off the batch" not in text(client.get("/money/"))
+        session.refresh(payout)
+        assert payout.status is PayoutStatus.CANCELLED
+        assert post(client, "/money/payouts/call-off", key="nothing").status_code == 404
 
     def test_read_of_payouts_that_wait_for_too_long(self, session, client_of, creator, staff):
         earn(session, creator.actor, utc_now())
