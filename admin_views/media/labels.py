@@ -135,3 +135,13 @@ def cost_of(generation: ImageGeneration, job: JobRun | None = None) -> str:
 def ignored_of(names: Sequence[str]) -> list[str]:
     """The options that a provider does not use, in the reader's words."""
     return [str(OPTIONS[name]) for name in names if name in OPTIONS]
+
+
+def told_out_of(file: MediaFile) -> str:
+    """What was taken out of a document besides its maker's names, in the reader's words; empty where nothing was."""
+    details = file.details
+    if details.get("had_active") and details.get("had_files"):
+        return str(_("scripts and actions; attached files and players"))
+    if details.get("had_active"):
+        return str(_("scripts and actions"))
+    return str(_("attached files and players")) if details.get("had_files") else ""

@@ -16,7 +16,7 @@ from admin_views.base import Permission, Picker, StudioModelView, expose
 from admin_views.forms import sentence, whole_number
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.media.files import portrait_url, signed_link
-from admin_views.media.labels import ICONS, KINDS, kind_of, size_of
+from admin_views.media.labels import ICONS, KINDS, kind_of, size_of, told_out_of
 from admin_views.media.uploads import QUIET, limits
 from admin_views.media.uses import told_uses
 from admin_views.resources import Resources
@@ -156,6 +156,7 @@ class LibraryView(StudioModelView):
             "cleared_at": library.is_cleared_at(row) if not uses else None,
             "numbers": _numbers_of(row),
             "keeps_words": library.keeps_words(row),
+            "taken_out": told_out_of(row),
         }
 
     @expose("/<uuid:row_id>")

@@ -15,6 +15,7 @@ from werkzeug.exceptions import PreconditionFailed, RequestEntityTooLarge, Unsup
 from admin_views.base import Permission, StudioView, expose
 from admin_views.forms import sentence
 from admin_views.media.files import portrait_url
+from admin_views.media.labels import told_out_of
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.kit.clock import utc_now
@@ -171,6 +172,8 @@ def told_of(file: MediaFile, *, was_there: bool) -> str:
         return str(_("In your library. It could have been read as something else too, so its pixels were saved anew."))
     if details.get("had_exif") or details.get("had_texts"):
         return str(_("In your library. Camera data, places and texts inside were taken out."))
+    if told := told_out_of(file):
+        return str(_("In your library. Taken out of it: %(what)s.", what=told))
     if library.keeps_words(file):
         return str(_("In your library as it is: a title, names or a place that stand in it were not taken out."))
     return str(_("In your library."))

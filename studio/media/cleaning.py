@@ -11,17 +11,14 @@ from PIL import Image, ImageOps
 
 from studio.cards import portraits
 from studio.cards.pictures import check_pixels, inspect_picture
-from studio.media import matroska, ogg
+from studio.media import jpeg, matroska, ogg
 
 _MARKS = (b"PK\x05\x06", b"%PDF-1")
 # It begins with one byte that has no case: of 20 MB it is found in a hundredth of the time of a search without case.
 _MARKUP = re.compile(rb"<(?i:\?php|script[\s>]|html[\s>]|!doctype html)")
 
-# JFIF, ICC profiles and Adobe's colours are needed to show a JPEG; the other application segments are not.
-_JPEG_KEPT = {0xE0: b"JFIF\0", 0xE1: b"Exif\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
-_JPEG_NEXT = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
-_JPEG_APPLICATION = range(0xE0, 0xF0)
-_JPEG_COMMENT, _JPEG_SCAN, _JPEG_END = 0xFE, 0xDA, 0xD9
+_JPEG_KEPT = {**jpeg.COLORS, 0xE1: b"Exif\0"}
+"""Which side is up stands in EXIF; the rest of it is gone by then."""
 _GIF_FRAME, _GIF_EXTENSION, _GIF_CONTROL, _GIF_APPLICATION = 0x2C, 0x21, 0xF9, 0xFF
 _GIF_LOOP = b"NETSCAPE2.0"
 _BOX_HEAD = 8
@@ -36,7 +33,8 @@ _FLAC_TOLD = frozenset({2, 4, 6})
 _WAV_TOLD = frozenset({b"LIST", b"bext", b"iXML", b"aXML", b"axml", b"_PMX", b"id3 ", b"ID3 ", b"cart", b"DISP"})
 
 KEEPS_WORDS = frozenset({"audio/ogg", "video/webm", "application/pdf"})
-"""Kinds of files in which titles, names and places may stay as their maker wrote them; `recording` says whether they do."""
+"""Kinds of files in which titles, names and places may stay as their maker wrote them: `is_freed` of their details says whether
+they do. A PDF that was brought before there was `studio.media.pdf` has them all."""
 
 
 def picture(data: bytes) -> tuple[bytes, bool]:
@@ -48,7 +46,7 @@ def picture(data: bytes) -> tuple[bytes, bool]:
     kind = inspect_picture(data).kind
     clean = portraits.without_metadata(data)
     if kind == "jpeg":
-        clean = _bare_jpeg(clean)
+        clean = jpeg.bare(clean, kept=_JPEG_KEPT)
     elif kind == "gif":
         clean = _bare_gif(clean)
     return (_again(clean, kind), True) if is_ambiguous(clean) else (clean, False)
@@ -89,33 +87,6 @@ def _again(data: bytes, kind: str) -> bytes:
     else:
         plain.save(out, "PNG")
     return out.getvalue()
-
-
-def _bare_jpeg(data: bytes) -> bytes:
-    """The JPEG up to its end, with no application segment but those that decoders need."""
-    out, position = [data[:2]], 2
-    while position + 4 <= len(data):
-        found = _JPEG_NEXT.search(data, position)
-        if found is None:
-            break
-        marker = found[1][0]
-        if marker != _JPEG_END and found.start() + 4 > len(data):
-            break
-        # Between two segments lie the pixels of a scan, or nothing.
-        out.append(data[position : found.start()])
-        if marker == _JPEG_END:
-            return b"".join([*out, b"\xff\xd9"])
-        (length,) = struct.unpack_from(">H", data, found.start() + 2)
-        end = found.start() + 2 + max(length, 2)
-        segment = data[found.start() : end]
-        is_dropped = marker == _JPEG_COMMENT or (
-            marker in _JPEG_APPLICATION and not (marker in _JPEG_KEPT and segment[4:].startswith(_JPEG_KEPT[marker]))
-        )
-        if not is_dropped:
-            out.append(segment)
-        position = end
-    # It breaks off: whoever decodes it will say so.
-    return b"".join([*out, data[position:]])
 
 
 def _bare_gif(data: bytes) -> bytes:

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from studio.accounts.permissions import Actor
 from studio.kit.text import excerpt
-from studio.media import cleaning, pixels, queries, references, rules
+from studio.media import cleaning, pdf, pixels, queries, references, rules
 from studio.media.errors import FullLibraryError, TooLargeFileError, UnusableFileError
 from studio.media.models import MediaFile, MediaPurpose
 from studio.providers.storage import Storage, key_of
@@ -99,8 +99,11 @@ def keep_path(
     """
     purpose = rules.PURPOSES[media_type]
     _refuse_size(path.stat().st_size, purpose)
-    is_freed = cleaning.recording(path, media_type)
-    details = {"is_freed": is_freed} if media_type in cleaning.KEEPS_WORDS else {}
+    if media_type == pdf.MEDIA_TYPE:
+        details: dict[str, Any] = {"is_freed": True, **pdf.free(path)}
+    else:
+        is_freed = cleaning.recording(path, media_type)
+        details = {"is_freed": is_freed} if media_type in cleaning.KEEPS_WORDS else {}
     with path.open("rb") as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     size = path.stat().st_size

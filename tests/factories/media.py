@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pikepdf
 from PIL import Image, PngImagePlugin
 from sqlalchemy.orm import Session
 
@@ -36,6 +37,18 @@ def picture(
         options["pnginfo"] = info
     out = io.BytesIO()
     image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def document(author: str = "") -> bytes:
+    """The bytes of a PDF with one empty page; with an author its catalogue also runs a script."""
+    made = pikepdf.new()
+    made.add_blank_page()
+    if author:
+        made.trailer.Info = made.make_indirect(pikepdf.Dictionary(Author=author))
+        made.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
+    out = io.BytesIO()
+    made.save(out, deterministic_id=True)
     return out.getvalue()
 
 

@@ -26,7 +26,7 @@ from studio.media.errors import (
 from studio.media.models import MediaFile, MediaPurpose, MediaUpload, MediaUploadPart
 from studio.providers.storage import key_of
 from studio.work.models import JobRun
-from tests.factories.media import picture, wav
+from tests.factories.media import document, picture, wav
 
 
 def count(session, table) -> int:
@@ -187,7 +187,7 @@ class TestContent:
             (b"fLaC" + b"\0" * 100, "audio/flac"),
             (movie(), "video/mp4"),
             (b"\x1aE\xdf\xa3" + b"\0" * 100, "video/webm"),
-            (b"%PDF-1.7\n" + b"\0" * 100, "application/pdf"),
+            (document(), "application/pdf"),
             ("独孤求败的笔记。".encode() * 400, "text/plain"),
             (b'{"spec": "x"}', "application/json"),
         ],
@@ -262,6 +262,15 @@ class TestCleaning:
     )
     def test_knows_what_other_programs_would_read(self, hidden, told):
         assert cleaning.is_ambiguous(b"<" * 40 + hidden + b"<\xff" * 20) is told
+
+    def test_frees_a_pdf_and_remembers_what_else_was_in_it(self, session, storage, creator):
+        file = take(session, creator, storage, document("Meng of Shanghai"), name="notes.pdf")
+        assert b"Meng" not in storage.get(key_of(file.sha256))
+        assert file.details == {"is_freed": True, "had_active": True, "had_files": False}
+        assert not library.keeps_words(file)
+        assert take(session, creator, storage, document("Meng of Shanghai")).id == file.id
+        with pytest.raises(UnusableFileError, match="damaged"):
+            take(session, creator, storage, b"%PDF-1.7\n" + bytes(100))
 
     def test_encodes_anew_what_could_be_read_as_something_else(self):
         # A comment would be cut out; a palette of a GIF is part of the picture.
