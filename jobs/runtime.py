@@ -146,6 +146,7 @@ class Runtime:
         is_outage = not is_final and (isinstance(error, UnavailableError) or db.is_connection_loss(error))
         is_final = is_final or (not is_outage and most is not None and run.attempt >= most)
         at_least: float | None = getattr(error, "retry_after", None)
+        put_off_by: str | None = getattr(error, "breaker", None)
         # Not for secrets: it keeps jobs that failed together from coming back together.
         chance = random.random()  # noqa: S311
 
@@ -160,6 +161,7 @@ class Runtime:
                 chance=chance,
                 at_least=at_least,
                 is_outage=is_outage,
+                put_off_by=put_off_by,
                 now=utc_now(),
             )
 

@@ -211,7 +211,7 @@ def step_label(step: str) -> str:
 QUEUE_LABELS = {
     "default": _l("Short jobs"),
     "bulk": _l("Long jobs that somebody waits for"),
-    "background": _l("The house's own work"),
+    "background": _l("Work that can wait"),
 }
 """What people read for the queues; in addresses and on the command line they keep their names."""
 

@@ -115,7 +115,12 @@ class QueuesView(StudioView):
         """Ask a provider again that rests after failures."""
         provider = request.form.get("provider", "")
         steered.try_provider(self.session, actor=current_actor(), provider=provider, now=utc_now())
-        flash(_("The provider is asked again from now on."), "success")
+        flash(
+            _(
+                "The next request tries the provider, and what waits longest for it asks at once. If it answers, the others follow one by one."
+            ),
+            "success",
+        )
         return redirect(url_for("queues.index"), 303)
 
 

@@ -71,9 +71,12 @@ def run_now(session: Session, *, actor: Actor, name: str, now: datetime) -> JobR
 
 
 def try_provider(session: Session, *, actor: Actor, provider: str, now: datetime) -> None:
-    """A provider that rests after failures is asked again at once. Raises ForbiddenError."""
+    """A provider that rests after failures is tried at once, by the job that waits longest for it; others follow if it answers.
+
+    Raises ForbiddenError.
+    """
     actor.must(Permission.QUEUE_STEER)
-    circuits.close(session, provider=provider, now=now)
+    circuits.end_rest(session, provider=provider, now=now)
     _record(session, actor=actor, action="provider.try", what=provider)
 
 

@@ -99,12 +99,14 @@ class Breaker:
             if _shared is None or _shared.may_try(self.provider, rest=self._rest) is not False:
                 return
             left = self._rest
-        raise ProviderRestsError(
+        refusal = ProviderRestsError(
             "%(provider)s failed several times in a row; it is asked again in %(seconds)d seconds.",
             provider=self._label,
             seconds=max(1, round(left)),
             retry_after=left,
         )
+        refusal.breaker = self.provider
+        raise refusal
 
     def succeed(self) -> None:
         """The provider works."""
@@ -114,7 +116,9 @@ class Breaker:
             _shared.succeed(self.provider)
 
     def fail(self, error: BaseException | None = None) -> None:
-        """The provider failed once more."""
+        """The provider failed once more; the error knows which, so that what waits for it can be found."""
+        if isinstance(error, ProviderError):
+            error.breaker = self.provider
         with self._lock:
             self._failures += 1
             self._until = self._clock() + self._rest

@@ -13,11 +13,14 @@ class ProviderError(UnavailableError):
     provider's, for the log. The message never holds a key or a text that was
     sent, and neither does anything chained to the error. `usage` is what was
     used of the provider before it failed, in its own units; None where nothing
-    was, or where it does not tell.
+    was, or where it does not tell. `breaker` is the name of the breaker that
+    counted it, such as "speech:openai"; None for what says nothing against the
+    provider.
     """
 
     is_transient = False
     usage: object | None = None
+    breaker: str | None = None
 
     def __init__(
         self, message: str, *, http_status: int | None = None, request_id: str | None = None, **params: object
@@ -29,7 +32,9 @@ class ProviderError(UnavailableError):
     def afresh(self) -> Self:
         """The same sentence as a new error: one that is raised twice drags the first one's way along."""
         params: dict[str, Any] = dict(self.params)
-        return type(self)(self.msgid, **params)
+        again = type(self)(self.msgid, **params)
+        again.breaker = self.breaker
+        return again
 
 
 class ProviderRefusedError(ProviderError):

@@ -23,6 +23,14 @@
     const inState = (state) => files.filter((file) => file.state === state);
     const countOf = (state) => inState(state).length;
 
+    // The grid, the count of its rows and the room are as the studio has them; the reasons for what was refused stay to be read.
+    const refresh = (address) => {
+      // An empty library has no count of its rows yet.
+      const beside = ["#library-room", "#list-pager"].filter((selector) => one(selector));
+      return window.htmx.ajax("GET", address, { target: "#library-files", select: "#library-files", selectOOB: beside.join(), swap: "outerHTML" });
+    };
+    let shown = 0;
+
     const tell = () => {
       const open = countOf("waiting") + countOf("running");
       const parts = [[takenWords, "taken"], [refusedWords, "refused"], [cutWords, "cut"], [haltedWords, "halted"]]
@@ -41,17 +49,17 @@
       if (!open && countOf("taken")) {
         const link = make("a", "", showWords);
         link.href = window.location.pathname;
-        // The grid alone is fetched, so that the reasons for what was refused stay to be read.
         link.addEventListener("click", (event) => {
           if (!window.htmx || event.ctrlKey || event.metaKey || event.shiftKey) return;
           event.preventDefault();
-          // An empty library has no count of its rows yet.
-          const beside = ["#library-room", "#list-pager"].filter((selector) => one(selector));
-          window.htmx
-            .ajax("GET", link.href, { target: "#library-files", select: "#library-files", selectOOB: beside.join(), swap: "outerHTML" })
-            .then(() => one("#library-files").scrollIntoView({ block: "start" }));
+          refresh(link.href).then(() => one("#library-files").scrollIntoView({ block: "start" }));
         });
         sum.append(link);
+        // All are through: what the page says of the library is true at once, at the place in it where the person is.
+        if (window.htmx && countOf("taken") > shown) {
+          shown = countOf("taken");
+          refresh(window.location.href);
+        }
       }
     };
     const next = () => {

@@ -6,16 +6,22 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from studio.kit.clock import utc_now
 from studio.providers.breaker import MOST_FAILURES, View
-from studio.work.models import ProviderCircuit
+from studio.work import asking
+from studio.work.models import JobRun, JobState, ProviderCircuit
 from studio.work.rules import brief
 
 log = logging.getLogger(__name__)
+
+_APART = timedelta(milliseconds=200)
+"""Between one job that is woken and the next: a provider that has just come back is not run down again."""
+_MOST_WOKEN = 1_000
+"""What waits beyond it comes back by its own time, which is never more than ten minutes away."""
 
 
 class SharedCircuits:
@@ -115,13 +121,66 @@ def count_failure(session: Session, *, provider: str, most: int, rest: float, er
 
 
 def close(session: Session, *, provider: str, now: datetime) -> None:
-    """The provider is asked again; may be repeated."""
-    session.execute(
+    """The provider answers: it is asked as ever, and what it put off goes on (`wake`); may be repeated."""
+    closed = session.scalars(
         sa.update(ProviderCircuit)
         .where(ProviderCircuit.provider == provider, ProviderCircuit.failures > 0)
         .values(failures=0, open_until=None, changed_at=now)
+        .returning(ProviderCircuit.provider)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if closed:
+        wake(session, provider=provider, now=now)
+
+
+def end_rest(session: Session, *, provider: str, now: datetime, most: int = MOST_FAILURES) -> bool:
+    """A provider that rests is tried by the next request, and the job that waits longest for it makes that at once.
+
+    The others wait until that has been answered: it may be down still. Returns whether the provider rested.
+    """
+    ended = session.scalars(
+        sa.update(ProviderCircuit)
+        .where(ProviderCircuit.provider == provider, ProviderCircuit.failures >= most)
+        .values(open_until=now, changed_at=now)
+        .returning(ProviderCircuit.provider)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if ended:
+        wake(session, provider=provider, now=now, limit=1)
+    return bool(ended)
+
+
+def wake(session: Session, *, provider: str, now: datetime, limit: int = _MOST_WOKEN) -> int:
+    """Jobs that the provider's failures put off are due, the oldest at once and each next one a moment later; how many.
+
+    Each is woken once: it is put off anew only by a failure of its own. What would be due sooner anyway is left alone.
+    """
+    waiting = (
+        sa.select(JobRun.id, JobRun.queue)
+        .where(JobRun.put_off_by == provider, JobRun.state == JobState.QUEUED, JobRun.held_for.is_(None))
+        .order_by(JobRun.created_at, JobRun.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    rows = session.execute(waiting).all()
+    if not rows:
+        return 0
+    moments = {row.id: now + _APART * place for place, row in enumerate(rows)}
+    ids, due_at = list(moments), list(moments.values())
+    due = (
+        sa.func.unnest(sa.literal(ids, ARRAY(sa.Uuid)), sa.literal(due_at, ARRAY(sa.TIMESTAMP(timezone=True))))
+        .table_valued("id", "moment", name="woken")
+        .render_derived()
+    )
+    session.execute(
+        sa.update(JobRun)
+        .where(JobRun.id == due.c.id)
+        # The scheduler hints at the later ones when they are due.
+        .values(put_off_by=None, run_after=sa.func.least(JobRun.run_after, due.c.moment), nudged_at=None)
         .execution_options(synchronize_session=False)
     )
+    asking.nudge_after_commit(session, rows[0].queue, [rows[0].id])
+    return len(rows)
 
 
 def list_all(session: Session) -> Sequence[ProviderCircuit]:

@@ -59,6 +59,7 @@ def claim(
         session.flush()
         return None
     job.state = JobState.RUNNING
+    job.put_off_by = None
     job.attempts += 1
     job.claim_token = uuid4()
     job.claimed_by = worker
@@ -122,12 +123,14 @@ def fail(
     now: datetime,
     at_least: float | None = None,
     is_outage: bool = False,
+    put_off_by: str | None = None,
 ) -> JobRun:
     """Record that this attempt failed: it waits for the next, or, after the last or where `is_final`, has failed for good.
 
     `chance` (0 to 1) spreads the wait; `at_least` is the seconds that a provider asked for.
     Where something that the job needs was away (`is_outage`), it is allowed one attempt more, for
-    OUTAGE_PATIENCE after it was asked for.
+    OUTAGE_PATIENCE after it was asked for. `put_off_by` is the provider that failed: when it answers again, the job is
+    woken (`circuits.wake`).
     A job that a person asked to stop is cancelled instead. Raises ClaimLostError.
     """
     job = _held(session, job_id=job_id, token=token)
@@ -137,6 +140,7 @@ def fail(
     if job.state is JobState.QUEUED:
         job.run_after = now + wait_before_next(job.attempts, chance=chance, at_least=at_least)
         job.nudged_at = None
+        job.put_off_by = put_off_by
     return job
 
 

@@ -74,6 +74,13 @@ class JobRun(Identified, Base):
             "asked_by_id",
             postgresql_where=sa.text("estimate_micro > 0 AND state IN ('queued', 'running')"),
         ),
+        sa.Index(
+            "ix_job_runs_put_off_by",
+            "put_off_by",
+            "created_at",
+            "id",
+            postgresql_where=sa.text("put_off_by IS NOT NULL"),
+        ),
         sa.Index("ix_job_runs_finished_at", "finished_at", postgresql_where=sa.text("finished_at IS NOT NULL")),
         sa.Index("ix_job_runs_name_created_at", "name", "created_at"),
         sa.Index("ix_job_runs_pulse", "heartbeat_at", postgresql_where=sa.text("state = 'running'")),
@@ -107,6 +114,9 @@ class JobRun(Identified, Base):
     error_type: Mapped[str | None]
     error_message: Mapped[str | None]
     error_reference: Mapped[str | None]
+
+    # The provider (by its breaker) whose failure put the job off: it is woken when that answers again.
+    put_off_by: Mapped[str | None]
 
     created_at: Mapped[datetime]
     run_after: Mapped[datetime]

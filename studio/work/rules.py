@@ -13,7 +13,7 @@ Argument: TypeAlias = UUID | int | str | bool | date | None
 
 QUEUES = ("default", "bulk", "background")
 """The queues that workers listen to, each before the next: `bulk` is for what takes minutes and somebody waits for,
-`background` for what the house does for itself and may put off."""
+`background` for what can wait: what the house does for itself, and bulk jobs over everything."""
 
 MICRO = 1_000_000
 """Costs are whole millionths of one unit of the currency of all prices (STUDIO_LANGUAGE_CURRENCY)."""

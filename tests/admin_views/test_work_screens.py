@@ -16,7 +16,7 @@ from studio.authoring.models.batches import ItemState
 from studio.authoring.rules import Greetings
 from studio.kit.clock import utc_now
 from studio.market.models import Severity
-from studio.work import budgets, claiming, queues
+from studio.work import budgets, circuits, claiming, queues
 from studio.work.models import Hold, JobRun, JobState, PersonBudget, QueuePause
 from studio.work.rules import MICRO, UNEXPECTED
 from tests.factories.accounts import make_user
@@ -208,6 +208,40 @@ class TestQueues:
     def test_is_not_for_creators(self, browser_of, post, owner):
         assert browser_of(owner).get("/queues/").status_code == 403
         assert post(browser_of(owner), "/queues/bulk/pause").status_code == 403
+
+    def test_names_the_queue_of_bulk_jobs_for_what_it_is(self, session, browser_of, staff, now):
+        job = work.ask(session, "memory.embed_all", queue="background", now=now)
+        for place in ("/queues/", f"/jobs/{job.id}"):
+            page = browser_of(staff).get(place).text
+            assert "Work that can wait" in page
+            assert "house&#39;s own work" not in page
+
+    def test_has_a_resting_provider_tried_by_what_waits_longest_for_it(self, session, browser_of, post, staff, now):
+        for _ in range(4):
+            circuits.count_failure(session, provider="speech:openai", most=4, rest=30, error="down", now=now)
+        job, token = make_running_job(session, now=now)
+        claiming.fail(
+            session,
+            job_id=job.id,
+            token=token,
+            failure=claiming.Failure("ProviderRestsError", "It rests."),
+            is_final=False,
+            chance=0.5,
+            at_least=9_000,
+            is_outage=True,
+            put_off_by="speech:openai",
+            now=now,
+        )
+        far = job.run_after
+        browser = browser_of(staff)
+        assert "Ask again now" in browser.get("/queues/").text
+        assert post(browser, "/queues/providers/try", provider="speech:openai").status_code == 303
+        session.expire_all()
+        assert job.run_after < far
+        page = browser.get("/queues/").text
+        assert "the next request tries" in page
+        assert "what waits longest for it asks at once" in page
+        assert "provider.try" in actions(session)
 
     def test_asks_for_failed_jobs_to_be_done_again(self, session, browser_of, post, staff, now):
         make_failed_job(session, "media.make_variants", now=now)

@@ -11,8 +11,11 @@ from studio.kit.clock import utc_now
 from studio.providers import breaker
 from studio.providers.breaker import MOST_FAILURES, REST, Breaker
 from studio.providers.errors import ProviderBusyError, ProviderRefusedError, ProviderRestsError
-from studio.work import circuits
+from studio.work import circuits, claiming
 from studio.work.circuits import SharedCircuits
+from studio.work.models import Hold
+from studio.work.rules import Failure
+from tests.factories.work import make_running_job
 
 
 class Clock:
@@ -132,3 +135,75 @@ class TestTryOnce:
         for thread in threads:
             thread.join()
         assert won == [1]
+
+
+class TestWake:
+    """A provider that answers again has what it put off go on, and staff can have it tried at once."""
+
+    @pytest.fixture
+    def put_off(self, session, now):
+        """Makes jobs that the provider's failures put off for minutes, the first asked for the longest ago."""
+
+        def make(count, provider="speech:test"):
+            made = []
+            for number in range(count):
+                job, token = make_running_job(session, now=now + timedelta(seconds=number))
+                failure = Failure("ProviderRestsError", "It rests.")
+                claiming.fail(
+                    session, job_id=job.id, token=token, failure=failure, is_final=False, chance=0.5, at_least=300,
+                    is_outage=True, put_off_by=provider, now=now,
+                )  # fmt: skip
+                made.append(job)
+            return made
+
+        return make
+
+    @pytest.fixture
+    def resting(self, session, now):
+        for _ in range(MOST_FAILURES):
+            circuits.count_failure(session, provider="speech:test", most=MOST_FAILURES, rest=REST, error="", now=now)
+
+    def due(self, session, jobs, now):
+        session.expire_all()
+        return [round((job.run_after - now).total_seconds(), 1) for job in jobs]
+
+    def test_lets_the_oldest_alone_try_when_staff_ask_again(self, session, now, put_off, resting):
+        jobs, others = put_off(3), put_off(1, "images:test")
+        assert circuits.end_rest(session, provider="speech:test", now=now)
+        first, *rest = self.due(session, jobs, now)
+        assert first == 0
+        assert min(rest + self.due(session, others, now)) >= 300
+        # One request, of all processes, tries.
+        assert circuits.try_once(session, provider="speech:test", rest=REST, now=now)
+        assert not circuits.try_once(session, provider="speech:test", rest=REST, now=now)
+
+    def test_follows_one_by_one_in_their_order_once_it_answers(self, session, now, put_off, resting):
+        jobs = put_off(4)
+        circuits.close(session, provider="speech:test", now=now)
+        assert self.due(session, jobs, now) == [0, 0.2, 0.4, 0.6]
+        assert [job.put_off_by for job in jobs] == [None] * 4
+        # Each once: what failed by itself in between keeps its time.
+        later = now + timedelta(seconds=1)
+        assert circuits.wake(session, provider="speech:test", now=later) == 0
+
+    def test_leaves_a_provider_alone_that_does_not_rest(self, session, now, put_off):
+        jobs = put_off(1)
+        assert not circuits.end_rest(session, provider="speech:test", now=now)
+        assert self.due(session, jobs, now)[0] >= 300
+
+    def test_lets_a_paused_job_wait_and_forgets_one_that_was_taken(self, session, now, put_off, resting):
+        paused, taken = put_off(2)
+        paused.held_for = Hold.PAUSE
+        later = now + timedelta(minutes=20)
+        assert claiming.claim(session, job_id=taken.id, worker="one", now=later).put_off_by is None
+        circuits.close(session, provider="speech:test", now=later)
+        assert paused.held_for is Hold.PAUSE
+        assert claiming.claim(session, job_id=paused.id, worker="one", now=later) is None
+
+    def test_is_told_by_the_error_which_provider_it_was(self, processes):
+        fail(processes[0], times=MOST_FAILURES - 1)
+        with pytest.raises(ProviderBusyError) as failed, processes[0].guarding():
+            raise ProviderBusyError("It is down.")
+        with pytest.raises(ProviderRestsError) as rests:
+            processes[1].enter()
+        assert failed.value.breaker == rests.value.breaker == failed.value.afresh().breaker == "speech:test"
