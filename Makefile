@@ -33,7 +33,7 @@ check: ## Lint, format, types, import contracts, dependencies
 
 nightly: ## Play 2,000 lives of 50 steps against the ledger, and against review, with threads (hours)
 	$(SETUP) dev
-	@STUDIO_NIGHTLY_RUNS=2000 $(BIN)/python -m pytest -n auto --dist loadfile tests/architecture/test_benchmarks_run.py tests/market/test_money_machine.py tests/market/test_machine.py $(ARGS)
+	@STUDIO_NIGHTLY_RUNS=2000 $(BIN)/python -m pytest -n auto --dist loadfile tests/architecture/test_benchmarks_run.py tests/market/money/test_machine.py tests/market/test_machine.py $(ARGS)
 
 drill: ## Play 10,000 jobs while workers, queue, database and disk fail, beside plain RQ (some minutes)
 	$(SETUP) dev

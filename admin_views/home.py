@@ -24,11 +24,13 @@ from studio.authoring import dormancy, overview
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import not_in_trash
 from studio.kit.clock import utc_now
-from studio.market import appeals, earnings, held_queries, queue
-from studio.market import queries as market
-from studio.market.ledger import balances_of
+from studio.market.catalogue import queries as market
 from studio.market.models import ReviewCase
-from studio.market.money_queries import last_check
+from studio.market.money import earnings
+from studio.market.money.ledger import balances_of
+from studio.market.money.queries import last_check
+from studio.market.review import appeals, held_queries, queue
+from studio.market.review import queries as review_queries
 from studio.operations import health
 from studio.operations import queries as operations
 from studio.voices import queries as voices
@@ -115,7 +117,7 @@ class HomeView(StudioView):
     def _moderator(self, actor: Actor) -> dict[str, Any]:
         """The queue by due time, and how much is in it."""
         now = utc_now()
-        waiting = sa.select(ReviewCase).where(market.case_visible_to(actor), queue.is_queued())
+        waiting = sa.select(ReviewCase).where(review_queries.case_visible_to(actor), queue.is_queued())
         return {
             "rows": queue.page(self.session, actor=actor, now=now, limit=_MOST_CASES).rows,
             "count": counted(self.session, waiting, exact=False),

@@ -6,10 +6,12 @@ from uuid import UUID
 from jobs.registry import JobContext, job
 from studio import work
 from studio.accounts.permissions import SYSTEM
-from studio.market import category_tree, due, duplicates, effects, listings, review, schedules, screening
-from studio.market.checks import ALL, MODEL_CHECKS
-from studio.market.checks.base import Finding
-from studio.market.checks.models import Models
+from studio.market.catalogue import category_tree, due, listings
+from studio.market.review import claims, effects, schedules
+from studio.market.screening import duplicates, screening
+from studio.market.screening.checks import ALL, MODEL_CHECKS
+from studio.market.screening.checks.base import Finding
+from studio.market.screening.checks.models import Models
 from studio.providers.language import prices_from
 
 _MOST_AT_ONCE = 200
@@ -134,7 +136,7 @@ def look_after_listings(run: JobContext) -> dict[str, Any] | None:
 def release_claims(run: JobContext, *, user_id: UUID) -> dict[str, Any] | None:
     """Give back whatever a person held at the desk."""
     with run.transaction(last=True) as session:
-        run.result = {"released": review.release_claims(session, user_id=user_id)}
+        run.result = {"released": claims.release_claims(session, user_id=user_id)}
     return None
 
 

@@ -4,8 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
-from studio.market import downloads, invariants, payments, payouts, policy, purchases, statements
 from studio.market.models import Purchase, PurchaseStatus
+from studio.market.money import downloads, invariants, payments, payouts, policy, purchases, statements
 from studio.providers.errors import ProviderError
 from studio.providers.payments import EventKind, LocalPayments
 

@@ -26,7 +26,7 @@ from studio.accounts.models import Theme, User
 from studio.accounts.permissions import Permission
 from studio.kit.clock import utc_now
 from studio.kit.errors import ForbiddenError, InvalidError, StudioError
-from studio.market import policy
+from studio.market.money import policy
 from studio.operations import leaving
 
 _SEED = "totp_seed"

@@ -34,7 +34,7 @@ from studio.accounts.permissions import Actor, Permission, RoleName
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.kit.paging import Key
-from studio.market import policy
+from studio.market.money import policy
 from studio.operations import leaving
 
 

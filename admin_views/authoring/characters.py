@@ -42,7 +42,7 @@ from studio.authoring.models import Character, CharacterOrigin, CharacterStatus
 from studio.cards import macros
 from studio.cards.writer import Export
 from studio.kit.clock import utc_now
-from studio.market import queries as market
+from studio.market.catalogue import queries as market
 from studio.market.models import CharacterPublication, PublicationStatus
 from studio.work import queries as work_queries
 from studio.work.models import FINAL

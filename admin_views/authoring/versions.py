@@ -25,7 +25,7 @@ from studio.authoring.models import Character, CharacterVersion, VersionOccasion
 from studio.cards import macros
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError
-from studio.market import queries as market
+from studio.market.catalogue import queries as market
 from studio.market.models import CharacterPublication
 
 DRAFT = "draft"

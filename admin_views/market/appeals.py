@@ -23,15 +23,8 @@ from studio.accounts.permissions import Actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 from studio.kit.paging import Key
-from studio.market import appeals, held_queries
-from studio.market.models import (
-    COMMENT_LENGTH,
-    Appeal,
-    AppealState,
-    CharacterPublication,
-    ReviewCase,
-    ReviewDecision,
-)
+from studio.market.models import COMMENT_LENGTH, Appeal, AppealState, CharacterPublication, ReviewCase, ReviewDecision
+from studio.market.review import appeals, held_queries
 
 _P = Permission
 _NOT_FOUND = 404

@@ -21,9 +21,9 @@ from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
-from studio.market import categories, category_tree, queries
-from studio.market.category_tree import Listings
-from studio.market.errors import CategoryInUseError
+from studio.market.catalogue import categories, category_tree, queries
+from studio.market.catalogue.category_tree import Listings
+from studio.market.catalogue.errors import CategoryInUseError
 from studio.market.models import CharacterCategory
 
 _P = Permission

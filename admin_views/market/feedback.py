@@ -11,7 +11,7 @@ from studio.accounts.permissions import Actor
 from studio.authoring import rules
 from studio.authoring.models import Character
 from studio.authoring.queries import may_write
-from studio.market import queries
+from studio.market.review import queries as review_queries
 
 # The editor's names for fields that cards call otherwise.
 _FORM_NAMES = {
@@ -41,7 +41,7 @@ class Asked:
 
 def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Asked]:
     """The reasons that the character's creator has to answer now; none once a new listing is submitted."""
-    decided = queries.find_asking(session, actor=actor, character_id=character_id)
+    decided = review_queries.find_asking(session, actor=actor, character_id=character_id)
     if decided is None:
         return []
     character = session.get(Character, character_id)

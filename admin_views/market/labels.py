@@ -9,8 +9,8 @@ from flask_babel import lazy_gettext as _l
 from admin_views.authoring.editor_form import license_words, warning_words
 from admin_views.authoring.version_labels import inner_label, part_label
 from admin_views.market.oversight_labels import oversight_labels
+from studio.market.catalogue.queries import Shelf
 from studio.market.models import CharacterCategory, LicenseType, ReviewReason
-from studio.market.queries import Shelf
 
 FIELD_LABELS = {
     "": _l("the whole"),

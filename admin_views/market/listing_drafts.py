@@ -26,8 +26,8 @@ from studio.accounts.permissions import Actor
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
 from studio.kit.text import excerpt
-from studio.market import listing_drafts
-from studio.market.listing_drafts import Unfinished
+from studio.market.catalogue import listing_drafts
+from studio.market.catalogue.listing_drafts import Unfinished
 from studio.market.models import CharacterPublication, ListingDraft
 
 _P = Permission

@@ -26,15 +26,10 @@ from studio.authoring.queries import get_draft, not_in_trash
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError
 from studio.kit.money import EXPONENTS, Money, parse_price
-from studio.market import listing_drafts, listings, queries, rules
-from studio.market.listing_drafts import Words
-from studio.market.models import (
-    DESCRIPTION_LENGTH,
-    TITLE_LENGTH,
-    CharacterPublication,
-    LicenseType,
-    ListingDraft,
-)
+from studio.market.catalogue import listing_drafts, queries, rules, submission
+from studio.market.catalogue.listing_drafts import Words
+from studio.market.models import DESCRIPTION_LENGTH, TITLE_LENGTH, CharacterPublication, LicenseType, ListingDraft
+from studio.market.review import queries as review_queries
 
 SUBMITTED = _l("Submitted for review. A moderator looks at it next; you see the decision here.")
 DRAFT_KEPT = _l("Kept as a draft. Nobody else sees it; go on with it whenever you like.")
@@ -104,7 +99,7 @@ class ListingFormParts:
             begun = listing_drafts.newest(session, actor=actor, limit=_MOST_BEGUN, character_id=about)
         return {
             "character": character,
-            "feedback": [] if about is None else queries.feedback_for(session, actor=actor, character_id=about),
+            "feedback": [] if about is None else review_queries.feedback_for(session, actor=actor, character_id=about),
             "begun": begun,
             "missing": [] if row is None else listing_drafts.unfinished(session, [row])[0].missing,
             "form_field_label": form_field_label,
@@ -159,7 +154,7 @@ def submit(session: Session, *, actor: Actor, form: ListingForm) -> CharacterPub
     if wrong or character_id is None or license_type is None:
         # Whatever else is wrong is told at the same time, not after the next try.
         rules.checked_listing(**texts, price=price, license_type=license_type or LicenseType.FREE, problems=wrong)
-    return listings.submit(
+    return submission.submit(
         session,
         actor=actor,
         character_id=character_id or UUID(int=0),

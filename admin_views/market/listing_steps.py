@@ -16,8 +16,10 @@ from admin_views.session import current_actor
 from admin_views.times import typed_time
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
-from studio.market import appeals, listings, queries, recalls, schedules
+from studio.market.catalogue import listings
 from studio.market.models import APPEAL_LENGTH
+from studio.market.review import appeals, recalls, schedules
+from studio.market.review import queries as review_queries
 
 _P = Permission
 _NOT_FOUND = 404
@@ -109,7 +111,7 @@ class ListingSteps(StudioModelView):
             else:
                 flash(_("Your appeal is made. Somebody who took no part in the decision answers it."), "success")
                 return redirect(url_for("listings.details_view", row_id=row_id), 303)
-        decided = queries.find_decision(self.request_session, actor=current_actor(), publication_id=row_id)
+        decided = review_queries.find_decision(self.request_session, actor=current_actor(), publication_id=row_id)
         page = self.render(
             "market/appeal_new.html",
             row=row,

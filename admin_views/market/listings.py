@@ -28,7 +28,7 @@ from studio.accounts.permissions import Actor
 from studio.authoring.models import Character
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
-from studio.market import appeals, listing_drafts, listings, money_queries, queries
+from studio.market.catalogue import cases, listing_drafts, queries
 from studio.market.models import (
     CaseState,
     CharacterCategory,
@@ -37,6 +37,9 @@ from studio.market.models import (
     PublicationStatus,
     ReviewCase,
 )
+from studio.market.money import queries as money_queries
+from studio.market.review import appeals
+from studio.market.review import queries as review_queries
 from studio.work import queries as jobs
 
 _P = Permission
@@ -169,7 +172,7 @@ class ListingsView(ListingFormParts, ListingSteps):
         session, actor = self.request_session, current_actor()
         character = session.get_one(Character, row.character_id)
         newest = queries.find_newest_listing(session, actor=actor, character_id=row.character_id)
-        decided = queries.find_decision(session, actor=actor, publication_id=row.id)
+        decided = review_queries.find_decision(session, actor=actor, publication_id=row.id)
         may_appeal = decided is not None and decided.appeal is None and row.status in queries.SENT_BACK
         return {
             "can_appeal": may_appeal and decided is not None and appeals.can_appeal(decided.decision, now=utc_now()),
@@ -191,11 +194,13 @@ class ListingsView(ListingFormParts, ListingSteps):
             **labels(),
         }
 
-    def _earlier(self, row: CharacterPublication, newest: queries.Decided | None) -> Sequence[queries.Decided]:
+    def _earlier(
+        self, row: CharacterPublication, newest: review_queries.Decided | None
+    ) -> Sequence[review_queries.Decided]:
         """The decisions on the listing before its newest one, newest first; read only where there is a newest one."""
         if newest is None:
             return []
-        found = queries.list_decisions_on(self.request_session, actor=current_actor(), publication_id=row.id)
+        found = review_queries.list_decisions_on(self.request_session, actor=current_actor(), publication_id=row.id)
         return [one for one in found if one.decision.id != newest.decision.id]
 
     @expose("/<uuid:row_id>/state")
@@ -214,7 +219,7 @@ class ListingsView(ListingFormParts, ListingSteps):
         )
         found = jobs.list_jobs_about(session, actor=actor, about=("character", row.character_id))
         screening = next(
-            (job for job in found if case is not None and job.dedupe_key == listings.screening_key(case.id)), None
+            (job for job in found if case is not None and job.dedupe_key == cases.screening_key(case.id)), None
         )
         return {
             "case": case,

@@ -22,7 +22,7 @@ from studio.accounts.permissions import Actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
 from studio.kit.paging import Key
-from studio.market import queries, reports
+from studio.market.catalogue import cases, queries
 from studio.market.models import (
     REPORT_LENGTH,
     CharacterPublication,
@@ -31,6 +31,7 @@ from studio.market.models import (
     ReportReason,
     ReportState,
 )
+from studio.market.review import reports
 
 _P = Permission
 _NOT_FOUND = 404
@@ -103,7 +104,7 @@ class ReportsView(StudioModelView):
                 for one in reports.list_of_listing(session, actor=actor, publication_id=row.publication_id)
                 if one.id != row.id
             ],
-            "case": queries.find_open_case(session, publication_id=row.publication_id),
+            "case": cases.find_open_case(session, publication_id=row.publication_id),
             "is_own": publication.publisher_id == actor.user_id,
             **labels(),
         }

@@ -33,9 +33,10 @@ from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
 from studio.kit.money import Money
 from studio.kit.paging import Key
-from studio.market import corrections, earnings, ledger, money_queries, payouts, policy, statements
 from studio.market.models import CreatorEarnings, Payout, PayoutStatus
-from studio.market.statements import Line, Period
+from studio.market.money import corrections, earnings, ledger, payouts, policy, statements
+from studio.market.money import queries as money_queries
+from studio.market.money.statements import Line, Period
 
 _P = Permission
 _A_YEAR = timedelta(days=365)

@@ -8,7 +8,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from admin_views.access import declare_public
 from admin_views.resources import request_session, resources
 from studio.kit.clock import utc_now
-from studio.market import payments, policy
+from studio.market.money import payments, policy
 from studio.providers.payments import UnsignedEventError
 
 MOST_BODY = 512 * 1024

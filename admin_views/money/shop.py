@@ -34,8 +34,7 @@ from studio.cards import macros
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
 from studio.kit.paging import Key
-from studio.market import downloads, money_queries, payments, policy, purchases, queries
-from studio.market.errors import AlreadyBoughtError
+from studio.market.catalogue import queries
 from studio.market.models import (
     GIVEN_UP,
     CharacterCategory,
@@ -45,6 +44,9 @@ from studio.market.models import (
     Purchase,
     PurchaseStatus,
 )
+from studio.market.money import downloads, payments, policy, purchases
+from studio.market.money import queries as money_queries
+from studio.market.money.errors import AlreadyBoughtError
 from studio.providers.payments import Checkout, EventKind, LocalPayments, Order
 from studio.secret_key import secret_key
 

@@ -29,9 +29,10 @@ from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.kit.money import parse_price
 from studio.kit.paging import Key
-from studio.market import corrections, cover, earnings, ledger, money_queries, payments, payouts, policy, purchases
 from studio.market.models import EventOutcome, LedgerTransaction, Payout, PayoutStatus, Purchase, PurchaseStatus
-from studio.market.statements import Period
+from studio.market.money import corrections, cover, earnings, ledger, payments, payouts, policy, purchases
+from studio.market.money import queries as money_queries
+from studio.market.money.statements import Period
 from studio.providers.payments import EventKind, LocalPayments
 
 _P = Permission

@@ -31,10 +31,13 @@ from studio.authoring.queries import get_draft
 from studio.kit.clock import utc_now
 from studio.kit.differences import shortened
 from studio.kit.errors import StudioError
-from studio.market import differences, dossier, held_queries, queries, queue, review, risk, rules, screening
-from studio.market.dossier import Alike, Dossier, Former
+from studio.market.catalogue import cases, queries
 from studio.market.models import CaseState, MatchKind, ReviewCase
-from studio.market.queue import Show
+from studio.market.review import claims, differences, dossier, held_queries, queue
+from studio.market.review import rules as review_rules
+from studio.market.review.dossier import Alike, Dossier, Former
+from studio.market.review.queue import Show
+from studio.market.screening import risk, screening
 from studio.memory import search
 from studio.memory.errors import NotEmbeddedError
 
@@ -164,23 +167,23 @@ class ReviewView(Decisions):
     def claim(self, case_id: UUID) -> ResponseReturnValue:
         """Take the case in hand."""
         return self._back(
-            case_id, lambda: review.claim(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
+            case_id, lambda: claims.claim(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
         )
 
     @expose("/<uuid:case_id>/renew", methods=("POST",))
     def renew(self, case_id: UUID) -> ResponseReturnValue:
         """Lengthen the claim while somebody works; answers with how long it lasts, as a part of the page."""
-        review.renew(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
+        claims.renew(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
         case, _publication = self._found(case_id)
         holder = None
-        if rules.is_held(case, now=utc_now()):
+        if review_rules.is_held(case, now=utc_now()):
             holder = self.session.scalar(sa.select(User.name).where(User.id == case.claimed_by_id))
         return self.render("review/_claim.html", case=case, **_holder(case, holder))
 
     @expose("/<uuid:case_id>/release", methods=("POST",))
     def release(self, case_id: UUID) -> ResponseReturnValue:
         """Give the case back."""
-        return self._back(case_id, lambda: review.release(self.session, actor=current_actor(), case_id=case_id))
+        return self._back(case_id, lambda: claims.release(self.session, actor=current_actor(), case_id=case_id))
 
     def _desk(self, case_id: UUID, refusal: StudioError | None = None) -> str:
         actor = current_actor()
@@ -255,7 +258,7 @@ class ReviewView(Decisions):
         """The open case of a listing that waits again, on the page of a case that is over."""
         if is_open or case.state is not CaseState.DECIDED:
             return None
-        found = queries.find_open_case(self.session, publication_id=case.publication_id)
+        found = cases.find_open_case(self.session, publication_id=case.publication_id)
         return None if found is None else found.id
 
 
@@ -298,7 +301,7 @@ def _screened_by(read: Dossier) -> str:
 
 
 def _holder(case: ReviewCase, name: str | None) -> dict[str, Any]:
-    is_held = rules.is_held(case, now=utc_now())
+    is_held = review_rules.is_held(case, now=utc_now())
     return {
         "is_mine": is_held and case.claimed_by_id == current_actor().user_id,
         "holder": name if is_held else None,

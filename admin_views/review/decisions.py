@@ -14,10 +14,13 @@ from admin_views.forms import sentence
 from admin_views.session import current_actor
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
-from studio.market import margin, notes, queries, queue, recalls, review, rules
-from studio.market.dossier import Around
+from studio.market.catalogue import queries
 from studio.market.models import CharacterPublication, Outcome, ReviewCase, ReviewDecision
-from studio.market.rules import Reason
+from studio.market.review import claims, decisions, margin, notes, queue, recalls
+from studio.market.review import queries as review_queries
+from studio.market.review import rules as review_rules
+from studio.market.review.dossier import Around
+from studio.market.review.rules import Reason
 
 _P = Permission
 _ROWS = 4
@@ -38,21 +41,21 @@ class Decisions(StudioView):
     @expose("/<uuid:case_id>/approve", methods=("POST",))
     def approve(self, case_id: UUID) -> ResponseReturnValue:
         """Make the listing live as it was seen."""
-        return self._decide(case_id, lambda now: review.approve(self.session, **self._sent(case_id), now=now))
+        return self._decide(case_id, lambda now: decisions.approve(self.session, **self._sent(case_id), now=now))
 
     @expose("/<uuid:case_id>/request-changes", methods=("POST",))
     def request_changes(self, case_id: UUID) -> ResponseReturnValue:
         """Send the listing back with reasons."""
         return self._decide(
             case_id,
-            lambda now: review.request_changes(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now),
+            lambda now: decisions.request_changes(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now),
         )
 
     @expose("/<uuid:case_id>/reject", methods=("POST",))
     def reject(self, case_id: UUID) -> ResponseReturnValue:
         """Refuse the listing, with reasons."""
         return self._decide(
-            case_id, lambda now: review.reject(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now)
+            case_id, lambda now: decisions.reject(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now)
         )
 
     @expose("/<uuid:case_id>/take-down", methods=("POST",))
@@ -60,7 +63,7 @@ class Decisions(StudioView):
         """Take what was approved off the market for good, with reasons."""
         return self._decide(
             case_id,
-            lambda now: review.take_down(
+            lambda now: decisions.take_down(
                 self.session,
                 **self._sent(case_id),
                 reasons=sent_reasons(),
@@ -83,7 +86,7 @@ class Decisions(StudioView):
         """Undo one's own decision before its effects have left."""
 
         def act() -> None:
-            review.undo(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
+            decisions.undo(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
             flash(_("Undone: nothing happened. You hold the review, and what you chose stands in the form."), "success")
 
         return self._back(case_id, act)
@@ -100,7 +103,7 @@ class Decisions(StudioView):
                 raise InvalidError(
                     "Press one of the two buttons: confirm the takedown, or do not agree. Nothing was done."
                 )
-            review.second(
+            decisions.second(
                 self.session,
                 actor=current_actor(),
                 case_id=case_id,
@@ -190,7 +193,7 @@ class Decisions(StudioView):
         actor, now = current_actor(), utc_now()
         case_id = queue.next_case(self.session, actor=actor, now=now, but=but)
         if case_id is not None:
-            review.claim(self.session, actor=actor, case_id=case_id, now=now)
+            claims.claim(self.session, actor=actor, case_id=case_id, now=now)
         return case_id
 
     def _back(self, case_id: UUID, act: Callable[[], object]) -> ResponseReturnValue:
@@ -206,7 +209,7 @@ class Decisions(StudioView):
 
     def _found(self, case_id: UUID) -> tuple[ReviewCase, CharacterPublication]:
         actor = current_actor()
-        case = queries.get_case(self.session, actor=actor, case_id=case_id)
+        case = review_queries.get_case(self.session, actor=actor, case_id=case_id)
         return case, queries.get_listing(self.session, actor=actor, publication_id=case.publication_id)
 
     def decision_context(
@@ -241,7 +244,7 @@ class Decisions(StudioView):
             "flags": found.flags,
             "reports": found.reports,
             "reasons": found.reasons,
-            "fields": rules.REVIEW_FIELDS,
+            "fields": review_rules.REVIEW_FIELDS,
             "rows": [*rows, *[("", "", "")] * max(1, _ROWS - len(rows))],
             "note": note,
             "is_severe": is_severe,

@@ -16,9 +16,10 @@ from admin_views.session import current_actor
 from admin_views.work.labels import micro_label
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError
-from studio.market import check_modes, figures
-from studio.market.checks import MODEL_CHECKS
 from studio.market.models import CheckMode
+from studio.market.review import figures
+from studio.market.screening import check_modes
+from studio.market.screening.checks import MODEL_CHECKS
 from studio.work import budgets
 
 _P = Permission

@@ -6,8 +6,8 @@ from typing import Any
 from flask_babel import format_timedelta, gettext
 from flask_babel import lazy_gettext as _l
 
-from studio.market import risk
 from studio.market.models import CheckMode, LookReason, MatchKind
+from studio.market.screening import risk
 
 REASON_LABELS = {
     LookReason.NEW_CREATOR: _l("new creator"),

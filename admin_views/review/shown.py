@@ -11,10 +11,10 @@ from flask_babel import lazy_gettext as _l
 from admin_views.market.labels import FIELD_LABELS, path_label
 from studio.authoring import fields
 from studio.cards import macros
-from studio.market.checks.submission import Submission, Text
-from studio.market.marking import LONGEST, Segment, segments
+from studio.market.catalogue.rules import TAG_LENGTH
 from studio.market.models import CharacterPublication, ScreeningResult, Severity
-from studio.market.rules import TAG_LENGTH
+from studio.market.review.marking import LONGEST, Segment, segments
+from studio.market.screening.checks.submission import Submission, Text
 
 _MOST_SHOWN = 300_000
 """Characters of all texts together; the whole card can be downloaded."""

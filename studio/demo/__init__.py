@@ -19,10 +19,12 @@ from studio.authoring.scenes import SceneDraft
 from studio.cards.writer import write_card
 from studio.demo import night_crossing, portraits, trade
 from studio.kit.money import Money
-from studio.market import listings, queries, review, screening
+from studio.market.catalogue import cases, submission
 from studio.market.models import CharacterCategory, CharacterPublication, LicenseType
-from studio.market.policy import Policy
-from studio.market.rules import AT_ONCE, Reason
+from studio.market.money.policy import Policy
+from studio.market.review import claims, decisions
+from studio.market.review.rules import AT_ONCE, Reason
+from studio.market.screening import screening
 from studio.providers.storage import Storage
 
 _CARDS = Path(__file__).parent / "cards"
@@ -191,7 +193,7 @@ def _list(
     category: CharacterCategory,
     now: datetime,
 ) -> CharacterPublication:
-    publication = listings.submit(
+    publication = submission.submit(
         session,
         actor=owner.actor,
         character_id=character.id,
@@ -206,12 +208,12 @@ def _list(
     session.flush()
     if not listing.outcome:
         return publication
-    case = queries.find_open_case(session, publication_id=publication.id)
+    case = cases.find_open_case(session, publication_id=publication.id)
     if case is None:
         raise LookupError("A listing that was just submitted is under review.")
     screening.run(session, case_id=case.id, storage=storage, now=now + timedelta(minutes=1))
     later = now + timedelta(minutes=40)
-    review.claim(session, actor=moderator.actor, case_id=case.id, now=later)
+    claims.claim(session, actor=moderator.actor, case_id=case.id, now=later)
     seen: dict[str, Any] = {
         "actor": moderator.actor,
         "case_id": case.id,
@@ -220,11 +222,11 @@ def _list(
         "hold": AT_ONCE,
     }
     if listing.outcome == "approved":
-        review.approve(session, **seen)
+        decisions.approve(session, **seen)
     elif listing.outcome == "rejected":
-        review.reject(session, **seen, reasons=[_SHELF])
+        decisions.reject(session, **seen, reasons=[_SHELF])
     else:
-        review.request_changes(
+        decisions.request_changes(
             session, **seen, reasons=_TWO_THINGS, note="I like her. Two small things and she is ready."
         )
     return publication

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from studio import work
 from studio.accounts.models import User
-from studio.market import appeals, payments, payouts, purchases, reports, statements
 from studio.market.models import CharacterPublication, Purchase, ReportReason
-from studio.market.policy import Policy
+from studio.market.money import payments, payouts, purchases, statements
+from studio.market.money.policy import Policy
+from studio.market.review import appeals, reports
 from studio.providers.payments import EventKind, LocalPayments
 
 

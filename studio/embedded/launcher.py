@@ -18,6 +18,7 @@ from studio import check, migrate
 from studio.embedded.children import Child, Say, python, stop_all
 from studio.embedded.services import kept
 from studio.kit.errors import ConflictError, UnavailableError
+from studio.market.money import policy
 from studio.settings import ROOT, Settings
 from studio.work.rules import QUEUES
 
@@ -113,7 +114,6 @@ def load_demo(settings: Settings, *, console: Console) -> None:
     from studio import demo
     from studio.kit.clock import utc_now
     from studio.kit.db import make_engine, session_scope
-    from studio.market import policy
     from studio.providers import storage
 
     if settings.database_url is None:

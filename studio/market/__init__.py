@@ -1,1 +1,1 @@
-"""The market: categories, listings, their screening and their review."""
+"""The market, in four parts over one set of tables: catalogue, screening, review and money."""

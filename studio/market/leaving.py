@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor
 from studio.kit.money import Money
-from studio.market import ledger, listings, transitions
+from studio.market.catalogue import listings, publishing, transitions
+from studio.market.catalogue.transitions import Step
 from studio.market.models import (
     OPEN_PAYOUTS,
     CharacterPublication,
@@ -20,8 +21,8 @@ from studio.market.models import (
     PurchaseStatus,
     UndoneReason,
 )
-from studio.market.policy import Policy
-from studio.market.transitions import Step
+from studio.market.money import ledger
+from studio.market.money.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def take_all_off(session: Session, *, actor: Actor, user_id: UUID, now: datetime
         if transitions.can(publication, Step.UNLIST):
             transitions.apply(publication, Step.UNLIST, now=now)
             session.flush()
-            listings.show_character(session, character_id=character_id, live=None)
+            publishing.show_character(session, character_id=character_id, live=None)
             listings.audit_status(session, actor=actor, action="listing.unlist", publication=publication, before=before)
         elif transitions.can(publication, Step.WITHDRAW):
             listings.take_back(session, publication, why=UndoneReason.WITHDRAWN, by_id=actor.user_id, now=now)

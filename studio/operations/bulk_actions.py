@@ -23,9 +23,9 @@ from studio.authoring.models import Character, CharacterStatus, ContentRating
 from studio.authoring.queries import draft_visible_to
 from studio.kit.errors import InvalidError
 from studio.kit.text import one_line
-from studio.market import listings
+from studio.market.catalogue import listings
+from studio.market.catalogue.queries import listing_visible_to
 from studio.market.models import CharacterPublication, PublicationStatus
-from studio.market.queries import listing_visible_to
 from studio.operations import error_log, jobs
 from studio.operations.models import ErrorGroup
 from studio.operations.queries import error_visible_to

@@ -27,7 +27,7 @@ from studio.market.models import (
     PurchaseStatus,
     ReviewDecision,
 )
-from studio.market.policy import Policy
+from studio.market.money.policy import Policy
 from studio.media.models import MediaFile
 from studio.operations import usage
 from studio.work import steering

@@ -11,10 +11,10 @@ from studio.authoring import characters, queries
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.cards.reader import read_card
-from studio.market import queries as queries_of_market
-from studio.market import review
 from studio.market.models import CharacterPublication
-from studio.market.rules import AT_ONCE, Reason
+from studio.market.review import decisions
+from studio.market.review import queries as review_queries
+from studio.market.review.rules import AT_ONCE, Reason
 from studio.providers import storage as storages
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_user
@@ -385,8 +385,8 @@ class TestReview:
         moderator = make_user(session, RoleName.MODERATOR).actor
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator, now=now)
         listing = session.get_one(CharacterPublication, case.publication_id)
-        reason = queries_of_market.list_reasons(session)[0]
-        review.reject(
+        reason = review_queries.list_reasons(session)[0]
+        decisions.reject(
             session,
             actor=moderator,
             case_id=case.id,

@@ -10,9 +10,9 @@ from studio.authoring.models import Character, CharacterOrigin, CharacterStatus
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.editing import autosaves
 from studio.kit.clock import utc_now
-from studio.market import review
 from studio.market.models import CharacterPublication
-from studio.market.rules import AT_ONCE, Reason
+from studio.market.review import decisions
+from studio.market.review.rules import AT_ONCE, Reason
 from studio.providers import storage as storages
 from tests.factories.accounts import make_user
 from tests.factories.authoring import card_file, import_character, make_character, make_preview
@@ -87,7 +87,7 @@ class TestCreatorsHome:
         moderator = make_user(session, RoleName.MODERATOR).actor
         make_listing(session, owner=owner.actor, now=now, title="Looked at next")
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator, now=now, title="Came back")
-        review.reject(
+        decisions.reject(
             session,
             actor=moderator,
             case_id=case.id,

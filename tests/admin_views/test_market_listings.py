@@ -8,15 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
-from studio.market import listings, queries, review, screening
-from studio.market.models import (
-    CharacterCategory,
-    CharacterPublication,
-    LicenseType,
-    ListingDraft,
-    PublicationStatus,
-)
-from studio.market.rules import AT_ONCE, Reason
+from studio.market.catalogue import listings
+from studio.market.models import CharacterCategory, CharacterPublication, LicenseType, ListingDraft, PublicationStatus
+from studio.market.review import decisions
+from studio.market.review import queries as review_queries
+from studio.market.review.rules import AT_ONCE, Reason
+from studio.market.screening import screening
 from tests.admin_views.conftest import token_of
 from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import any_category, case_of, make_card, make_claimed_case, make_listing, make_live_listing
@@ -63,7 +60,7 @@ def make_sent_back(session, *, owner, moderator, now, character, field="first_me
         session, owner=owner.actor, moderator=moderator.actor, now=now, character=character, **values
     )
     publication = session.get_one(CharacterPublication, case.publication_id)
-    review.reject(
+    decisions.reject(
         session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
         reasons=[Reason("broken_greeting", field, "One brace.")], hold=AT_ONCE,
     )  # fmt: skip
@@ -142,7 +139,7 @@ class TestSubmit:
     def test_starts_from_the_last_listing_with_its_reasons(self, browser, session, character, owner, moderator, now):
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
         publication = session.get_one(CharacterPublication, case.publication_id)
-        review.reject(
+        decisions.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
             reasons=[Reason("thin_description", "description", "Tell what he wants.")], hold=AT_ONCE,
         )  # fmt: skip
@@ -157,7 +154,7 @@ class TestFollow:
     def test_shows_the_decision_with_its_reasons(self, browser, session, character, owner, moderator, now):
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
         publication = session.get_one(CharacterPublication, case.publication_id)
-        review.reject(
+        decisions.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
             reasons=[Reason("broken_greeting", "first_mes", "One brace.")], note="Nearly there", hold=AT_ONCE,
         )  # fmt: skip
@@ -419,8 +416,8 @@ class TestSevereReasons:
     def test_are_said_plainly_with_what_can_be_done(self, browser, session, post, owner, moderator, character, now):
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
         publication = session.get_one(CharacterPublication, case.publication_id)
-        severe = next(one.code for one in queries.list_reasons(session) if one.is_severe)
-        review.reject(
+        severe = next(one.code for one in review_queries.list_reasons(session) if one.is_severe)
+        decisions.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=publication.content_hash, now=now,
             reasons=[Reason(severe, "description")], hold=AT_ONCE,
         )  # fmt: skip

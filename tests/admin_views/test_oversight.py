@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import effects, held_queries, listings, review, rules
+from studio.market.catalogue import cases
 from studio.market.models import (
     Appeal,
     AppealState,
@@ -19,6 +19,8 @@ from studio.market.models import (
     ReviewDecision,
     ReviewNote,
 )
+from studio.market.review import claims, decisions, effects, held_queries
+from studio.market.review import rules as review_rules
 from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import (
     case_of,
@@ -68,10 +70,10 @@ def live(session, owner):
 
 @pytest.fixture
 def live_case(session, live, moderator):
-    case = listings.open_case(session, live, actor=moderator.actor, now=utc_now())
+    case = cases.open_case(session, live, actor=moderator.actor, now=utc_now())
     case.state = CaseState.WAITING
     session.flush()
-    review.claim(session, actor=moderator.actor, case_id=case.id, now=utc_now())
+    claims.claim(session, actor=moderator.actor, case_id=case.id, now=utc_now())
     return case
 
 
@@ -108,7 +110,7 @@ class TestUndo:
     def test_says_when_it_is_too_late(self, session, browser_of, post, case, publication, moderator):
         browser = browser_of(moderator)
         post(browser, f"/review/{case.id}/reject", **reasons_of(publication))
-        effects.release_due(session, now=utc_now() + rules.UNDO)
+        effects.release_due(session, now=utc_now() + review_rules.UNDO)
         answer = post(browser, f"/review/{case.id}/undo")
         assert "too late to undo" in browser.get(answer.location).text
 
@@ -120,7 +122,7 @@ class TestUndo:
         page = creator.get(f"/listings/{publication.id}").text
         assert "Who is his rival?" not in page
         assert "A moderator is reading it" in page
-        effects.release_due(session, now=utc_now() + rules.UNDO)
+        effects.release_due(session, now=utc_now() + review_rules.UNDO)
         assert creator.get(f"/listings/{publication.id}/state?was=deciding").headers["HX-Refresh"] == "true"
         page = creator.get(f"/listings/{publication.id}").text
         assert "Who is his rival?" in page
@@ -157,7 +159,7 @@ class TestTakedown:
         session.refresh(live_case)
         assert live_case.state is CaseState.DECIDING
         post(second, f"/review/{live_case.id}/second", agrees="yes")
-        effects.release_due(session, now=utc_now() + rules.UNDO)
+        effects.release_due(session, now=utc_now() + review_rules.UNDO)
         session.refresh(live)
         assert live.status is S.TAKEN_DOWN
         assert held_queries.list_proposals(session, actor=other.actor) == []
@@ -255,7 +257,7 @@ class TestAppeals:
         self, session, browser_of, post, owner, moderator, other
     ):
         sent_back = make_sent_back(
-            session, owner=owner.actor, moderator=moderator.actor, now=utc_now(), decide=review.reject
+            session, owner=owner.actor, moderator=moderator.actor, now=utc_now(), decide=decisions.reject
         )
         own = browser_of(owner)
         assert f'href="/listings/{sent_back.id}/appeal"' in own.get(f"/listings/{sent_back.id}").text

@@ -9,10 +9,6 @@ from admin_views.market.labels import check_title
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.kit.money import Money
-from studio.market import effects, notes, queue, recalls, review, rules, screening
-from studio.market.checks import ALL, MODEL_CHECKS
-from studio.market.checks.base import Finding, about, passage
-from studio.market.checks.submission import Text
 from studio.market.models import (
     CaseState,
     CharacterPublication,
@@ -22,6 +18,12 @@ from studio.market.models import (
     ReportReason,
     Severity,
 )
+from studio.market.review import decisions, effects, notes, queue, recalls
+from studio.market.review import rules as review_rules
+from studio.market.screening import screening
+from studio.market.screening.checks import ALL, MODEL_CHECKS
+from studio.market.screening.checks.base import Finding, about, passage
+from studio.market.screening.checks.submission import Text
 from studio.memory import embeddings as vectors
 from tests.factories.accounts import make_user
 from tests.factories.market import (
@@ -295,13 +297,16 @@ class TestDesk:
         case.compared_at = now
         session.flush()
         claim(browser, post, case)
-        given = [rules.Reason("broken_greeting", "first_mes", "One brace."), rules.Reason("spam", "", "Twice.")]
-        review.reject(
+        given = [
+            review_rules.Reason("broken_greeting", "first_mes", "One brace."),
+            review_rules.Reason("spam", "", "Twice."),
+        ]
+        decisions.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=live.content_hash, reasons=given,
             note="Sorry.", now=utc_now(),
         )  # fmt: skip
         if state == "undone":
-            review.undo(session, actor=moderator.actor, case_id=case.id, now=utc_now())
+            decisions.undo(session, actor=moderator.actor, case_id=case.id, now=utc_now())
         session.flush()
         statements.clear()
         page = browser.get(f"/review/{case.id}").text
@@ -415,7 +420,7 @@ class TestDecide:
         for _ in range(2):
             answer = post(browser, f"/review/{case.id}/approve", content_hash=publication.content_hash)
             assert answer.status_code == 303
-        assert effects.release_due(session, now=utc_now() + rules.UNDO) == 1
+        assert effects.release_due(session, now=utc_now() + review_rules.UNDO) == 1
         session.refresh(publication)
         assert publication.status is PublicationStatus.APPROVED
 

@@ -6,10 +6,11 @@ import pytest
 
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import check_modes, review
-from studio.market.checks import ALL
 from studio.market.models import CharacterPublication, CheckMode
-from studio.market.rules import AT_ONCE, Reason
+from studio.market.review import decisions
+from studio.market.review.rules import AT_ONCE, Reason
+from studio.market.screening import check_modes
+from studio.market.screening.checks import ALL
 from studio.work import budgets
 from tests.factories.accounts import make_user
 from tests.factories.market import make_claimed_case, make_waiting_case
@@ -31,7 +32,7 @@ class TestFigures:
         make_waiting_case(session, owner=owner.actor, now=now - timedelta(days=9))
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator.actor, now=now)
         content_hash = session.get_one(CharacterPublication, case.publication_id).content_hash
-        review.reject(
+        decisions.reject(
             session, actor=moderator.actor, case_id=case.id, content_hash=content_hash, now=now,
             reasons=[Reason("spam", "", "")], hold=AT_ONCE,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from studio.accounts.permissions import RoleName
 from studio.authoring import characters
 from studio.authoring.rules import Greetings
 from studio.editing.models import Autosave
-from studio.market import categories
+from studio.market.catalogue import categories
 from tests.admin_views.conftest import token_of
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character

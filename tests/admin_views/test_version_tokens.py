@@ -15,8 +15,8 @@ from studio.authoring import characters, lorebook_edits, lorebook_states, storie
 from studio.authoring.lorebook_rules import fingerprint, grid_token
 from studio.authoring.models import LorebookEntry
 from studio.cards.lore_files import write_lorebook
-from studio.market import listing_drafts
-from studio.market.listing_drafts import Words
+from studio.market.catalogue import listing_drafts
+from studio.market.catalogue.listing_drafts import Words
 from studio.market.models import ListingDraft
 from studio.operations import trash
 from tests.admin_views.conftest import token_of

@@ -43,9 +43,9 @@ from studio.chat.queries import (
     run_visible_to,
     session_visible_to,
 )
-from studio.market import listing_drafts
-from studio.market.appeals import appeal_visible_to
-from studio.market.listing_drafts import draft_visible_to as draft_of_listing_visible_to
+from studio.market.catalogue import listing_drafts
+from studio.market.catalogue.listing_drafts import draft_visible_to as draft_of_listing_visible_to
+from studio.market.catalogue.queries import category_visible_to, listing_visible_to
 from studio.market.models import (
     Appeal,
     CharacterCategory,
@@ -58,9 +58,10 @@ from studio.market.models import (
     Purchase,
     ReviewCase,
 )
-from studio.market.money_queries import payout_visible_to, purchase_visible_to, statement_visible_to
-from studio.market.queries import case_visible_to, category_visible_to, listing_visible_to
-from studio.market.reports import report_visible_to
+from studio.market.money.queries import payout_visible_to, purchase_visible_to, statement_visible_to
+from studio.market.review.appeals import appeal_visible_to
+from studio.market.review.queries import case_visible_to
+from studio.market.review.reports import report_visible_to
 from studio.media.models import ImageGeneration, MediaFile, MediaUpload
 from studio.media.queries import file_visible_to, generation_visible_to, upload_visible_to
 from studio.operations.budgets import budget_visible_to

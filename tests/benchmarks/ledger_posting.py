@@ -12,8 +12,8 @@ from uuid_utils.compat import uuid7
 
 from studio.kit.clock import utc_now
 from studio.kit.db import transaction
-from studio.market import bookkeeping, ledger
-from studio.market.bookkeeping import Posting, Terms
+from studio.market.money import bookkeeping, ledger
+from studio.market.money.bookkeeping import Posting, Terms
 from tests.benchmarks.harness import Context, Result, Side, faster, in_turns
 from tests.benchmarks.rows import add_people
 from tests.benchmarks.servers import Servers, servers

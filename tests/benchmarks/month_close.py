@@ -8,10 +8,10 @@ import psutil
 import sqlalchemy as sa
 
 from studio.kit.db import session_scope
-from studio.market import statements
-from studio.market.bookkeeping import Account
 from studio.market.models import AccountKind
-from studio.market.statements import Period
+from studio.market.money import statements
+from studio.market.money.bookkeeping import Account
+from studio.market.money.statements import Period
 from tests.benchmarks.harness import Context, Result
 from tests.benchmarks.rows import add_characters, add_people
 from tests.benchmarks.servers import Servers, servers

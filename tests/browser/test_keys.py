@@ -5,7 +5,8 @@ from playwright.sync_api import expect
 
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import effects, rules
+from studio.market.review import effects
+from studio.market.review import rules as review_rules
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_card, make_waiting_case
 
@@ -104,5 +105,5 @@ class TestDeskKeys:
         # For ten seconds it can be undone.
         assert stage.count("character_publications", title=title, status="approved") == 0
         with stage.session() as session:
-            effects.release_due(session, now=utc_now() + rules.UNDO)
+            effects.release_due(session, now=utc_now() + review_rules.UNDO)
         assert stage.count("character_publications", title=title, status="approved") == 1

@@ -9,9 +9,9 @@ from playwright.sync_api import expect
 from studio.accounts.models import User
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import purchases, statements
 from studio.market.models import CreatorEarnings, Payout, PayoutStatus, PurchaseStatus
-from studio.market.statements import Period
+from studio.market.money import purchases, statements
+from studio.market.money.statements import Period
 from tests.factories.accounts import make_actor
 from tests.factories.money import buy as buy_by_service
 from tests.factories.money import make_offer

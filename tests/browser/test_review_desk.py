@@ -5,8 +5,9 @@ from playwright.sync_api import expect
 
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import listings, screening
+from studio.market.catalogue import listings
 from studio.market.models import CharacterPublication, PublicationStatus
+from studio.market.screening import screening
 from studio.providers import storage
 from tests.factories.accounts import make_actor
 from tests.factories.market import case_of, make_card, make_listing

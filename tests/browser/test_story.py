@@ -9,8 +9,9 @@ from playwright.sync_api import expect
 from studio import demo
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import effects, rules
 from studio.market.models import CharacterPublication
+from studio.market.review import effects
+from studio.market.review import rules as review_rules
 from tests.browser import test_money as money
 
 JOBS = 60_000
@@ -182,7 +183,7 @@ def mend(writer, stage, listing, shot):
     page = writer.go(listing)
     expect(page.get_by_text("Who is the keeper's rival?")).to_have_count(0)
     with stage.session() as session:
-        effects.release_due(session, now=utc_now() + rules.UNDO)
+        effects.release_due(session, now=utc_now() + review_rules.UNDO)
     page = writer.go(listing)
     expect(page.get_by_text("Who is the keeper's rival?").first).to_be_visible()
     shot(page, "story-9-sent-back")

@@ -13,8 +13,6 @@ from studio import demo
 from studio.accounts.permissions import RoleName
 from studio.authoring.models import Character, CharacterScene, FallbackReply, LorebookEntry
 from studio.demo import portraits
-from studio.market import invariants, payouts
-from studio.market.checks.picture import HINT
 from studio.market.models import (
     Appeal,
     AppealState,
@@ -27,7 +25,9 @@ from studio.market.models import (
     PurchaseStatus,
     ReviewCase,
 )
-from studio.market.policy import Policy
+from studio.market.money import invariants, payouts
+from studio.market.money.policy import Policy
+from studio.market.screening.checks.picture import HINT
 from studio.media.pixels import difference_hash
 from studio.providers import storage
 from studio.work.models import JobRun

@@ -12,9 +12,7 @@ from studio.accounts.permissions import Actor
 from studio.authoring import characters
 from studio.authoring.models import Character
 from studio.kit.money import Money
-from studio.market import appeals, categories, category_tree, listings, reports, review, screening
-from studio.market.checks import CHECKS
-from studio.market.checks.base import Finding
+from studio.market.catalogue import categories, category_tree, submission
 from studio.market.models import (
     Appeal,
     CharacterCategory,
@@ -24,7 +22,11 @@ from studio.market.models import (
     ReportReason,
     ReviewCase,
 )
-from studio.market.rules import AT_ONCE, Reason
+from studio.market.review import appeals, claims, decisions, reports
+from studio.market.review.rules import AT_ONCE, Reason
+from studio.market.screening import screening
+from studio.market.screening.checks import CHECKS
+from studio.market.screening.checks.base import Finding
 
 _numbers = count(1)
 
@@ -75,7 +77,7 @@ def make_listing(
         "price": Money(499, "USD"),
         "license_type": LicenseType.PREMIUM,
     }
-    return listings.submit(session, actor=owner, character_id=character.id, now=now, **{**given, **values})
+    return submission.submit(session, actor=owner, character_id=character.id, now=now, **{**given, **values})
 
 
 def case_of(session: Session, publication: CharacterPublication) -> ReviewCase:
@@ -95,7 +97,7 @@ def make_waiting_case(session: Session, *, owner: Actor, now: datetime, **values
 def make_claimed_case(session: Session, *, owner: Actor, moderator: Actor, now: datetime, **values: Any) -> ReviewCase:
     """A case that `moderator` holds."""
     case = make_waiting_case(session, owner=owner, now=now, **values)
-    return review.claim(session, actor=moderator, case_id=case.id, now=now)
+    return claims.claim(session, actor=moderator, case_id=case.id, now=now)
 
 
 def make_live_listing(
@@ -104,7 +106,7 @@ def make_live_listing(
     """A listing that was approved."""
     case = make_claimed_case(session, owner=owner, moderator=moderator, now=now, **values)
     publication = session.get_one(CharacterPublication, case.publication_id)
-    review.approve(
+    decisions.approve(
         session, actor=moderator, case_id=case.id, content_hash=publication.content_hash, now=now, hold=AT_ONCE
     )
     return publication
@@ -116,7 +118,7 @@ def make_sent_back(
     owner: Actor,
     moderator: Actor,
     now: datetime,
-    decide: Any = review.request_changes,
+    decide: Any = decisions.request_changes,
     **values: Any,
 ) -> CharacterPublication:
     """A listing that was sent back, or rejected by `decide`."""
@@ -151,5 +153,5 @@ def make_report(
 
 def make_appeal(session: Session, *, owner: Actor, moderator: Actor, now: datetime, **values: Any) -> Appeal:
     """An open appeal against a rejection."""
-    listing = make_sent_back(session, owner=owner, moderator=moderator, now=now, decide=review.reject, **values)
+    listing = make_sent_back(session, owner=owner, moderator=moderator, now=now, decide=decisions.reject, **values)
     return appeals.appeal(session, actor=owner, publication_id=listing.id, text="He says what he wants.", now=now)

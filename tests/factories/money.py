@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor, RoleName
 from studio.kit.money import Money
-from studio.market import payments, purchases
 from studio.market.models import CharacterPublication, EventOutcome, LicenseType, Purchase
-from studio.market.policy import Policy
+from studio.market.money import payments, purchases
+from studio.market.money.policy import Policy
 from studio.providers.payments import EventKind, LocalPayments
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_live_listing

@@ -15,8 +15,6 @@ from studio import work
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
-from studio.market import effects, queue, review, screening
-from studio.market.checks import CHECKS
 from studio.market.models import (
     CaseState,
     CharacterPublication,
@@ -25,7 +23,10 @@ from studio.market.models import (
     ScreeningResult,
     Severity,
 )
-from studio.market.rules import UNDO
+from studio.market.review import decisions, effects, queue
+from studio.market.review.rules import UNDO
+from studio.market.screening import screening
+from studio.market.screening.checks import CHECKS
 from studio.work import budgets
 from studio.work.models import JobRun, JobState, Spending
 from tests.factories.accounts import make_actor
@@ -160,7 +161,7 @@ class TestDecisionsAndTimes:
             )
             publication_id = case.publication_id
             seen = session.get_one(CharacterPublication, publication_id).content_hash
-            review.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=moment)
+            decisions.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=moment)
         with session_scope(engine) as session:
             # As if it had taken effect in time, while the time to publish was still to come.
             effects.release_due(session, now=moment + UNDO)
@@ -180,7 +181,7 @@ class TestDecisionsAndTimes:
             owner, moderator = make_actor(session, RoleName.CREATOR), make_actor(session, RoleName.MODERATOR)
             case = make_claimed_case(session, owner=owner, moderator=moderator, now=moment)
             seen = session.get_one(CharacterPublication, case.publication_id).content_hash
-            review.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=moment)
+            decisions.approve(session, actor=moderator, case_id=case.id, content_hash=seen, now=moment)
             session.execute(sa.delete(JobRun))
             job_id = work.ask(session, "market.look_after_listings").id
         assert runtime.perform(job_id)

@@ -19,9 +19,8 @@ from studio.accounts.permissions import RoleName
 from studio.authoring import characters
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.db import session_scope
-from studio.market import appeals, effects, listings, recalls, reports, review, schedules, screening
-from studio.market.checks import CHECKS
-from studio.market.checks.base import Finding
+from studio.market.catalogue import listings, publishing
+from studio.market.catalogue.transitions import ENDED, OPEN_CASES
 from studio.market.models import (
     Appeal,
     AppealState,
@@ -34,11 +33,14 @@ from studio.market.models import (
     ReviewCase,
     ReviewDecision,
 )
-from studio.market.rules import Reason
-from studio.market.transitions import ENDED, OPEN_CASES
+from studio.market.review import appeals, claims, decisions, effects, recalls, reports, schedules
+from studio.market.review.rules import Reason
+from studio.market.screening import screening
+from studio.market.screening.checks import CHECKS
+from studio.market.screening.checks.base import Finding
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_card, make_listing
-from tests.market.test_races import at_once
+from tests.threads import at_once
 
 RUNS = int(os.environ.get("STUDIO_NIGHTLY_RUNS", "6"))
 STEPS = 50 if "STUDIO_NIGHTLY_RUNS" in os.environ else 25
@@ -164,17 +166,17 @@ class ReviewMachine(RuleBasedStateMachine):
         against = {**seen, "reasons": [Reason("spam", "listing.title")]}
         without_time = {name: value for name, value in given.items() if name != "now"}
         return {
-            "claim": lambda: review.claim(**given),
-            "renew": lambda: review.renew(**given),
-            "release": lambda: review.release(**without_time),
-            "undo": lambda: review.undo(**given),
-            "agree": lambda: review.second(**given, agrees=True),
-            "decline": lambda: review.second(**given, agrees=False),
-            "approve": lambda: review.approve(**seen),
-            "request_changes": lambda: review.request_changes(**against),
-            "reject": lambda: review.reject(**against),
-            "take_down": lambda: review.take_down(**against),
-            "severe": lambda: review.take_down(**against, is_severe=True),
+            "claim": lambda: claims.claim(**given),
+            "renew": lambda: claims.renew(**given),
+            "release": lambda: claims.release(**without_time),
+            "undo": lambda: decisions.undo(**given),
+            "agree": lambda: decisions.second(**given, agrees=True),
+            "decline": lambda: decisions.second(**given, agrees=False),
+            "approve": lambda: decisions.approve(**seen),
+            "request_changes": lambda: decisions.request_changes(**against),
+            "reject": lambda: decisions.reject(**against),
+            "take_down": lambda: decisions.take_down(**against),
+            "severe": lambda: decisions.take_down(**against, is_severe=True),
         }
 
     def answer(self, session, actor, *, upholds):
@@ -301,7 +303,7 @@ class ReviewMachine(RuleBasedStateMachine):
                 if of[d.case_id] == one.id and d.outcome is Outcome.APPROVED and d.effected_at is not None
             }
             assert one.content_hash in seen
-            assert listings.current_hash(session, one) == one.content_hash
+            assert publishing.current_hash(session, one) == one.content_hash
 
     def every_effect_happened_once(self, session, publications, decisions):
         told = session.scalar(

@@ -1,35 +1,19 @@
 """Two people at once, with real connections and threads."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-
 import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
 from studio.kit.db import session_scope
 from studio.kit.errors import StudioError
-from studio.market import listings, review
-from studio.market.errors import AlreadyPendingError, ClaimedByOtherError
+from studio.market.catalogue import listings
+from studio.market.catalogue.errors import AlreadyPendingError
 from studio.market.models import CharacterPublication, PublicationStatus, ReviewCase, ReviewDecision
-from studio.market.rules import AT_ONCE, Reason
+from studio.market.review import claims, decisions
+from studio.market.review.errors import ClaimedByOtherError
+from studio.market.review.rules import AT_ONCE, Reason
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_card, make_claimed_case, make_listing, make_waiting_case
-
-
-def at_once(engine, *doings):
-    """Each of `doings` in a thread and transaction of its own, started together; what they return or raise."""
-    barrier = Barrier(len(doings))
-
-    def run(doing):
-        barrier.wait(timeout=10)
-        try:
-            with session_scope(engine) as session:
-                return doing(session)
-        except StudioError as error:
-            return error
-
-    with ThreadPoolExecutor(len(doings)) as pool:
-        return list(pool.map(run, doings))
+from tests.threads import at_once
 
 
 class TestRaces:
@@ -40,7 +24,7 @@ class TestRaces:
             case_id = make_waiting_case(session, owner=owner, now=now).id
         outcomes = at_once(
             committed_database.engine,
-            *(lambda s, who=who: review.claim(s, actor=who, case_id=case_id, now=now) for who in people),
+            *(lambda s, who=who: claims.claim(s, actor=who, case_id=case_id, now=now) for who in people),
         )
         won = [outcome for outcome in outcomes if isinstance(outcome, ReviewCase)]
         assert len(won) == 1
@@ -55,9 +39,9 @@ class TestRaces:
         given = {"actor": moderator, "case_id": case_id, "content_hash": seen, "now": now}
         outcomes = at_once(
             committed_database.engine,
-            lambda s: review.approve(s, **given, hold=AT_ONCE),
-            lambda s: review.reject(s, reasons=[Reason("spam")], **given, hold=AT_ONCE),
-            lambda s: review.approve(s, **given, hold=AT_ONCE),
+            lambda s: decisions.approve(s, **given, hold=AT_ONCE),
+            lambda s: decisions.reject(s, reasons=[Reason("spam")], **given, hold=AT_ONCE),
+            lambda s: decisions.approve(s, **given, hold=AT_ONCE),
         )
         assert any(isinstance(outcome, StudioError) for outcome in outcomes)
         with session_scope(committed_database.engine) as session:
@@ -75,7 +59,7 @@ class TestRaces:
         outcomes = at_once(
             committed_database.engine,
             lambda s: listings.withdraw(s, actor=owner, publication_id=publication_id, now=now),
-            lambda s: review.approve(s, actor=moderator, case_id=case_id, content_hash=seen, now=now, hold=AT_ONCE),
+            lambda s: decisions.approve(s, actor=moderator, case_id=case_id, content_hash=seen, now=now, hold=AT_ONCE),
         )
         assert sum(isinstance(outcome, StudioError) for outcome in outcomes) == 1
         with session_scope(committed_database.engine) as session:

@@ -30,9 +30,10 @@ from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.kit.orm import Base
-from studio.market import downloads, purchases, review
-from studio.market.errors import NotForSaleError
 from studio.market.models import CaseState, CharacterPublication, PublicationStatus, Purchase, PurchaseStatus
+from studio.market.money import downloads, purchases
+from studio.market.money.errors import NotForSaleError
+from studio.market.review import claims
 from studio.media.models import MediaFile, MediaUpload
 from studio.operations import clearing, leaving
 from studio.operations.leaving import BlockedError, NotConfirmedError
@@ -136,7 +137,7 @@ class TestClose:
         close(session, admin, moderator)
         asked = session.scalars(sa.select(JobRun).where(JobRun.name == "market.release_claims")).one()
         assert asked.arguments == {"user_id": str(moderator.id)}
-        assert review.release_claims(session, user_id=moderator.id) == 1
+        assert claims.release_claims(session, user_id=moderator.id) == 1
         assert case.state is CaseState.WAITING
 
 

@@ -14,7 +14,7 @@ from studio.authoring.rules import Greetings
 from studio.editing.models import EarlierValues
 from studio.kit.errors import NotFoundError, StaleError
 from studio.kit.orm import Base
-from studio.market import listings
+from studio.market.catalogue import listings
 from studio.media.models import MediaFile
 from studio.operations import trash, usage
 from studio.operations.errors import UsedCharacterError

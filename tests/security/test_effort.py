@@ -19,8 +19,8 @@ from studio.kit import differences
 from studio.kit.errors import InvalidError
 from studio.kit.matching import BoundedMatcher, Effort
 from studio.kit.money import parse_price
-from studio.market.checks import hidden, submission
-from studio.market.checks.submission import Submission
+from studio.market.screening.checks import hidden, submission
+from studio.market.screening.checks.submission import Submission
 from tests.admin_views.conftest import token_of
 from tests.factories import accounts
 

@@ -5,7 +5,6 @@ import sqlalchemy as sa
 from studio.accounts.permissions import RoleName
 from studio.authoring.rules import Greetings
 from studio.kit.clock import utc_now
-from studio.market import purchases
 from studio.market.models import (
     CharacterCategory,
     CharacterDownload,
@@ -15,6 +14,7 @@ from studio.market.models import (
     Purchase,
     PurchaseStatus,
 )
+from studio.market.money import purchases
 from studio.providers.payments import EventKind
 from tests.admin_views.money.conftest import text
 from tests.factories.accounts import make_user

@@ -8,14 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from studio.kit.clock import utc_now
-from studio.market import payouts, statements
-from studio.market.models import (
-    CreatorEarnings,
-)
-from studio.market.statements import Period
+from studio.market.models import CreatorEarnings
+from studio.market.money import payouts, statements
+from studio.market.money.statements import Period
 from tests.admin_views.money.conftest import text
 from tests.factories.money import buy, make_offer
-from tests.market.test_payouts import earn
+from tests.market.money.test_payouts import earn
 
 
 class TestEarnings:

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
-from studio.market import earnings, invariants, payouts, purchases
 from studio.market.models import (
     EventOutcome,
     LedgerTransaction,
@@ -19,12 +18,13 @@ from studio.market.models import (
     Purchase,
     PurchaseStatus,
 )
-from studio.market.rules import UNDO
+from studio.market.money import earnings, invariants, payouts, purchases
+from studio.market.money.policy import GRACE
 from studio.providers.payments import EventKind
 from tests.admin_views.money.conftest import text
 from tests.factories.accounts import make_user
 from tests.factories.money import POLICY, buy, tell
-from tests.market.test_payouts import aim, earn, give
+from tests.market.money.test_payouts import aim, earn, give
 
 
 class TestStaff:
@@ -113,7 +113,7 @@ class TestStaff:
         assert post(client_of(creator), f"/payouts/{payout.id}/hold").status_code == 403
         post(client, f"/payouts/{payout.id}/let-go")
         assert payouts.begin(session, payout_id=payout.id, now=now) is None
-        assert payouts.begin(session, payout_id=payout.id, now=utc_now() + UNDO) is not None
+        assert payouts.begin(session, payout_id=payout.id, now=utc_now() + GRACE) is not None
         answer = post(client, f"/payouts/{payout.id}/hold")
         assert "on its way, paid or over already" in text(client.get(answer.location))
 

@@ -1,0 +1,1 @@
+"""The catalogue: categories, and listings from a draft to what is live."""

@@ -1,0 +1,1 @@
+"""Money: purchases, downloads, the ledger, payouts, statements, and their checks."""

@@ -1,0 +1,139 @@
+"""Why money is not moved: purchases, downloads, postings, payouts and statements."""
+
+from studio.kit.errors import ConflictError, ForbiddenError
+
+
+class OtherPostingError(ConflictError):
+    """A key stands for one posting, for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The ledger holds something else under this key. Nothing was posted; tell whoever runs the studio."
+        )
+
+
+class NotForSaleError(ConflictError):
+    """What is off the market, archived or sold cannot be bought."""
+
+    def __init__(self) -> None:
+        super().__init__("This character is not for sale (any more). Nothing was charged.")
+
+
+class OwnPurchaseError(ForbiddenError):
+    """Nobody buys from themselves."""
+
+    def __init__(self) -> None:
+        super().__init__("This is your own listing: you have the character already.")
+
+
+class AlreadyBoughtError(ConflictError):
+    """A person buys a character once, with all its versions."""
+
+    def __init__(self) -> None:
+        super().__init__("You have this character already. Find it among your purchases; nothing was charged.")
+
+
+class ReservedError(ConflictError):
+    """An exclusive is kept for who is paying for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Somebody is paying for this exclusive just now. If they don't, it is free again within half an hour."
+        )
+
+
+class CheckoutOverError(ConflictError):
+    """There is nothing to pay, or no time left."""
+
+    def __init__(self) -> None:
+        super().__init__("This purchase does not wait for a payment any more. Look at its state, or buy again.")
+
+
+class NotRefundableError(ConflictError):
+    """Only what is paid, and not disputed, can be given back."""
+
+    def __init__(self) -> None:
+        super().__init__("Only a purchase that is paid, and not disputed at the bank, can be refunded.")
+
+
+class OwnRefundError(ForbiddenError):
+    """Nobody gives themselves money back."""
+
+    def __init__(self) -> None:
+        super().__init__("This is your own purchase: somebody else has to refund it.")
+
+
+class NotBoughtError(ConflictError):
+    """A download needs a licence."""
+
+    status = 402
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You have no licence for this character yet. Buy it first, or pay for the purchase that waits."
+        )
+
+
+class WithdrawnError(ConflictError):
+    """The licence ended, or the version is gone."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__("This is no longer available: the licence ended with a refund, or the version was withdrawn.")
+
+
+class LinkExpiredError(ConflictError):
+    """A link lives for ten minutes."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This download link has expired. Open your purchase and ask for a new one; that costs nothing."
+        )
+
+
+class LinkUsedError(ConflictError):
+    """A link is followed once."""
+
+    status = 410
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This download link was used already. Open your purchase and ask for a new one; that costs nothing."
+        )
+
+
+class NothingToPayError(ConflictError):
+    """There is no balance that reaches the minimum, or none that the provider holds enough for."""
+
+    def __init__(
+        self, message: str = "Nobody's available balance reaches the minimum just now. No payout was made."
+    ) -> None:
+        super().__init__(message)
+
+
+class PayoutOverError(ConflictError):
+    """What is paid or ended stays so."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing was changed: this payout is on its way, paid or over already. What failed or was called off is paid again with the next batch."
+        )
+
+
+class PeriodNotOverError(ConflictError):
+    """A month is closed after its end."""
+
+    def __init__(self) -> None:
+        super().__init__("Only a month that is over, for at least an hour, can be closed.")
+
+
+class StatementBrokenError(ConflictError):
+    """What a statement's lines say is not what was closed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This statement's lines do not give the hash that it was closed with. Staff were alarmed; no file was made."
+        )

@@ -1,0 +1,206 @@
+"""Everything that a decision needs of one case, read in few statements however much waits beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased, undefer
+
+from studio.accounts.models import User
+from studio.accounts.permissions import Actor
+from studio.authoring.models import Character, CharacterVersion
+from studio.authoring.queries import character_visible_to
+from studio.kit.errors import NotFoundError
+from studio.market.catalogue import queries, records
+from studio.market.models import (
+    CaseMatch,
+    CaseState,
+    CharacterCategory,
+    CharacterPublication,
+    ListingReport,
+    LookReason,
+    MatchKind,
+    ReviewCase,
+    ReviewDecision,
+    ReviewFlag,
+    ReviewNote,
+    ScreeningResult,
+)
+from studio.market.review import queries as review_queries
+from studio.market.review import queue, rules
+from studio.market.screening import assessing, duplicates, fingerprints
+
+_MOST_SHOWN_ALIKE = 12
+_AROUND = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Another character and all in which it is like the one under review."""
+
+    character_id: UUID
+    name: str
+    portrait_id: UUID | None
+    is_same_owner: bool | None
+    """None where the screening did not look yet, and only the nearest in meaning are known."""
+    kinds: dict[MatchKind, float]
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is nearly the same, and not merely near."""
+        return (
+            MatchKind.EXACT in self.kinds
+            or self.kinds.get(MatchKind.TEXT, 0) >= fingerprints.NEAR_COPY
+            or self.kinds.get(MatchKind.PICTURE, 0) >= duplicates.SAME_PICTURE
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The listing of the same character that was approved last before, its version and its category."""
+
+    publication: CharacterPublication
+    version: CharacterVersion
+    category: CharacterCategory
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Whether there is something around a case that has to be read; most cases have none of it, and cost no statement for it."""
+
+    has_flags: bool = True
+    has_notes: bool = True
+    has_reports: bool = True
+    was_undone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """One case as the desk shows it; `next_id` is the case that would come next, for preparing its page."""
+
+    case: ReviewCase
+    publication: CharacterPublication
+    version: CharacterVersion
+    category: CharacterCategory
+    creator_name: str
+    holder_name: str | None
+    next_id: UUID | None
+    around: Around
+    reasons: tuple[LookReason, ...]
+    results: Sequence[ScreeningResult]
+    former: Former | None
+    alike: Sequence[Alike]
+    decisions: Sequence[review_queries.Decided]
+    record: records.CreatorRecord
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still waits for a decision."""
+        return self.case.state in {CaseState.WAITING, CaseState.CLAIMED}
+
+
+def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dossier:
+    """The case with all that belongs to it, if the actor may see it: six statements. Raises NotFoundError."""
+    creator, holder = aliased(User), aliased(User)
+    ahead = queue.free(actor=actor, now=now, but=case_id).scalar_subquery()
+    row = session.execute(
+        sa.select(
+            ReviewCase,
+            CharacterPublication,
+            CharacterVersion,
+            CharacterCategory,
+            creator.name,
+            holder.name,
+            ahead,
+            *_around(),
+            *assessing.reason_columns(),
+        )
+        .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
+        .join(CharacterVersion, _is_version_of(CharacterPublication))
+        .join(CharacterCategory, CharacterCategory.id == CharacterPublication.category_id)
+        .join(creator, creator.id == CharacterPublication.publisher_id)
+        .outerjoin(holder, holder.id == ReviewCase.claimed_by_id)
+        .where(review_queries.case_visible_to(actor), queries.listing_visible_to(actor), ReviewCase.id == case_id)
+        .options(undefer(CharacterVersion.card), undefer(CharacterVersion.studio))
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError
+    case, publication, version, category, creator_name, holder_name, next_id, *more = row
+    around, reasons = Around(*more[:_AROUND]), more[_AROUND:]
+    return Dossier(
+        case=case,
+        publication=publication,
+        version=version,
+        category=category,
+        creator_name=creator_name,
+        holder_name=holder_name if rules.is_held(case, now=now) else None,
+        next_id=next_id,
+        around=around,
+        reasons=assessing.reasons_from(reasons),
+        results=review_queries.list_screening(session, actor=actor, case_id=case.id),
+        former=find_former(session, publication=publication),
+        alike=list_alike(session, actor=actor, case_id=case.id),
+        decisions=review_queries.list_decisions(session, actor=actor, character_id=publication.character_id),
+        record=records.creator_record(session, actor=actor, publisher_id=publication.publisher_id),
+    )
+
+
+def _around() -> list[sa.ColumnElement[bool]]:
+    """What `Around` says, in its order, as columns of a query over cases and their listings."""
+    noted = aliased(CharacterPublication)
+    return [
+        # Of a flag without words its kind is all, and that stands among the reasons.
+        sa.exists().where(
+            ReviewFlag.publication_id == CharacterPublication.id,
+            ReviewFlag.cleared_at.is_(None),
+            ReviewFlag.detail != "",
+        ),
+        sa.exists().where(
+            ReviewNote.publication_id == noted.id, noted.character_id == CharacterPublication.character_id
+        ),
+        sa.exists().where(ListingReport.publication_id == CharacterPublication.id),
+        sa.exists().where(ReviewDecision.case_id == ReviewCase.id, ReviewDecision.undone_at.is_not(None)),
+    ]
+
+
+def find_former(session: Session, *, publication: CharacterPublication) -> Former | None:
+    """What was approved last before this listing, with its card; the desk compares with it."""
+    row = session.execute(
+        sa.select(CharacterPublication, CharacterVersion, CharacterCategory)
+        .join(CharacterVersion, _is_version_of(CharacterPublication))
+        .join(CharacterCategory, CharacterCategory.id == CharacterPublication.category_id)
+        .where(queries.came_before(publication))
+        .order_by(CharacterPublication.published_at.desc(), CharacterPublication.id.desc())
+        .limit(1)
+        .options(undefer(CharacterVersion.card))
+    ).one_or_none()
+    return Former(*row) if row is not None else None
+
+
+def list_alike(session: Session, *, actor: Actor, case_id: UUID) -> list[Alike]:
+    """The characters that are alike and that the actor may see: copies first, then the nearest."""
+    rows = session.execute(
+        sa.select(CaseMatch, Character.name, Character.portrait_id)
+        .join(Character, Character.id == CaseMatch.character_id)
+        .join(ReviewCase, ReviewCase.id == CaseMatch.case_id)
+        .where(review_queries.case_visible_to(actor), character_visible_to(actor), CaseMatch.case_id == case_id)
+        .order_by(CaseMatch.similarity.desc(), CaseMatch.id)
+    )
+    found: dict[UUID, Alike] = {}
+    for match, name, portrait_id in rows:
+        alike = found.setdefault(
+            match.character_id, Alike(match.character_id, name, portrait_id, match.is_same_owner, {})
+        )
+        alike.kinds[match.kind] = match.similarity
+    ranked = sorted(found.values(), key=lambda one: (not one.is_copy, -max(one.kinds.values())))
+    return ranked[:_MOST_SHOWN_ALIKE]
+
+
+def _is_version_of(publication: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        CharacterVersion.character_id == publication.character_id,
+        CharacterVersion.version_number == publication.version_number,
+    )

@@ -1,0 +1,189 @@
+"""What is alike to a submission: found by card, text and picture within bounds, kept with the case, decided by nobody."""
+
+import io
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+
+from studio.authoring import characters
+from studio.market.catalogue import listings, queries
+from studio.market.models import (
+    CardFingerprint,
+    CaseMatch,
+    CaseState,
+    CharacterPublication,
+    FingerprintBand,
+    MatchKind,
+    PublicationStatus,
+    ScreeningResult,
+)
+from studio.market.screening import duplicates, screening
+from studio.memory import embeddings as vectors
+from studio.providers import embeddings
+from studio.settings import Settings
+from tests.factories.market import case_of, make_card, make_claimed_case, make_listing, make_live_listing
+from tests.factories.media import make_portrait, make_storage
+
+STORY = (
+    "He keeps the last lighthouse on the northern shore, writes letters to ships that never answer, and hums while he "
+    "works. When somebody comes up the stairs he pretends not to have waited. On Sundays he polishes the great lens, "
+    "and tells the gulls what he read in the almanac about tides, eclipses and the price of lamp oil in the capital. "
+)
+OTHER = (
+    "She repairs clocks in a town where it always rains, and is paid in hours. Nobody knows how old she is. Her shop "
+    "smells of brass and wet wool; a raven without a name sits on the counter and counts the customers who never return. "
+)
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return make_storage(tmp_path)
+
+
+def screened(session, storage, *, owner, now, **card):
+    character = make_card(session, owner=owner, now=now, **card)
+    case = case_of(session, make_listing(session, owner=owner, now=now, character=character))
+    screening.run(session, case_id=case.id, storage=storage, now=now)
+    return character, case
+
+
+def matches(session, case):
+    rows = session.scalars(sa.select(CaseMatch).where(CaseMatch.case_id == case.id))
+    return {(row.kind, row.character_id): row for row in rows}
+
+
+class TestText:
+    def test_finds_a_copy_under_another_name_with_a_sentence_changed(
+        self, session, storage, creator, other_creator, now
+    ):
+        original, _case = screened(session, storage, owner=creator, now=now, name="Elias", description=STORY)
+        screened(session, storage, owner=creator, now=now, name="Mira", description=OTHER)
+        copied = STORY.replace("He keeps", "Bram keeps").replace("polishes the great lens", "sleeps all day long")
+        _copy, case = screened(session, storage, owner=other_creator, now=now, name="Bram", description=copied)
+        found = matches(session, case)
+        assert set(found) == {(MatchKind.TEXT, original.id)}
+        match = found[MatchKind.TEXT, original.id]
+        assert 0.6 <= match.similarity < 1
+        assert not match.is_same_owner
+        result = session.scalars(
+            sa.select(ScreeningResult).where(
+                ScreeningResult.case_id == case.id, ScreeningResult.check_name == "duplicates"
+            )
+        ).one()
+        assert [item["character_id"] for item in result.evidence] == [str(original.id)]
+
+    def test_replaces_the_fingerprint_with_the_next_submission(self, session, storage, creator, moderator, now):
+        character, case = screened(session, storage, owner=creator, now=now, name="Elias", description=STORY)
+        before = session.get_one(CardFingerprint, character.id).signature
+        listings.withdraw(session, actor=creator, publication_id=case.publication_id, now=now)
+
+        characters.update(
+            session,
+            actor=creator,
+            character_id=character.id,
+            row_version=character.row_version,
+            changes={"description": OTHER},
+            now=now,
+        )
+        again = case_of(session, make_listing(session, owner=creator, now=now, character=character))
+        screening.run(session, case_id=again.id, storage=storage, now=now)
+        session.expire_all()
+        kept = session.get_one(CardFingerprint, character.id)
+        assert kept.signature != before
+        bands = sa.select(sa.func.count()).select_from(FingerprintBand)
+        assert session.scalar(bands.where(FingerprintBand.character_id == character.id)) == 32
+        assert matches(session, again) == {}
+
+    def test_looks_at_a_bounded_part_of_a_template_that_everybody_uses(self, session, storage, creator, now):
+        _first, case = screened(session, storage, owner=creator, now=now, name="Elias", description=STORY)
+        publication = session.get_one(CharacterPublication, case.publication_id)
+        for number in range(15):
+            screened(session, storage, owner=creator, now=now, name=f"Elias {number}", description=STORY)
+        fingerprint = session.get_one(CardFingerprint, publication.character_id)
+        found = duplicates.find(session, publication=publication, fingerprint=fingerprint, portrait=None)
+        assert len([match for match in found if match.kind is MatchKind.TEXT]) == duplicates.MOST
+
+
+class TestExact:
+    def test_finds_the_same_card_though_its_draft_went_on(self, session, storage, creator, other_creator, now):
+
+        original, _case = screened(session, storage, owner=creator, now=now, name="Ada", description=STORY)
+        characters.update(
+            session,
+            actor=creator,
+            character_id=original.id,
+            row_version=original.row_version,
+            changes={"scenario": "It rains."},
+            now=now,
+        )
+        _copy, case = screened(session, storage, owner=other_creator, now=now, name="Ada", description=STORY)
+        assert (MatchKind.EXACT, original.id) in matches(session, case)
+        assert case.risk_score >= 50, "a copy with a severe finding"
+
+
+class TestPicture:
+    @pytest.mark.parametrize("scale", [0.5, 1.1])
+    def test_finds_a_portrait_of_another_size_by_its_index(self, session, storage, creator, other_creator, now, scale):
+        theirs, mine = make_card(session, owner=creator, now=now), make_card(session, owner=other_creator, now=now)
+        original = Image.effect_mandelbrot((400, 600), (-2, -1, 1, 1), 80)
+        for owner, character, size in (
+            (creator, theirs, (400, 600)),
+            (other_creator, mine, (int(400 * scale), int(600 * scale))),
+        ):
+            data = io.BytesIO()
+            original.resize(size).convert("RGB").save(data, "PNG")
+            character.portrait_id = make_portrait(session, actor=owner, storage=storage, data=data.getvalue()).id
+        session.flush()
+        case = case_of(session, make_listing(session, owner=other_creator, now=now, character=mine))
+        screening.run(session, case_id=case.id, storage=storage, now=now)
+        match = matches(session, case)[MatchKind.PICTURE, theirs.id]
+        assert match.similarity >= duplicates.SAME_PICTURE
+
+
+class TestNeighbours:
+    def test_are_kept_once_the_embedding_is_there(self, session, storage, creator, moderator, now):
+        near, _case = screened(session, storage, owner=creator, now=now, name="Elias", description=STORY)
+        _character, case = screened(session, storage, owner=creator, now=now, name="Bram", description=STORY + OTHER)
+        assert duplicates.list_uncompared(session, limit=9) == []
+        assert not duplicates.find_neighbours(session, case_id=case.id, now=now)
+        embed(session, now)
+        assert case.id in duplicates.list_uncompared(session, limit=9)
+        assert duplicates.find_neighbours(session, case_id=case.id, now=now)
+        assert case.compared_at == now
+        assert (MatchKind.IDEA, near.id) in matches(session, case)
+        assert case.id not in duplicates.list_uncompared(session, limit=9)
+
+    def test_leave_a_closed_case_alone(self, session, creator, moderator, now):
+        case = make_claimed_case(session, owner=creator, moderator=moderator, now=now)
+        listings.withdraw(session, actor=creator, publication_id=case.publication_id, now=now)
+        assert case.state is CaseState.WITHDRAWN
+        assert not duplicates.find_neighbours(session, case_id=case.id, now=now)
+
+
+class TestFill:
+    def test_remembers_what_was_live_before_there_were_fingerprints(self, session, creator, moderator, now):
+        live = make_live_listing(
+            session,
+            owner=creator,
+            moderator=moderator,
+            now=now,
+            character=make_card(session, owner=creator, now=now, description=STORY),
+        )
+        session.execute(sa.delete(CardFingerprint))
+        assert live.status is PublicationStatus.APPROVED
+        assert duplicates.fill(session, limit=5, now=now) == 1
+        assert duplicates.fill(session, limit=5, now=now) == 0
+        kept = session.get_one(CardFingerprint, live.character_id)
+        assert kept.content_hash == queries.version_of(session, live).content_hash
+
+
+def embed(session, now):
+    provider = embeddings.from_settings(Settings(_env_file=None))
+    vectors.use_model(session, provider=provider)
+    ids = vectors.ids_to_look_at(session, provider=provider)
+    pending = vectors.pending_of(session, provider=provider, character_ids=ids)
+    made = provider.embed([item.text for item in pending])
+    vectors.keep(session, provider=provider, pending=pending, vectors=made, now=now)
+    vectors.promote(session, provider=provider)
+    session.flush()
