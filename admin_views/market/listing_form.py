@@ -28,7 +28,7 @@ from studio.kit.errors import InvalidError
 from studio.kit.money import EXPONENTS, Money, parse_price
 from studio.market.catalogue import listing_drafts, queries, rules, submission
 from studio.market.catalogue.listing_drafts import Words
-from studio.market.models import DESCRIPTION_LENGTH, TITLE_LENGTH, CharacterPublication, LicenseType, ListingDraft
+from studio.market.models import DESCRIPTION_LENGTH, TITLE_LENGTH, TO_MODERATOR_LENGTH, CharacterPublication, LicenseType, ListingDraft
 from studio.market.review import queries as review_queries
 
 SUBMITTED = _l("Submitted for review. A moderator looks at it next; you see the decision here.")
@@ -64,6 +64,11 @@ class ListingForm(StudioForm):
         _l("Goes live"),
         description=_l("At this time, in your time zone, if it is approved by then. Empty: as soon as it is approved."),
         render_kw={"type": "datetime-local", "autocomplete": "off"},
+    )
+    to_moderator = TextAreaField(
+        _l("Note to the moderator"),
+        description=_l("What you changed, or what they should know. Nobody else reads it."),
+        render_kw={"data-limit": TO_MODERATOR_LENGTH, "rows": 2},
     )
 
 
@@ -162,6 +167,7 @@ def submit(session: Session, *, actor: Actor, form: ListingForm) -> CharacterPub
         price=price,
         license_type=license_type or LicenseType.FREE,
         publish_at=publish_at,
+        to_moderator=form.to_moderator.data or "",
         now=utc_now(),
         **texts,
     )

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from admin_views import i18n
 from admin_views.base import Permission, expose
+from admin_views.formats import status_label
 from admin_views.listing import as_uuid
 from admin_views.market import labels as market_labels
 from admin_views.media.files import portrait_url
@@ -35,7 +36,9 @@ from studio.market.catalogue import cases, queries
 from studio.market.models import CaseState, MatchKind, ReviewCase
 from studio.market.review import claims, differences, dossier, held_queries, queue
 from studio.market.review import rules as review_rules
+from studio.market.review.differences import Differences
 from studio.market.review.dossier import Alike, Dossier, Former
+from studio.market.review.queries import Feedback
 from studio.market.review.queue import Show
 from studio.market.screening import risk, screening
 from studio.memory import search
@@ -46,7 +49,11 @@ _NEIGHBOURS = 6
 _HISTORY = 5
 _MOST_PREPARED = 64
 _PREPARED_LASTS = 600.0
-_WHOLE = frozenset({"listing.category", "listing.price", "listing.license", "portrait"})
+_SENT_BACK, _APPROVED = "sent_back", "approved"
+"""What a card can be compared with, as an address says it."""
+_WHOLE = frozenset(
+    {"listing.category", "listing.price", "listing.license", "portrait", "content_rating", "content_warnings"}
+)
 """What changes as a whole, and not word by word."""
 
 
@@ -61,6 +68,8 @@ class _Card:
 
     html: Markup
     checks: Sequence[desk.CheckShown]
+    changed: Differences | None
+    """What changed since the listing that it is compared with; None where there was none."""
 
 
 class ReviewView(Decisions):
@@ -189,6 +198,7 @@ class ReviewView(Decisions):
         actor = current_actor()
         read = dossier.load(self.session, actor=actor, case_id=case_id, now=utc_now())
         case, publication = read.case, read.publication
+        since, former = _compared_with(read)
         card = self._card(read)
         holder = _holder(case, read.holder_name)
         alike, is_compared = self._alike(read)
@@ -204,6 +214,9 @@ class ReviewView(Decisions):
             unscreened=[one for one in card.checks if one.is_failed],
             factors=risk.from_json(case.risk_factors),
             reasons_to_look=read.reasons,
+            since=since,
+            sinces=[one for one, found in _earlier(read) if found is not None],
+            asked=_asked(read, card.changed) if since == _SENT_BACK and former is not None else [],
             following=self._following(case, is_open=holder["is_open"]),
             is_overdue=holder["is_open"] and case.due_at < utc_now(),
             portrait=portrait_url(read.version.portrait_id, "card"),
@@ -229,8 +242,9 @@ class ReviewView(Decisions):
         A version cannot change; what was found in it, and what it is compared with, are in the key.
         """
         found = tuple((one.check_name, one.check_version, one.checked_at, one.is_failed) for one in read.results)
-        former = read.former.publication.id if read.former is not None else None
-        key = (read.case.id, read.publication.content_hash, found, former, i18n.chosen_locale(), request.root_path)
+        since, former = _compared_with(read)
+        seen = None if former is None else (since, former.publication.id)
+        key = (read.case.id, read.publication.content_hash, found, seen, i18n.chosen_locale(), request.root_path)
         return self._prepared.get(key, lambda: _make_card(read))
 
     def _alike(self, read: Dossier) -> tuple[Sequence[Alike], bool]:
@@ -267,14 +281,37 @@ def _make_card(read: Dossier) -> _Card:
     submission = desk.submission_of(read.publication, card=version.card, studio=version.studio)
     groups = desk.groups_of(submission, read.results)
     changed = None
-    if read.former is not None:
-        before, after = _compared(read.former), _compared(read)
-        if read.former.version.portrait_id != version.portrait_id:
+    since, former = _compared_with(read)
+    if former is not None:
+        before, after = _compared(former), _compared(read)
+        if former.version.portrait_id != version.portrait_id:
             before["portrait"], after["portrait"] = _("the picture before"), _("another picture")
         changed = differences.between(before, after, whole=_WHOLE)
-    html = render_template("review/_card.html", groups=groups, changed=changed, shorten=shortened, **_labels())
+    html = render_template(
+        "review/_card.html", groups=groups, changed=changed, since=since, shorten=shortened, **_labels()
+    )
     # Rendered by our own template, which escapes.
-    return _Card(Markup(html), desk.checks_of(read.results, groups))  # noqa: S704
+    return _Card(Markup(html), desk.checks_of(read.results, groups), changed)  # noqa: S704
+
+
+def _earlier(read: Dossier) -> Sequence[tuple[str, Former | None]]:
+    """What a case can be compared with, by its name in the address, the default first."""
+    return ((_SENT_BACK, read.sent_back), (_APPROVED, read.former))
+
+
+def _compared_with(read: Dossier) -> tuple[str, Former | None]:
+    """What the page compares with: what its address asks for, else what was sent back, else what was approved last."""
+    found = [(since, one) for since, one in _earlier(read) if one is not None]
+    asked = [pair for pair in found if pair[0] == request.args.get("since")]
+    return next(iter([*asked, *found]), ("", None))
+
+
+def _asked(read: Dossier, changed: Differences | None) -> Sequence[tuple[Feedback, bool]]:
+    """What was asked for when the listing was sent back, and whether anything there changed since."""
+    sent_back = read.sent_back
+    of_it = (one for one in read.decisions if sent_back and one.publication.id == sent_back.publication.id)
+    decided = next(of_it, None)
+    return [(one, changed is not None and changed.touch(one.field)) for one in decided.feedback] if decided else []
 
 
 def _compared(one: Dossier | Former) -> dict[str, Any]:
@@ -289,7 +326,12 @@ def _compared(one: Dossier | Former) -> dict[str, Any]:
         "license": market_labels.license_label(publication.license_type),
     }
     card: dict[str, Any] = one.version.card.get("data") or {}
-    return {"listing": None, **card} | {"listing": listing}
+    profile = one.version.studio.get("profile") or {}
+    rating = {
+        "content_rating": status_label(profile.get("content_rating") or "unrated"),
+        "content_warnings": ", ".join(market_labels.warning_words(profile.get("content_warnings") or [])),
+    }
+    return {"listing": None, **card} | {"listing": listing, **rating}
 
 
 def _screened_by(read: Dossier) -> str:

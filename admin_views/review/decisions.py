@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from admin_views.base import Permission, StudioView, expose
 from admin_views.forms import sentence
 from admin_views.session import current_actor
+from studio.accounts import preferences
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 from studio.market.catalogue import queries
@@ -183,10 +184,18 @@ class Decisions(StudioView):
             # All that was chosen and written stands in the form again.
             return self._desk(case_id, refusal=error), error.status
         flash(_said_of(decision, now=now), "success")  # type: ignore[arg-type]
-        following = self._take_next() if request.form.get("then") == "next" else None
+        following = self._take_next() if self._wants_next() else None
         if following is not None:
             return redirect(url_for("review.desk", case_id=following), 303)
         return redirect(url_for("review.index"), 303)
+
+    def _wants_next(self) -> bool:
+        """Whether the next case is to be taken; where the box was there, what was chosen is ticked the next time too."""
+        asked = request.form.getlist("then")
+        if asked:
+            value = {"is_on": "next" in asked}
+            preferences.remember(self.session, actor=current_actor(), key=margin.THEN_NEXT, value=value)
+        return "next" in asked
 
     def _take_next(self, *, but: UUID | None = None) -> UUID | None:
         """The case that is due first and free, in the person's hands now; None where nothing else than `but` waits."""
@@ -248,6 +257,7 @@ class Decisions(StudioView):
             "rows": [*rows, *[("", "", "")] * max(1, _ROWS - len(rows))],
             "note": note,
             "is_severe": is_severe,
+            "takes_next": "next" in request.form.getlist("then") if "then" in request.form else found.takes_next,
             "refusal": None if refusal is None else sentence(refusal),
             "wrong": dict(refusal.fields) if isinstance(refusal, InvalidError) else {},
         }

@@ -1,12 +1,14 @@
 """The queue and the desk as a moderator works at them."""
 
 import re
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
 from admin_views.market.labels import check_title
 from studio.accounts.permissions import RoleName
+from studio.authoring import characters
 from studio.kit.clock import utc_now
 from studio.kit.money import Money
 from studio.market.models import (
@@ -16,6 +18,7 @@ from studio.market.models import (
     LicenseType,
     PublicationStatus,
     ReportReason,
+    ReviewCase,
     Severity,
 )
 from studio.market.review import decisions, effects, notes, queue, recalls
@@ -29,6 +32,7 @@ from tests.factories.accounts import make_user
 from tests.factories.market import (
     case_of,
     make_card,
+    make_claimed_case,
     make_listing,
     make_live_listing,
     make_report,
@@ -281,6 +285,46 @@ class TestDesk:
         assert "<del>$4.99</del><ins>$15.00</ins>" in changed
         assert "<h3>Category</h3>" not in changed
 
+    def test_shows_what_changed_since_it_was_sent_back_and_what_was_asked_for(
+        self, session, browser, owner, moderator, now, statements
+    ):
+        character = make_card(session, owner=owner.actor, now=now, name="Ada", description=STORY)
+        make_live_listing(session, owner=owner.actor, moderator=moderator.actor, now=now, character=character)
+        refused = make_claimed_case(
+            session, owner=owner.actor, moderator=moderator.actor, now=now, character=character, title="Sailors' tales"
+        )
+        given = [rules.Reason("thin_description", "description", "Say more."), rules.Reason("spam", "listing.title")]
+        review.request_changes(
+            session, actor=moderator.actor, case_id=refused.id, reasons=given, now=now, hold=rules.AT_ONCE,
+            content_hash=session.get_one(CharacterPublication, refused.publication_id).content_hash,
+        )  # fmt: skip
+        characters.update(
+            session, actor=owner.actor, character_id=character.id, row_version=character.row_version,
+            changes={"description": STORY + "He wants to be found."}, now=now,
+        )  # fmt: skip
+        made = make_listing(
+            session, owner=owner.actor, now=now, character=character, title="Sailors' tales",
+            to_moderator=" I told what he wants. <b> ",
+        )  # fmt: skip
+        case = case_of(session, made)
+        screening.keep(session, case_id=case.id, findings={}, now=now)
+        case.compared_at = now
+        session.flush()
+        statements.clear()
+        page = browser.get(f"/review/{case.id}").text
+        assert len(statements) <= 8, statements
+        assert "I told what he wants. &lt;b&gt;" in page
+        asked = page[page.index("What was asked for") : page.index("Compare with")]
+        assert asked.index("Description") < asked.index("changed since") < asked.index("Title of the listing")
+        assert asked.index("Title of the listing") < asked.index("not changed since")
+        changed = page[page.index("Changed since it was sent back") : page.index('id="group-')]
+        assert "<ins>He wants to be found.</ins>" in changed
+        assert "<h3>Title of the listing</h3>" not in changed
+        page = browser.get(f"/review/{case.id}?since=approved").text
+        changed = page[page.index("Changed since it was last approved") : page.index('id="group-')]
+        assert "<h3>Title of the listing</h3>" in changed
+        assert "What was asked for" not in page
+
     @pytest.mark.parametrize("state", ["undone", "held"])
     def test_keeps_its_budget_whatever_stands_around_the_case(
         self, session, browser, owner, moderator, other, now, post, statements, state
@@ -412,6 +456,28 @@ class TestDecide:
         assert answer.location.endswith(f"/review/{following.id}")
         session.refresh(following)
         assert following.claimed_by_id == moderator.id
+
+    def test_remembers_whether_the_next_one_was_wanted(
+        self, session, browser, post, owner, case, publication, now
+    ):
+        box = 'name="then" value="next"'
+        for _ in range(2):
+            make_waiting_case(session, owner=owner.actor, now=now)
+        session.flush()
+        claim(browser, post, case)
+        page = browser.get(f"/review/{case.id}").text
+        assert (f"{box}>" in page, f"{box} checked>" in page) == (True, False)
+        given = {"content_hash": publication.content_hash}
+        following = post(browser, f"/review/{case.id}/approve", **given, then=["", "next"]).location
+        assert f"{box} checked>" in browser.get(following).text
+        # A case without the box (nothing else waits) says nothing of it; unticked it stays so.
+        address = following.rpartition("/review/")[2]
+        listing = session.get_one(CharacterPublication, session.get_one(ReviewCase, UUID(address)).publication_id)
+        answer = post(browser, f"/review/{address}/approve", content_hash=listing.content_hash, then=[""])
+        assert answer.location.endswith("/review/")
+        claimed = post(browser, "/review/next").location
+        make_waiting_case(session, owner=owner.actor, now=now)
+        assert (f"{box}>" in browser.get(claimed).text, f"{box} checked>" in browser.get(claimed).text) == (True, False)
 
     def test_approves_what_was_seen(self, browser, session, post, case, publication):
         claim(browser, post, case)

@@ -43,6 +43,7 @@ class Words:
     price: str = ""
     currency: str = ""
     publish_at: str = ""
+    to_moderator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from studio.kit.money import Money
 from studio.kit.text import one_line, storable
 from studio.market.catalogue import due
 from studio.market.catalogue.errors import ListingInvalidError
-from studio.market.models import DESCRIPTION_LENGTH, TITLE_LENGTH, LicenseType
+from studio.market.models import DESCRIPTION_LENGTH, TITLE_LENGTH, TO_MODERATOR_LENGTH, LicenseType
 
 PUBLISH_WITHIN = timedelta(days=365)
 """How far ahead a listing can be scheduled or featured."""
@@ -112,6 +112,13 @@ def schedule_problems(publish_at: datetime | None, *, now: datetime) -> dict[str
     if publish_at is None or now < publish_at <= now + PUBLISH_WITHIN:
         return {}
     return {"publish_at": "Choose a time within the next year, or leave it empty."}
+
+
+def message_problems(to_moderator: str) -> dict[str, str]:
+    """What is wrong with a creator's words to the moderator, by field."""
+    if len(to_moderator) <= TO_MODERATOR_LENGTH:
+        return {}
+    return {"to_moderator": "Shorten the note to the moderator to 1,000 characters."}
 
 
 def distinct(items: Iterable[_T]) -> list[_T]:

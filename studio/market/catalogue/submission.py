@@ -15,6 +15,7 @@ from studio.authoring import queries as characters
 from studio.authoring import versions
 from studio.authoring.models import CharacterStatus, VersionOccasion
 from studio.kit.money import Money
+from studio.kit.text import storable
 from studio.market.catalogue import cases, flags, listings, publishing, queries, resubmissions, rules
 from studio.market.catalogue.errors import (
     AlreadyPendingError,
@@ -47,11 +48,12 @@ def submit(
     license_type: LicenseType,
     now: datetime,
     publish_at: datetime | None = None,
+    to_moderator: str = "",
 ) -> CharacterPublication:
     """The character as it is now waits for review under these words and terms; its screening is asked for.
 
     A live listing of the character stays live until its successor is approved, and until `publish_at` where that is
-    given. Submitting the very same again while it waits (a double click) returns the one that waits.
+    given. `to_moderator` is read at the desk and nowhere else. Submitting the very same again while it waits (a double click) returns the one that waits.
     Raises ForbiddenError, NotFoundError, ArchivedCharacterError, AlreadyPendingError, QuarantinedError, SevereUnchangedError
     where it is what a severe decision was made against, or ListingInvalidError that names every wrong field.
     """
@@ -61,6 +63,7 @@ def submit(
         raise NotOwnCharacterError
     if character.status is CharacterStatus.ARCHIVED:
         raise ArchivedCharacterError
+    to_moderator = storable(to_moderator).strip()
     texts = rules.checked_listing(
         title=title,
         description=description,
@@ -69,7 +72,8 @@ def submit(
         license_type=license_type,
         problems=_category_problems(session, category_id)
         | _sold_problems(session, character.id, license_type)
-        | rules.schedule_problems(publish_at, now=now),
+        | rules.schedule_problems(publish_at, now=now)
+        | rules.message_problems(to_moderator),
     )
     version = versions.make(
         session, actor=actor, character_id=character.id, occasion=VersionOccasion.SUBMITTED, now=now
@@ -103,6 +107,7 @@ def submit(
         content_hash=content_hash,
         submitted_at=now,
         publish_at=publish_at,
+        to_moderator=to_moderator,
         created_at=now,
     )
     resubmissions.refuse_unchanged(session, publication, version)

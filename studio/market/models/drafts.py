@@ -15,6 +15,7 @@ DRAFT_LENGTHS = {
     "price": 100,
     "currency": 40,
     "publish_at": 40,
+    "to_moderator": 10_000,
 }
 """What a draft can hold of each text: more than a listing may, since what is too long is told when it is submitted."""
 
@@ -45,3 +46,4 @@ class ListingDraft(Identified, Timestamped, RowVersioned, Base):
     price: Mapped[str] = mapped_column("typed_sum", default="", server_default="")
     currency: Mapped[str] = mapped_column(default="", server_default="")
     publish_at: Mapped[str] = mapped_column(default="", server_default="")
+    to_moderator: Mapped[str] = mapped_column(default="", server_default="")

@@ -14,6 +14,7 @@ from studio.market.models.screening import CheckMode
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 20_000
 COMMENT_LENGTH = 4_000
+TO_MODERATOR_LENGTH = 1_000
 APPEAL_LENGTH = 2_000
 
 
@@ -176,6 +177,7 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
         ),
         at_most("title", TITLE_LENGTH),
         at_most("description", DESCRIPTION_LENGTH),
+        at_most("to_moderator", TO_MODERATOR_LENGTH),
         sa.Index("ix_character_publications_publisher_id_created_at_id", "publisher_id", "created_at", "id"),
         sa.Index("ix_character_publications_status_created_at_id", "status", "created_at", "id"),
         sa.Index("ix_character_publications_created_at_id", "created_at", "id"),
@@ -202,6 +204,8 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
     )
     # What the moderator sees is what goes live: the hash of the version and of the listing's own texts.
     content_hash: Mapped[str]
+    # What its creator says to who reviews it; nobody else reads it, and it goes live nowhere.
+    to_moderator: Mapped[str] = mapped_column(default="", server_default="")
     submitted_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     featured_until: Mapped[datetime | None]

@@ -40,10 +40,17 @@ def is_common(piece: Piece) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What changed; `more` counts the changed texts that are left out."""
+    """What changed; `more` counts the changed texts that are left out, `paths` names them all."""
 
     fields: tuple[FieldDifference, ...]
     more: int
+    paths: tuple[str, ...] = ()
+
+    def touch(self, field: str) -> bool:
+        """Whether anything of this field changed: of a book its entries count, and of the whole ("") anything does."""
+        if not field:
+            return bool(self.paths)
+        return any(path == field or path.startswith((f"{field}.", f"{field}[")) for path in self.paths)
 
 
 def between(before: Mapping[str, Any], after: Mapping[str, Any], *, whole: Collection[str] = ()) -> Differences:
@@ -60,7 +67,7 @@ def between(before: Mapping[str, Any], after: Mapping[str, Any], *, whole: Colle
         else FieldDifference(path, words(old.get(path, ""), new.get(path, ""), effort=effort))
         for path in changed[:MOST_FIELDS]
     )
-    return Differences(fields, more=max(0, len(changed) - MOST_FIELDS))
+    return Differences(fields, more=max(0, len(changed) - MOST_FIELDS), paths=tuple(changed))
 
 
 def _swapped(old: str, new: str) -> tuple[Piece, ...]:

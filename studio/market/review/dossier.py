@@ -23,6 +23,7 @@ from studio.market.models import (
     ListingReport,
     LookReason,
     MatchKind,
+    PublicationStatus,
     ReviewCase,
     ReviewDecision,
     ReviewFlag,
@@ -35,6 +36,7 @@ from studio.market.screening import assessing, duplicates, fingerprints
 
 _MOST_SHOWN_ALIKE = 12
 _AROUND = 4
+_SENT_BACK = frozenset({PublicationStatus.CHANGES_REQUESTED, PublicationStatus.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """The listing of the same character that was approved last before, its version and its category."""
+    """An earlier listing of the same character that the desk compares with, its version and its category."""
 
     publication: CharacterPublication
     version: CharacterVersion
@@ -92,6 +94,9 @@ class Dossier:
     reasons: tuple[LookReason, ...]
     results: Sequence[ScreeningResult]
     former: Former | None
+    """What was approved last before."""
+    sent_back: Former | None
+    """What was sent back last, where this listing is the answer to that."""
     alike: Sequence[Alike]
     decisions: Sequence[review_queries.Decided]
     record: records.CreatorRecord
@@ -130,6 +135,7 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
         raise NotFoundError
     case, publication, version, category, creator_name, holder_name, next_id, *more = row
     around, reasons = Around(*more[:_AROUND]), more[_AROUND:]
+    former, sent_back = find_earlier(session, publication=publication)
     return Dossier(
         case=case,
         publication=publication,
@@ -141,7 +147,8 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
         around=around,
         reasons=assessing.reasons_from(reasons),
         results=review_queries.list_screening(session, actor=actor, case_id=case.id),
-        former=find_former(session, publication=publication),
+        former=former,
+        sent_back=sent_back,
         alike=list_alike(session, actor=actor, case_id=case.id),
         decisions=review_queries.list_decisions(session, actor=actor, character_id=publication.character_id),
         record=records.creator_record(session, actor=actor, publisher_id=publication.publisher_id),
@@ -166,18 +173,45 @@ def _around() -> list[sa.ColumnElement[bool]]:
     ]
 
 
-def find_former(session: Session, *, publication: CharacterPublication) -> Former | None:
-    """What was approved last before this listing, with its card; the desk compares with it."""
-    row = session.execute(
-        sa.select(CharacterPublication, CharacterVersion, CharacterCategory)
-        .join(CharacterVersion, _is_version_of(CharacterPublication))
-        .join(CharacterCategory, CharacterCategory.id == CharacterPublication.category_id)
+def find_earlier(session: Session, *, publication: CharacterPublication) -> tuple[Former | None, Former | None]:
+    """What was approved last before this listing, and what was sent back last if nothing but withdrawals came since.
+
+    Each with its card; the desk compares with them. One statement.
+    """
+    approved = (
+        sa.select(CharacterPublication.id)
         .where(queries.came_before(publication))
         .order_by(CharacterPublication.published_at.desc(), CharacterPublication.id.desc())
         .limit(1)
-        .options(undefer(CharacterVersion.card))
-    ).one_or_none()
-    return Former(*row) if row is not None else None
+        .scalar_subquery()
+    )
+    newest = (
+        sa.select(CharacterPublication.id)
+        .where(
+            CharacterPublication.character_id == publication.character_id,
+            CharacterPublication.id != publication.id,
+            CharacterPublication.created_at <= publication.created_at,
+            CharacterPublication.status.not_in([PublicationStatus.DRAFT, PublicationStatus.WITHDRAWN]),
+        )
+        .order_by(CharacterPublication.created_at.desc(), CharacterPublication.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        sa.select(CharacterPublication, CharacterVersion, CharacterCategory, CharacterPublication.id == approved)
+        .join(CharacterVersion, _is_version_of(CharacterPublication))
+        .join(CharacterCategory, CharacterCategory.id == CharacterPublication.category_id)
+        .where(sa.or_(CharacterPublication.id == approved, CharacterPublication.id == newest))
+        .options(undefer(CharacterVersion.card), undefer(CharacterVersion.studio))
+    ).all()
+    former = sent_back = None
+    for earlier, version, category, is_approved in rows:
+        found = Former(earlier, version, category)
+        if is_approved:
+            former = found
+        if earlier.status in _SENT_BACK:
+            sent_back = found
+    return former, sent_back
 
 
 def list_alike(session: Session, *, actor: Actor, case_id: UUID) -> list[Alike]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from studio.accounts.models import User
+from studio.accounts import preferences
+from studio.accounts.models import User, UserPreference
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.beside import Beside
 from studio.market.models import (
@@ -28,6 +29,8 @@ from studio.market.review.notes import NoteShown
 from studio.market.review.queries import Feedback
 from studio.market.review.reports import report_visible_to
 
+THEN_NEXT = "review.then_next"
+"""The preference of who decides: whether the next case is taken with a decision."""
 _MOST_ROWS = 100
 _MOST_NOTES = 50
 
@@ -48,6 +51,8 @@ class Margin:
     """The decision that is made and not in effect, with its reasons."""
     undone: Held | None = None
     """The decision that the actor undid last, for who decides now: the form shows again what was chosen."""
+    takes_next: bool = False
+    """Whether the actor took the next case with their last decision."""
 
 
 def read(
@@ -64,10 +69,11 @@ def read(
     `decides` says whether the actor may decide now, and so needs the reasons and what they chose before.
     """
     lists = Beside(most=_MOST_ROWS)
-    reasons = notes = author = open_flags = reports = decision = moderator = comments = reason = None
+    reasons = notes = author = open_flags = reports = decision = moderator = comments = reason = choice = None
     if decides:
         order = (ReviewReason.sort_order, ReviewReason.id)
         reasons = lists.put(ReviewReason, ReviewReason.is_active, order=order)
+        choice = lists.put(UserPreference, preferences.is_of(actor, THEN_NEXT), order=(UserPreference.id,), most=1)
     if around.has_notes and actor.may(Permission.REVIEW_READ):
         listings = sa.select(CharacterPublication.id).where(
             CharacterPublication.character_id == publication.character_id
@@ -109,6 +115,7 @@ def read(
         reports=fetched.list(reports) if reports is not None else (),
         held=made if is_held else None,
         undone=None if is_held else made,
+        takes_next=any(one.value.get("is_on") for one in (fetched.list(choice) if choice is not None else ())),
     )
 
 
