@@ -1,6 +1,7 @@
 """What a moderator asked a creator to change, in words and with the place where it is changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from uuid import UUID
 
 from flask import url_for
@@ -37,6 +38,8 @@ class Asked:
     name: str
     url: str
     decision_url: str
+    next_url: str = ""
+    """Where the next place is that something was asked for; "" at the last one."""
 
 
 def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Asked]:
@@ -46,7 +49,7 @@ def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Aske
         return []
     character = session.get(Character, character_id)
     decision_url = url_for("listings.details_view", row_id=decided.publication.id)
-    return [
+    asked = [
         Asked(
             title=reason_title(one.reason),
             message=reason_message(one.reason),
@@ -58,6 +61,9 @@ def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Aske
         )
         for one in decided.feedback
     ]
+    places = list(dict.fromkeys(one.url for one in asked if one.url and one.field))
+    following = dict(pairwise(places))
+    return [replace(one, next_url=following.get(one.url, "")) for one in asked]
 
 
 def _may_answer(actor: Actor, character: Character | None, field: str) -> bool:

@@ -1,6 +1,7 @@
 """The form of a listing: what a creator says of it, kept as a draft or submitted for review."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -14,9 +15,10 @@ from sqlalchemy.orm import Session
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
-from admin_views.forms import StudioForm, sent_fields
+from admin_views.forms import StudioForm, sent_fields, sentence
 from admin_views.listing import as_uuid
 from admin_views.market.labels import LICENSE_LABELS, category_choice, labels
+from admin_views.money.labels import amount
 from admin_views.resources import request_session
 from admin_views.session import current_actor
 from admin_views.times import typed_time
@@ -28,7 +30,14 @@ from studio.kit.errors import InvalidError
 from studio.kit.money import EXPONENTS, Money, parse_price
 from studio.market.catalogue import listing_drafts, queries, rules, submission
 from studio.market.catalogue.listing_drafts import Words
-from studio.market.models import DESCRIPTION_LENGTH, TITLE_LENGTH, TO_MODERATOR_LENGTH, CharacterPublication, LicenseType, ListingDraft
+from studio.market.models import (
+    DESCRIPTION_LENGTH,
+    TITLE_LENGTH,
+    TO_MODERATOR_LENGTH,
+    CharacterPublication,
+    LicenseType,
+    ListingDraft,
+)
 from studio.market.review import queries as review_queries
 
 SUBMITTED = _l("Submitted for review. A moderator looks at it next; you see the decision here.")
@@ -106,10 +115,29 @@ class ListingFormParts:
             "character": character,
             "feedback": [] if about is None else review_queries.feedback_for(session, actor=actor, character_id=about),
             "begun": begun,
+            "read_price": read_price,
             "missing": [] if row is None else listing_drafts.unfinished(session, [row])[0].missing,
             "form_field_label": form_field_label,
             **labels(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRead:
+    """A typed price as the studio reads it, in the reader's way of writing; or what is wrong with it."""
+
+    amount: str = ""
+    is_free: bool = False
+    wrong: str = ""
+
+
+def read_price(typed: str, currency: str) -> PriceRead:
+    """What a typed price is taken for: "1,5" is $1.50."""
+    try:
+        price = parse_price(typed, currency, locale=str(get_locale()))
+    except InvalidError as error:
+        return PriceRead(wrong=next((_(text) for text in error.fields.values()), sentence(error)))
+    return PriceRead(amount(price.minor, price.currency), is_free=not price.minor)
 
 
 def form_field_label(name: str) -> str:

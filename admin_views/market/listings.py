@@ -17,7 +17,15 @@ from admin_views.listing import Column, Filter, as_uuid, contains
 from admin_views.market.categories import CategoriesView
 from admin_views.market.labels import labels
 from admin_views.market.listing_drafts import MOST_SHOWN, ListingDraftsView, missing_labels, newest_drafts
-from admin_views.market.listing_form import DRAFT_KEPT, SUBMITTED, ListingForm, ListingFormParts, submit, words_of
+from admin_views.market.listing_form import (
+    DRAFT_KEPT,
+    SUBMITTED,
+    ListingForm,
+    ListingFormParts,
+    read_price,
+    submit,
+    words_of,
+)
 from admin_views.market.listing_steps import ListingSteps
 from admin_views.media.files import portrait_url
 from admin_views.resources import Resources
@@ -44,6 +52,7 @@ from studio.work import queries as jobs
 
 _P = Permission
 _LONGEST_TIME = 30
+_LONGEST_PRICE = 100
 _STATUSES = (
     (PublicationStatus.PENDING.value, _l("waiting for review")),
     (PublicationStatus.APPROVED.value, _l("live")),
@@ -78,6 +87,7 @@ class ListingsView(ListingFormParts, ListingSteps):
         "details_view": (_P.LISTING_READ_OWN, _P.LISTING_READ_ANY),
         "state": (_P.LISTING_READ_OWN, _P.LISTING_READ_ANY),
         "create_view": _P.LISTING_SUBMIT,
+        "price": _P.LISTING_SUBMIT,
         **ListingSteps.step_permissions,
     }
     menu_section = "market"
@@ -202,6 +212,12 @@ class ListingsView(ListingFormParts, ListingSteps):
             return []
         found = review_queries.list_decisions_on(self.request_session, actor=current_actor(), publication_id=row.id)
         return [one for one in found if one.decision.id != newest.decision.id]
+
+    @expose("/price")
+    def price(self) -> ResponseReturnValue:
+        """Say how a price is read that is being typed, as a part of the form."""
+        typed = (request.args.get(name, "")[:_LONGEST_PRICE] for name in ("price", "currency"))
+        return self.render("market/_price_read.html", price=read_price(*typed))
 
     @expose("/<uuid:row_id>/state")
     def state(self, row_id: UUID) -> ResponseReturnValue:

@@ -32,6 +32,7 @@ from studio.market.models import (
     ReportState,
 )
 from studio.market.review import reports
+from studio.market.review.errors import OwnReportError
 
 _P = Permission
 _NOT_FOUND = 404
@@ -130,6 +131,10 @@ class ReportsView(StudioModelView):
         publication = queries.get_listing(session, actor=actor, publication_id=publication_id)
         if publication.status is not PublicationStatus.APPROVED:
             raise NotFoundError
+        if publication.publisher_id == actor.user_id:
+            # Said before anybody fills in a form for nothing.
+            flash(sentence(OwnReportError()), "warning")
+            return redirect(url_for("shop.details_view", row_id=publication_id), 303)
         refusal, status = None, 200
         if request.method == "POST":
             reason = _reason(request.form.get("reason"))

@@ -397,6 +397,7 @@ def chart(months: list[earnings.Month], currency: str) -> dict[str, Any]:
     """Months as the page's chart draws them, in major units."""
     return {
         "label": currency,
+        "unit": currency,
         "labels": [month_label(one.begins_at.date()) for one in months],
         "values": [float(Money(one.amount_minor, currency).amount) for one in months],
     }

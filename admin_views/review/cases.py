@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from admin_views import i18n
+from admin_views.authoring.editor_form import warning_words
 from admin_views.base import Permission, expose
 from admin_views.formats import status_label
 from admin_views.listing import as_uuid
@@ -40,7 +41,7 @@ from studio.market.review.differences import Differences
 from studio.market.review.dossier import Alike, Dossier, Former
 from studio.market.review.queries import Feedback
 from studio.market.review.queue import Show
-from studio.market.screening import risk, screening
+from studio.market.screening import duplicates, risk, screening
 from studio.memory import search
 from studio.memory.errors import NotEmbeddedError
 
@@ -227,6 +228,7 @@ class ReviewView(Decisions):
             decided=next((one for one in read.decisions if one.publication.id == publication.id), None),
             alike=alike,
             is_compared=is_compared,
+            same_idea=duplicates.SAME_IDEA,
             next_id=read.next_id,
             is_own=publication.publisher_id == actor.user_id,
             **self.decision_context(
@@ -260,7 +262,9 @@ class ReviewView(Decisions):
         known = {one.character_id: one for one in read.alike}
         more = []
         for one in near:
-            similarity = max(0.0, min(1.0, one.similarity))
+            if one.similarity < duplicates.SAME_IDEA:
+                continue
+            similarity = min(1.0, one.similarity)
             if one.character.id in known:
                 known[one.character.id].kinds[MatchKind.IDEA] = similarity
             else:
@@ -329,7 +333,7 @@ def _compared(one: Dossier | Former) -> dict[str, Any]:
     profile = one.version.studio.get("profile") or {}
     rating = {
         "content_rating": status_label(profile.get("content_rating") or "unrated"),
-        "content_warnings": ", ".join(market_labels.warning_words(profile.get("content_warnings") or [])),
+        "content_warnings": ", ".join(warning_words(profile.get("content_warnings") or [])),
     }
     return {"listing": None, **card} | {"listing": listing, **rating}
 

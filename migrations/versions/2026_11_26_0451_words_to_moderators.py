@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0451"
-down_revision = "0450"
+down_revision = "0460"
 branch_labels = None
 depends_on = None
 

@@ -328,7 +328,22 @@
     readyPreviews(root);
     watch(root);
   };
+  // Who is led to a field (a reason, what is missing) writes in it at once; what folds it opens.
+  // "#asked" is the first reason, or all of them where that one has its place on another page.
+  const enter = () => {
+    const first = location.hash === "#asked" && one(".feedback [data-first]")?.hash;
+    const hash = first || location.hash;
+    const place = hash.startsWith("#field-") && document.getElementById(decodeURIComponent(hash.slice(1)));
+    if (!place) return;
+    for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    const field = [...place.querySelectorAll("input, textarea, select")].find((one) => one.type !== "hidden" && one.tabIndex >= 0 && !one.disabled);
+    field?.focus({ preventScroll: true });
+    place.scrollIntoView({ block: "start" });
+  };
+  window.addEventListener("hashchange", enter);
+
   prepareTags();
   prepare(document);
+  enter();
   mark();
 })();

@@ -331,7 +331,7 @@
         plugins: { legend: { display: false } },
         scales: {
           x: { grid: { display: false }, ticks: { color: style.getPropertyValue("--ink-2"), maxTicksLimit: 8 } },
-          y: { beginAtZero: true, ticks: { precision: 0, color: style.getPropertyValue("--ink-2") }, grid: { color: style.getPropertyValue("--line") } },
+          y: { beginAtZero: true, title: { display: Boolean(values.unit), text: values.unit || "", color: style.getPropertyValue("--ink-2") }, ticks: { precision: 0, color: style.getPropertyValue("--ink-2") }, grid: { color: style.getPropertyValue("--line") } },
         },
       },
     });

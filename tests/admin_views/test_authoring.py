@@ -11,7 +11,7 @@ from studio.authoring import characters, queries
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.rules import Greetings, ReplyDraft
 from studio.cards.reader import read_card
-from studio.market.models import CharacterPublication
+from studio.market.models import CharacterPublication, FieldComment, ReviewDecision
 from studio.market.review import decisions
 from studio.market.review import queries as review_queries
 from studio.market.review.rules import AT_ONCE, Reason
@@ -428,6 +428,21 @@ class TestReview:
         ) or re.search(rf'<(?:textarea|select)[^>]* name="{name}"[^>]*aria-describedby="{described}"', page)
         below = page.partition(f'id="field-{name}"')[2].partition(f'id="asked-{name}"')[2]
         assert "Say hello first." in below[:1_000]
+
+    def test_leads_from_reason_to_reason(self, session, browser, owner, now):
+        listing = self.sent_back(session, owner, now, field="description")
+        decision = session.scalars(sa.select(ReviewDecision)).one()
+        reason_id = session.scalars(sa.select(FieldComment.reason_id)).first()
+        for field in ("", "description", "first_mes", "listing.title"):
+            session.add(FieldComment(decision_id=decision.id, reason_id=reason_id, field=field))
+        session.flush()
+        assert f"/characters/{listing.character_id}/edit#asked" in browser.get(f"/listings/{listing.id}").text
+        page = browser.get(f"/characters/{listing.character_id}/edit").text
+        assert re.search(r'href="[^"]*#field-description" data-first>', page)
+        first = page.partition('id="asked-description"')[2].partition("</div>")[0]
+        assert '<a href="#field-greeting_first">Next reason' in first
+        second = page.partition('id="asked-greeting_first"')[2].partition("</div>")[0]
+        assert f'<a href="/listings/new?character_id={listing.character_id}">Next reason' in second
 
     def test_shows_a_reason_of_the_whole_only_on_top(self, session, browser, owner, now):
         listing = self.sent_back(session, owner, now, field="")

@@ -103,6 +103,32 @@ class TestSubmit:
         assert page.status_code == 200
         assert "Being screened" in page.text
 
+    @pytest.mark.parametrize(
+        ("typed", "currency", "read"),
+        [
+            ("1,5", "USD", ("Read as: $1.50", "Offered for $1.50")),
+            ("1500", "JPY", ("Read as: ¥1,500", "Offered for ¥1,500")),
+            ("", "USD", ("Read as: free", "Offered for free")),
+            ("1.500.0", "USD", ('class="price-read price-wrong"', "The price cannot be read yet.")),
+            ("9" * 300, "EUR", ("price-wrong", "below ten million")),
+        ],
+    )
+    def test_reads_a_price_back_before_it_is_submitted(self, browser, statements, typed, currency, read):
+        statements.clear()
+        part = browser.get("/listings/price", query_string={"price": typed, "currency": currency}).text
+        assert len(statements) <= 2, statements
+        for words in (*read, 'id="price-read"', 'id="price-again" hx-swap-oob="true"'):
+            assert words in part, words
+
+    def test_reads_the_price_back_on_the_form_and_for_creators_alone(
+        self, browser, browser_of, moderator, session, post, character
+    ):
+        assert "Read as: free" in browser.get("/listings/new").text
+        page = post(browser, "/listings/new", **form_of(session, character, price="1,5", title=" "))
+        assert page.status_code == 422
+        assert ("Read as: $1.50" in page.text, "Offered for $1.50" in page.text) == (True, True)
+        assert browser_of(moderator).get("/listings/price?price=1").status_code == 403
+
     def test_keeps_all_that_was_typed_and_names_every_wrong_field(self, browser, session, post, character):
         wrong = {"title": " ", "price": "abc", "category_id": "", "description": "Words that <b>stay</b>"}
         answer = post(browser, "/listings/new", **form_of(session, character, **wrong))

@@ -190,6 +190,10 @@ def mend(writer, stage, listing, shot):
     page.get_by_role("link", name="Mend the character").click()
     asked = page.locator(".feedback-list > li")
     expect(asked).to_have_count(2)
+    # She stands in the field of the first reason at once, and goes on to the next.
+    expect(page.get_by_label("Description", exact=True)).to_be_focused()
+    page.locator("#asked-description").get_by_role("link", name="Next reason").click()
+    expect(page.get_by_label("First greeting", exact=True)).to_be_focused()
     asked.filter(has_text="rival").locator(".feedback-field").click()
     expect(page.locator("#field-description")).to_be_in_viewport()
     shot(page, "story-10-feedback")

@@ -220,7 +220,13 @@ def list_alike(session: Session, *, actor: Actor, case_id: UUID) -> list[Alike]:
         sa.select(CaseMatch, Character.name, Character.portrait_id)
         .join(Character, Character.id == CaseMatch.character_id)
         .join(ReviewCase, ReviewCase.id == CaseMatch.case_id)
-        .where(review_queries.case_visible_to(actor), character_visible_to(actor), CaseMatch.case_id == case_id)
+        .where(
+            review_queries.case_visible_to(actor),
+            character_visible_to(actor),
+            CaseMatch.case_id == case_id,
+            # What was kept when anything near counted is none.
+            sa.or_(CaseMatch.kind != MatchKind.IDEA, CaseMatch.similarity >= duplicates.SAME_IDEA),
+        )
         .order_by(CaseMatch.similarity.desc(), CaseMatch.id)
     )
     found: dict[UUID, Alike] = {}

@@ -115,7 +115,7 @@ def keep(session: Session, *, case_id: UUID, matches: Iterable[Match], kinds: It
 
 
 def find_neighbours(session: Session, *, case_id: UUID, now: datetime) -> bool:
-    """The case keeps the characters nearest in meaning; False where the character has no embedding yet, and nothing changes."""
+    """The case keeps the characters of the same idea; False where the character has no embedding yet, and nothing changes."""
     case = lock_row(session, ReviewCase, case_id)
     if case is None or case.state not in {CaseState.WAITING, CaseState.CLAIMED}:
         return False
@@ -135,6 +135,7 @@ def find_neighbours(session: Session, *, case_id: UUID, now: datetime) -> bool:
             is_same_owner=owners.get(one.character.id) == publication.publisher_id,
         )
         for one in near
+        if one.similarity >= SAME_IDEA
     ]
     keep(session, case_id=case.id, matches=found, kinds=[MatchKind.IDEA])
     case.compared_at = now

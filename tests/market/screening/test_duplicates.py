@@ -144,7 +144,8 @@ class TestPicture:
 class TestNeighbours:
     def test_are_kept_once_the_embedding_is_there(self, session, storage, creator, moderator, now):
         near, _case = screened(session, storage, owner=creator, now=now, name="Elias", description=STORY)
-        _character, case = screened(session, storage, owner=creator, now=now, name="Bram", description=STORY + OTHER)
+        _character, case = screened(session, storage, owner=creator, now=now, name="Elias", description=STORY)
+        far, _case = screened(session, storage, owner=creator, now=now, name="Otto", description="She repairs clocks.")
         assert duplicates.list_uncompared(session, limit=9) == []
         assert not duplicates.find_neighbours(session, case_id=case.id, now=now)
         embed(session, now)
@@ -152,6 +153,10 @@ class TestNeighbours:
         assert duplicates.find_neighbours(session, case_id=case.id, now=now)
         assert case.compared_at == now
         assert (MatchKind.IDEA, near.id) in matches(session, case)
+        # The nearest of all that there is need not be near: below the cosine of the same idea nothing is said.
+        found = sa.select(CaseMatch.similarity).where(CaseMatch.case_id == case.id, CaseMatch.kind == MatchKind.IDEA)
+        assert min(session.scalars(found)) >= duplicates.SAME_IDEA
+        assert (MatchKind.IDEA, far.id) not in matches(session, case)
         assert case.id not in duplicates.list_uncompared(session, limit=9)
 
     def test_leave_a_closed_case_alone(self, session, creator, moderator, now):
