@@ -279,7 +279,7 @@ class TestLookingAgain:
 
     @pytest.mark.parametrize("outcome", ["request_changes", "reject", "take_down"])
     def test_takes_it_off_the_market(self, session, live_case, seen_live, outcome):
-        getattr(claims, outcome)(session, **seen_live, reasons=[THIN], hold=AT_ONCE)
+        getattr(decisions, outcome)(session, **seen_live, reasons=[THIN], hold=AT_ONCE)
         live = session.get_one(CharacterPublication, live_case.publication_id)
         assert live.status.value in {"changes_requested", "rejected", "taken_down"}
         assert session.get_one(Character, live.character_id).status is CharacterStatus.DRAFT
