@@ -18,6 +18,17 @@ NUMBER_DIGITS = 300
 # Base64 spends four bytes on three, and some tools break its lines.
 TEXT_CHUNK_BYTES = JSON_BYTES // 3 * 4 + 200_000
 PNG_CHUNKS = 100_000
+# A JPEG with a large profile has some 300 segments before its scan, an animation in WebP two chunks a frame.
+JPEG_SEGMENTS = 2_000
+WEBP_CHUNKS = 4_000
+# Each scan of a progressive JPEG goes over the whole picture once more, however few bytes it has; ten are usual.
+JPEG_SCANS = 100
+# What lies between segments and is none, which decoders pass over byte by byte.
+PADDING_BYTES = 65_536
+# Frames and extensions; then the pieces in which pixels stand (255 bytes each, if the encoder is one), and all other content.
+GIF_BLOCKS = 20_000
+GIF_PIECES = 200_000
+GIF_WORDS = 4_000
 
 ASSET_BYTES = 20 * MB
 ASSET_TOTAL_BYTES = 200 * MB

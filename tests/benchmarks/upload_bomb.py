@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
 from PIL import Image
 
@@ -21,6 +22,13 @@ from tests.benchmarks.harness import Context, Result
 _SIDE = 9_400
 """88 megapixels: as many as Pillow decodes by default without a word."""
 
+_MANY_PARTS = {
+    "JPEG": lambda head, size: head[:2] + b"\xff\xdb\x00\x02" * (size // 4) + head[2:],
+    "WebP": lambda head, size: head + b"JUNK\0\0\0\0" * (size // 8),
+    "GIF": lambda head, size: head[:-1] + b"!\xfe" + (b"\xff" + bytes(255)) * (size // 256) + b"\0;",
+}
+"""Small pictures of megabytes of headers, of each of which a decoder makes an object or a copy."""
+
 _MB = 1_000_000
 _UPLOAD = 20 * _MB - 200_000
 
@@ -30,6 +38,7 @@ def run(context: Context) -> list[Result]:
     with context.step("a bomb"):
         bomb = _bomb(context.size(_SIDE, 7_000))
     ours, plain = _apart(_refuse, bomb), _apart(_decode, bomb)
+    headers = _headers(context)
     uploads = int(os.environ.get("STUDIO_BENCH_UPLOADS") or context.size(1_000, 6))
     with context.step(f"{uploads} uploads of 20 MB"):
         growth = _apart(_upload_many, struct.pack(">I", uploads))
@@ -43,8 +52,38 @@ def run(context: Context) -> list[Result]:
             goal=2.0,
             at_most=True,
         ),
+        *headers,
         Result(f"memory after {uploads} uploads of 20 MB", "MB over the first ten", growth, goal=30.0, at_most=True),
     ]
+
+
+def _headers(context: Context) -> list[Result]:
+    """Seconds and megabytes for 2 MB of empty segments, beside Pillow's default."""
+    results = []
+    for kind, made in _MANY_PARTS.items():
+        out = io.BytesIO()
+        Image.new("RGB", (64, 64), "green").save(out, kind)
+        bomb = made(out.getvalue(), context.size(2 * _MB, 200_000))
+        name = f"{len(bomb) / 1000:.0f} kB of empty parts in a {kind} picture"
+        ours, plain = (_apart(side, bomb) for side in (_refuse_seconds, _decode_seconds))
+        results.append(Result(name, "seconds", ours, plain, "Pillow's default", goal=0.1, at_most=True))
+        ours, plain = (_apart(side, bomb) for side in (_refuse, _decode))
+        results.append(Result(name, "MB over idle", ours, plain, "Pillow's default", goal=2.0, at_most=True))
+    return results
+
+
+def _refuse_seconds(bomb: bytes, _folder: Path) -> float:
+    files.checked_picture(_small())
+    begun = process_time()
+    _refused(bomb)
+    return process_time() - begun
+
+
+def _decode_seconds(bomb: bytes, _folder: Path) -> float:
+    Image.open(io.BytesIO(_small())).load()
+    begun = process_time()
+    Image.open(io.BytesIO(bomb)).load()
+    return process_time() - begun
 
 
 def _apart(side: Callable[[bytes, Path], float], data: bytes) -> float:

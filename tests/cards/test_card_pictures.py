@@ -77,6 +77,38 @@ class TestInspectPicture:
             inspect_picture(data)
 
 
+class TestHeadersOfManyParts:
+    """Megabytes of tiny segments keep a decoder busy for minutes, whatever size the picture says it has."""
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(
+                make.picture("JPEG")[:2] + b"\xff\xdb\x00\x02" * 5_000 + make.picture("JPEG")[2:], id="segments"
+            ),
+            pytest.param(make.picture("JPEG")[:-2] + b"\xff\xdb\x00\x02" * 5_000 + b"\xff\xd9", id="behind the scan"),
+            pytest.param(make.picture("JPEG")[:2] + b"\xff" * 100_000 + make.picture("JPEG")[2:], id="fill bytes"),
+            pytest.param(make.picture("JPEG")[:20] + bytes(100_000) + make.picture("JPEG")[20:], id="junk"),
+            pytest.param(make.picture("JPEG")[:2] + b"\xff\xd0" * 50_000 + make.picture("JPEG")[2:], id="bare markers"),
+            pytest.param(make.picture("JPEG")[:-2] + b"\xff\xda\x00\x02" * 200 + b"\xff\xd9", id="scans"),
+            pytest.param(make.picture("WEBP") + b"JUNK\0\0\0\0" * 5_000, id="chunks"),
+            pytest.param(make.picture("GIF")[:-1] + b"!\xfe\0" * 30_000 + b";", id="extensions"),
+            pytest.param(make.picture("GIF")[:-1] + b"!\xfe" + b"\x01a" * 10_000 + b"\0;", id="comment"),
+            pytest.param(make.picture("GIF")[:-1] + bytes(100_000) + b";", id="junk in a GIF"),
+        ],
+    )
+    def test_are_refused_before_anything_is_decoded(self, data):
+        with pytest.raises(TooLargeError, match="far too many parts"):
+            inspect_picture(data)
+
+    def test_of_honest_pictures_are_taken(self):
+        profile = make.picture("JPEG", icc_profile=bytes(10_000_000), progressive=True)
+        assert inspect_picture(profile).kind == "jpeg"
+        frames = [Image.new("RGB", (20, 30), (number % 256, number // 256, 0)) for number in range(600)]
+        for kind in ("WEBP", "GIF"):
+            assert inspect_picture(make.picture(kind, save_all=True, append_images=frames, duration=50)).is_animated
+
+
 class TestWithoutMetadata:
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
     def test_keeps_the_picture_and_may_be_repeated(self, kind):
