@@ -190,6 +190,10 @@ def _asked_range(file: MediaFile) -> tuple[int, int]:
         return whole
     if condition.date is not None:
         return whole
+    begin, stop = asked.ranges[0]
+    if stop is None and begin < -file.size_bytes:
+        # The last thousand bytes of a hundred are all of them.
+        return whole
     found: tuple[int, int] | None = asked.range_for_length(file.size_bytes)
     if found is None:
         raise RequestedRangeNotSatisfiable(length=file.size_bytes)

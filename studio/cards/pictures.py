@@ -124,7 +124,7 @@ def _jpeg(data: bytes) -> PictureHeader:
                 frame_height, frame_width = struct.unpack_from(">HH", data, position + 5)
                 width, height = max(width, frame_width), max(height, frame_height)
             has_exif |= marker == _JPEG_APP1
-            has_text |= marker == _JPEG_COMMENT
+            has_text |= marker == _JPEG_COMMENT and data[position + 2 : position + 4] != b"\0\2"
     if not width:
         raise DamagedError("The JPEG picture is cut off before its size is given.")
     return PictureHeader("jpeg", width, height, len(data), False, has_text, has_exif)

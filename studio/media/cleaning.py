@@ -5,17 +5,31 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageOps
 
-from studio.cards import portraits
+from studio.cards import limits, portraits
 from studio.cards.pictures import check_pixels, inspect_picture
-from studio.media import jpeg, matroska, ogg
+from studio.media import jpeg, matroska, ogg, pixels
 
-_MARKS = (b"PK\x05\x06", b"%PDF-1")
+_PDF = b"%PDF-1"
+# An archive is read from its end: a record of 22 bytes, behind it at most 64 KB of comment, before it the list of its files.
+_ZIP_END, _ZIP_END_BYTES, _ZIP_COMMENT = b"PK\x05\x06", 22, 65_535
+_ZIP_LISTED = b"PK\x01\x02"
 # It begins with one byte that has no case: of 20 MB it is found in a hundredth of the time of a search without case.
 _MARKUP = re.compile(rb"<(?i:\?php|script[\s>]|html[\s>]|!doctype html)")
+
+# Outside strings, comments and templates these end every script with an error; one of those must be opened before.
+_NO_SCRIPT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+_OPENS = re.compile(rb"[/\"'`<-]")
+_NO_CODE = b"*/\0\n\0`\0."
+"""Wherever it stands in a script, what was open is closed, and a byte that no script may have stands behind it."""
+_GIF_NO_CODE = b"!\xff\x0bGREENROOM10\x08" + _NO_CODE + b"\0"
+_WEBP_NO_CODE = b"JUNK" + struct.pack("<I", len(_NO_CODE)) + _NO_CODE
+_JPEG_NO_CODE = b"\xff\xfe\0\2"
+_NAMES = {b"GIF": 6, b"RIF": 4, b"\xff\xd8\xff": 4}
+"""What a script would take for a name, by how it begins, with its length: `GIF89a`, `RIFF`, four letters of Latin-1."""
 
 _JPEG_KEPT = {**jpeg.COLORS, 0xE1: b"Exif\0"}
 """Which side is up stands in EXIF; the rest of it is gone by then."""
@@ -49,12 +63,49 @@ def picture(data: bytes) -> tuple[bytes, bool]:
         clean = jpeg.bare(clean, kept=_JPEG_KEPT)
     elif kind == "gif":
         clean = _bare_gif(clean)
-    return (_again(clean, kind), True) if is_ambiguous(clean) else (clean, False)
+    is_again = is_ambiguous(clean)
+    if is_again:
+        clean = _again(clean, kind)
+    return _no_script(clean), is_again
 
 
 def is_ambiguous(data: bytes) -> bool:
     """Whether other programs could take the bytes for an archive, a document or a page."""
-    return any(mark in data for mark in _MARKS) or _MARKUP.search(data) is not None
+    return _PDF in data or _is_archive(data) or _MARKUP.search(data) is not None
+
+
+def is_script(data: bytes) -> bool:
+    """Whether a picture could be a script as well: its first letters are a name, and behind them code may begin."""
+    start = _NAMES.get(data[:3], 0)
+    if not start:
+        return False
+    ends = _NO_SCRIPT.search(data, start)
+    opens = _OPENS.search(data, start, len(data) if ends is None else ends.start())
+    return opens is not None and _NO_CODE not in data
+
+
+def _is_archive(data: bytes) -> bool:
+    """Whether an archive ends here: its four letters alone are in every two hundredth picture of 20 MB."""
+    start = max(0, len(data) - _ZIP_END_BYTES - _ZIP_COMMENT)
+    while (start := data.find(_ZIP_END, start)) >= 0:
+        if start + _ZIP_END_BYTES <= len(data):
+            count, size, place = struct.unpack_from("<HII", data, start + 10)
+            if not count or _ZIP_LISTED in {data[place : place + 4], data[max(0, start - size) :][:4]}:
+                return True
+        start += 1
+    return False
+
+
+def _no_script(data: bytes) -> bytes:
+    """The same picture with a part that every decoder passes over, behind which it is no script any more."""
+    if not is_script(data):
+        return data
+    if data.startswith(b"\xff"):
+        # The length of the first segment would open a comment; of an empty one it is 0 and 2.
+        return data[:2] + _JPEG_NO_CODE + data[2:]
+    if data.startswith(b"GIF"):
+        return data[:-1] + _GIF_NO_CODE + data[-1:]
+    return data[:4] + struct.pack("<I", len(data) - 8 + len(_WEBP_NO_CODE)) + data[8:] + _WEBP_NO_CODE
 
 
 def recording(path: Path, media_type: str) -> bool:
@@ -75,17 +126,27 @@ def recording(path: Path, media_type: str) -> bool:
 
 def _again(data: bytes, kind: str) -> bytes:
     """The first frame, encoded anew: what an animation loses is worth less than what it may hide."""
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as opened:
+    with (
+        pixels.few_at_once(),
+        Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as opened,
+    ):
         check_pixels(*opened.size)
         upright = ImageOps.exif_transpose(opened)
         has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
         plain = upright.convert("RGBA" if has_alpha else "RGB")
-    plain.info.clear()
+        plain.info.clear()
+        if kind == "jpeg":
+            return _encoded(plain.convert("RGB"), "JPEG", quality=92)
+        if kind == "webp":
+            return _encoded(plain, "WEBP", quality=90)
+        made = _encoded(plain, "PNG")
+        # Ours may pack worse than theirs; what may be kept has an end.
+        return made if len(made) <= limits.PICTURE_BYTES else _encoded(plain, "WEBP", quality=90)
+
+
+def _encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
     out = io.BytesIO()
-    if kind == "jpeg":
-        plain.convert("RGB").save(out, "JPEG", quality=92)
-    else:
-        plain.save(out, "PNG")
+    picture.save(out, kind, **options)
     return out.getvalue()
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from studio.accounts.permissions import Actor
+from studio.cards.pictures import inspect_picture
 from studio.kit.text import excerpt
 from studio.media import cleaning, pdf, pixels, queries, references, rules
 from studio.media.errors import FullLibraryError, TooLargeFileError, UnusableFileError
@@ -66,6 +67,7 @@ def keep_or_find(
     facts: dict[str, Any] = {}
     if purpose in rules.PICTURES:
         data, facts = checked_picture(data)
+        _refuse_size(len(data), purpose)
     refuse_full(session, owner_id=actor.user_id, more=len(data), quota=quota)
     file, was_there = _put(
         session,
@@ -299,13 +301,8 @@ def _refuse_size(size: int, purpose: MediaPurpose) -> None:
 
 def checked_picture(data: bytes) -> tuple[bytes, dict[str, Any]]:
     """The picture as it may be kept, and the columns that tell of it; raises InvalidError for what is no picture."""
-    header, decoded = pixels.opened(data)
-    facts: dict[str, Any] = {
-        "width": header.width,
-        "height": header.height,
-        "perceptual_hash": pixels.difference_hash(decoded),
-    }
-    del decoded
+    header, look = pixels.looked_at(data)
+    facts: dict[str, Any] = {"width": header.width, "height": header.height, "perceptual_hash": look}
     try:
         clean, is_again = cleaning.picture(data)
     except (OSError, ValueError, SyntaxError) as error:
@@ -314,7 +311,7 @@ def checked_picture(data: bytes) -> tuple[bytes, dict[str, Any]]:
         ) from error
     # What was removed, so that screens can say so.
     facts["details"] = {
-        "kind": header.kind,
+        "kind": inspect_picture(clean).kind if is_again else header.kind,
         "is_animated": header.is_animated and not is_again,
         "had_texts": header.has_text_chunks,
         "had_exif": header.has_exif,

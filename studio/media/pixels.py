@@ -3,7 +3,8 @@
 import io
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from PIL import Image, ImageOps
@@ -35,9 +36,30 @@ def opened(data: bytes, *, shown: tuple[int, int] = _FOR_A_HASH) -> tuple[Pictur
     The header is checked before anything is decoded: at most 40 megapixels, so at most 160 MB are spent.
     Raises InvalidError (UnusableFileError where the content is broken).
     """
+    with few_at_once():
+        return _opened(data, shown=shown)
+
+
+def looked_at(data: bytes) -> tuple[PictureHeader, int]:
+    """The header as `opened` gives it, and the difference hash; what was decoded is let go before another's turn comes."""
+    with few_at_once():
+        header, picture = _opened(data, shown=_FOR_A_HASH)
+        found = difference_hash(picture)
+        del picture
+    return header, found
+
+
+@contextmanager
+def few_at_once() -> Iterator[None]:
+    """Within, this thread may hold the pixels of a picture: two may at a time. Not to be entered twice."""
+    with _AT_ONCE:
+        yield
+
+
+def _opened(data: bytes, *, shown: tuple[int, int]) -> tuple[PictureHeader, Image.Image]:
     header = inspect_picture(data)
     try:
-        with _AT_ONCE, Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as picture:
             # Pillow reads the size for itself; where the two disagree, its own word decides on memory.
             check_pixels(*picture.size)
             if picture.getexif().get(_ORIENTATION) in _LYING:

@@ -77,6 +77,7 @@ class TestRange:
             ("bytes=0-9", 206, 0, 10),
             ("bytes=10-", 206, 10, None),
             ("bytes=-7", 206, -7, None),
+            ("bytes=-9999999", 200, 0, None),
             ("bytes=0-1,5-6", 200, 0, None),
             ("lines=0-1", 200, 0, None),
         ],

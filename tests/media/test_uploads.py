@@ -1,7 +1,11 @@
 """Bringing files into the library: in parts, by content, within limits, freed of what they carry besides."""
 
+import hashlib
 import io
+import os
 import struct
+import threading
+import time
 import zipfile
 from datetime import timedelta
 
@@ -248,7 +252,7 @@ class TestCleaning:
     @pytest.mark.parametrize(
         ("hidden", "told"),
         [
-            (b"PK\x05\x06", True),
+            (b"PK\x05\x06", False),
             (b"%PDF-1.7", True),
             (b"<?PHP echo", True),
             (b"<ScRipt\n", True),
@@ -284,6 +288,77 @@ class TestCleaning:
         assert was_again
         assert b"<script>" not in clean
         assert Image.open(io.BytesIO(clean)).convert("RGB").tobytes() == image.convert("RGB").tobytes()
+
+    def test_finds_an_archive_by_its_whole_record_alone(self):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as opened:
+            opened.writestr("evil.html", "Hello.")
+        assert cleaning.is_ambiguous(bytes(100_000) + archive.getvalue() + bytes(60_000))
+        noise = b"PK\x05\x06".join(hashlib.sha512(bytes([number])).digest() for number in range(200))
+        assert not cleaning.is_ambiguous(noise)
+
+    def test_leaves_no_picture_that_is_a_script_too(self):
+        frames = [Image.linear_gradient("L").rotate(90 * number) for number in range(3)]
+        out = io.BytesIO()
+        frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], loop=0)
+        gif = bytearray(out.getvalue())
+        # Its width opens a comment, which the palette closes.
+        gif[6:8] = b"/*"
+        gif[13:43] = b"*/=1;alert(document.domain);//"
+        jpeg = io.BytesIO()
+        Image.new("RGB", (20, 20), "red").save(jpeg, "JPEG")
+        # The length of the first segment does.
+        jfif = b"JFIF\0\1\1\0\0\1\0\1\0\0*/=1;alert(1);/*"
+        script = jpeg.getvalue()[:4] + b"/*" + jfif + bytes(0x2F2A - 2 - len(jfif)) + jpeg.getvalue()[20:]
+        webp = picture(20, 20, kind="WEBP")
+        # Its length, which is even, opens a template.
+        filler = 0x2A60 - len(webp)
+        webp = b"RIFF" + b"`*\0\0" + webp[8:] + b"JUNK" + struct.pack("<I", filler) + bytes(filler)
+        for data, count in ((bytes(gif), 3), (script, 1), (webp, 1)):
+            assert cleaning.is_script(data)
+            clean, _ = cleaning.picture(data)
+            assert not cleaning.is_script(clean)
+            with Image.open(io.BytesIO(clean)) as opened:
+                opened.load()
+                assert getattr(opened, "n_frames", 1) == count
+            assert cleaning.picture(clean)[0] == clean
+        for kind in ("GIF", "JPEG", "WEBP", "PNG"):
+            honest = cleaning.picture(picture(kind=kind))[0]
+            assert cleaning.picture(honest) == (honest, False)
+
+    def test_refuses_what_encoding_anew_made_too_large(self, session, storage, creator, monkeypatch):
+        image = Image.frombytes("RGB", (100, 100), os.urandom(30_000))
+        out = io.BytesIO()
+        image.save(out, "WEBP", quality=1)
+        data = out.getvalue()
+        monkeypatch.setattr(cleaning, "is_ambiguous", lambda _data: True)
+        monkeypatch.setitem(rules.MOST_BYTES, MediaPurpose.PORTRAIT, len(data) + 10)
+        with pytest.raises(TooLargeFileError):
+            files.keep(session, actor=creator, storage=storage, data=data, purpose=MediaPurpose.PORTRAIT)
+
+    def test_holds_the_pixels_of_two_pictures_at_once_however_many_are_encoded_anew(self, monkeypatch):
+        held, most, lock = 0, 0, threading.Lock()
+        really = cleaning._encoded
+
+        def encoded(*arguments, **options):
+            nonlocal held, most
+            with lock:
+                held += 1
+                most = max(most, held)
+            time.sleep(0.05)
+            with lock:
+                held -= 1
+            return really(*arguments, **options)
+
+        monkeypatch.setattr(cleaning, "is_ambiguous", lambda _data: True)
+        monkeypatch.setattr(cleaning, "_encoded", encoded)
+        data = picture(20, 20)
+        threads = [threading.Thread(target=cleaning.picture, args=(data,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert most == 2
 
     def test_leaves_an_animation_its_frames_and_loop(self):
         frames = [Image.new("RGB", (20, 20), color) for color in ("red", "green", "blue")]

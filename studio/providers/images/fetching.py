@@ -17,6 +17,8 @@ from studio.providers.images.speaking import meaning
 
 MOST_BYTES = 20_000_000
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Given up, but still of one's own network where somebody uses them: site-local, relays of 6to4, NAT64 of one's own.
+_CLOSED = tuple(map(ipaddress.ip_network, ("fec0::/10", "192.88.99.0/24", "64:ff9b:1::/48")))
 _PORTS = {"http": 80, "https": 443}
 _GONE = frozenset({401, 403, 404, 410})
 
@@ -60,6 +62,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+    if any(found in network for network in _CLOSED):
+        return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 
