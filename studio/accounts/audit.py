@@ -23,12 +23,14 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str | None = None,
+    kept_from_id: UUID | None = None,
 ) -> AuditEntry:
     """Write one entry in the caller's transaction: it stands exactly if the change does.
 
     `action` is "<resource>.<verb>" ("character.update"). Of `before` and `after` give only what changed:
     texts over 200 characters are kept as excerpt, length and hash, values under names like
-    "password" or "token" not at all. Of a card's texts give `rules.fingerprint(text)`.
+    "password" or "token" not at all. Of a card's texts give `rules.fingerprint(text)`. `kept_from_id` is a person who
+    never reads the entry, even one who reads all others: whose listing was reported, by whom.
     """
     entry = AuditEntry(
         actor_id=actor.user_id,
@@ -40,6 +42,7 @@ def record(
         after=rules.audited(after),
         reason=storable(reason)[: rules.LONGEST_REASON] if reason else None,
         request_id=request_id.get(),
+        kept_from_id=kept_from_id,
     )
     session.add(entry)
     return entry

@@ -207,6 +207,8 @@ class AuditEntry(Identified, Base):
     after: Mapped[dict[str, Any] | None]
     reason: Mapped[str | None]
     request_id: Mapped[str | None]
+    # Who does not read the entry, whatever their roles: whom it is about and whom it is kept from. No refers_to: it is never followed.
+    kept_from_id: Mapped[UUID | None]
 
 
 class OAuthAccount(Identified, Timestamped, Base):

@@ -23,8 +23,10 @@ def user_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
 
 
 def audit_entry_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
-    """Staff and admins see every entry; anybody else sees none."""
-    return sa.true() if actor.may(Permission.AUDIT_READ) else sa.false()
+    """Staff and admins see every entry but those that are kept from them; anybody else sees none."""
+    if not actor.may(Permission.AUDIT_READ):
+        return sa.false()
+    return AuditEntry.kept_from_id.is_distinct_from(actor.user_id) if actor.user_id is not None else sa.true()
 
 
 def get_user(session: Session, *, actor: Actor, user_id: UUID, lock: bool = False) -> User:

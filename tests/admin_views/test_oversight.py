@@ -19,7 +19,7 @@ from studio.market.models import (
     ReviewDecision,
     ReviewNote,
 )
-from studio.market.review import claims, decisions, effects, held_queries
+from studio.market.review import claims, decisions, effects, held_queries, notes, recalls
 from studio.market.review import rules as review_rules
 from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import (
@@ -363,3 +363,56 @@ class TestFromTheListingsPage:
         statements.clear()
         assert browser.get(f"/listings/{sent_back.id}").status_code == 200
         assert len(statements) <= 16, statements
+
+
+class TestOnesOwn:
+    """Somebody who reviews and creates learns of their own listing what every creator learns."""
+
+    @pytest.fixture
+    def both(self, session):
+        return make_user(session, RoleName.CREATOR, RoleName.MODERATOR, RoleName.STAFF, name="Both Of Them")
+
+    def test_reports_notes_and_words_are_left_out_everywhere(self, session, browser_of, post, both, moderator, other):
+        live = make_live_listing(session, owner=both.actor, moderator=moderator.actor, now=utc_now())
+        people = [make_actor(session, RoleName.CREATOR, name=f"Quiet Reporter {one}") for one in range(2)]
+        for one in people:
+            row = make_report(session, reporter=one, publication=live, now=utc_now(), comment="Secret words.")
+        case = case_of(session, live)
+        case.state = CaseState.WAITING
+        notes.add(session, actor=other.actor, publication_id=live.id, text="Between us.", now=utc_now())
+        recalls.review_again(session, actor=other.actor, publication_id=live.id, reason="Odd greeting.", now=utc_now())
+        own, desk = browser_of(both), browser_of(other)
+        pages = [
+            f"/review/{case.id}", "/review/", "/reports/", "/audit/?what=listing", f"/audit/?row={live.id}",
+            f"/audit/?row={row.id}", f"/listings/{live.id}", "/", f"/search/?q={live.title}", "/review/figures/", "/jobs/",
+        ]  # fmt: skip
+        for page in pages:
+            text = own.get(page, follow_redirects=True).text
+            for secret in (*(one.name for one in people), "Secret words.", "Between us.", "Odd greeting."):
+                assert secret not in text, (page, secret)
+        entries = browser_of(make_user(session, RoleName.STAFF)).get(f"/audit/?row={live.id}").text
+        assert all(one.name in entries for one in people)
+        assert "listing.report" not in own.get(f"/audit/?who={people[0].name}").text
+        assert own.get(f"/reports/{row.id}").status_code == 404
+        assert post(own, f"/reports/{row.id}/dismiss").status_code == 404
+        assert live.title not in own.get("/reports/").text
+        answer = post(own, f"/review/{case.id}/note", text="A word to myself")
+        assert "your own listing" in own.get(answer.location).text
+        text = desk.get(f"/review/{case.id}").text
+        assert all(said in text for said in ("Between us.", "Odd greeting.", f"/reports/{row.id}"))
+        assert "Secret words." in desk.get(f"/reports/{row.id}").text
+
+    def test_a_decision_is_told_when_it_is_in_effect_and_without_a_name(
+        self, session, browser_of, post, both, moderator
+    ):
+        case = make_claimed_case(session, owner=both.actor, moderator=moderator.actor, now=utc_now())
+        publication = session.get_one(CharacterPublication, case.publication_id)
+        post(browser_of(moderator), f"/review/{case.id}/reject", **reasons_of(publication))
+        own = browser_of(both)
+        for page in (f"/review/{case.id}", f"/audit/?row={case.id}"):
+            text = own.get(page).text
+            assert not any(said in text for said in ("Nearly there", "Who is his rival?", moderator.name)), page
+        effects.release_due(session, now=utc_now() + review_rules.UNDO)
+        text = own.get(f"/review/{case.id}").text
+        assert "Who is his rival?" in text
+        assert moderator.name not in text

@@ -131,4 +131,5 @@ def _audit(session: Session, *, actor: Actor, action: str, case: ReviewCase, bef
         resource_id=case.id,
         before=before,
         after={"claimed_by": _text(case.claimed_by_id)},
+        kept_from_id=session.get_one(CharacterPublication, case.publication_id).publisher_id,
     )

@@ -377,4 +377,5 @@ def _audit(session: Session, *, actor: Actor, action: str, case: ReviewCase, dec
             "content_hash": decision.content_hash,
         },
         reason=decision.note or None,
+        kept_from_id=session.get_one(CharacterPublication, case.publication_id).publisher_id,
     )

@@ -142,7 +142,7 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
         version=version,
         category=category,
         creator_name=creator_name,
-        holder_name=holder_name if rules.is_held(case, now=now) else None,
+        holder_name=holder_name if rules.is_held(case, now=now) and publication.publisher_id != actor.user_id else None,
         next_id=next_id,
         around=around,
         reasons=assessing.reasons_from(reasons),

@@ -111,6 +111,7 @@ def take_effect(session: Session, *, decision_id: UUID, now: datetime) -> bool:
         before={"status": before.value},
         after={"status": publication.status.value, "content_hash": decision.content_hash, **more},
         reason=decision.note or None,
+        kept_from_id=publication.publisher_id,
     )
     return True
 

@@ -61,7 +61,10 @@ def reasons_of(session: Session, decision_id: UUID) -> list[Feedback]:
 
 
 def list_proposals(session: Session, *, actor: Actor) -> Sequence[Proposal]:
-    """The severe takedowns that wait for a second person, oldest first; for those who decide, else none."""
+    """The severe takedowns that wait for a second person, oldest first; for those who decide, else none.
+
+    What is decided about their own listings they are not told before it is in effect.
+    """
     if not actor.may(Permission.REVIEW_DECIDE):
         return []
     rows = session.execute(
@@ -71,6 +74,7 @@ def list_proposals(session: Session, *, actor: Actor) -> Sequence[Proposal]:
         .join(User, User.id == ReviewDecision.moderator_id)
         .where(
             queries.case_visible_to(actor),
+            CharacterPublication.publisher_id.is_distinct_from(actor.user_id),
             ReviewDecision.outcome == Outcome.TAKEN_DOWN,
             ReviewDecision.effective_at.is_(None),
             ReviewDecision.effected_at.is_(None),
@@ -85,7 +89,7 @@ def list_proposals(session: Session, *, actor: Actor) -> Sequence[Proposal]:
             publication,
             decision,
             name,
-            is_for_actor=actor.user_id not in {decision.moderator_id, publication.publisher_id},
+            is_for_actor=actor.user_id != decision.moderator_id,
         )
         for case, publication, decision, name in rows
     ]

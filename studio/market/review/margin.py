@@ -66,8 +66,11 @@ def read(
 ) -> Margin:
     """What stands around a case that the actor was allowed to see: one statement, and none where there is nothing.
 
-    `decides` says whether the actor may decide now, and so needs the reasons and what they chose before.
+    Around the case of their own listing there is nothing for anybody, whatever their roles: a creator learns neither who
+    reported them nor what moderators say among themselves, and of a decision not before it is in effect. `decides` says whether the actor may decide now, and so needs the reasons and what they chose before.
     """
+    if publication.publisher_id == actor.user_id:
+        return Margin()
     lists = Beside(most=_MOST_ROWS)
     reasons = notes = author = open_flags = reports = decision = moderator = comments = reason = choice = None
     if decides:

@@ -48,7 +48,7 @@ class QueueRow:
     publication: CharacterPublication
     creator_name: str
     holder_name: str | None
-    """Who works on it at this moment; a claim that ended is nobody's."""
+    """Who works on it at this moment; a claim that ended is nobody's, and who works on their own they are not told."""
     portrait_id: UUID | None
     severe: int
     warnings: int
@@ -112,7 +112,9 @@ def page(
             case=case,
             publication=publication,
             creator_name=creator_name,
-            holder_name=holder_name if rules.is_held(case, now=now) else None,
+            holder_name=holder_name
+            if rules.is_held(case, now=now) and publication.publisher_id != actor.user_id
+            else None,
             portrait_id=portrait_id,
             severe=weights.get(case.id, (0, 0))[0],
             warnings=weights.get(case.id, (0, 0))[1],

@@ -139,4 +139,5 @@ def _audit(
         resource_id=publication.id,
         after={"status": publication.status.value},
         reason=reason,
+        kept_from_id=publication.publisher_id,
     )

@@ -29,7 +29,6 @@ from studio.market.models import (
 )
 from studio.market.review import report_rules
 from studio.market.review.errors import (
-    OwnPublicationError,
     OwnReportError,
     ReportClosedError,
     ReportInvalidError,
@@ -50,8 +49,19 @@ class Voice:
 
 
 def report_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
-    """Who works or watches the desk sees every report; nobody else sees any, not even of who reported."""
-    return sa.true() if actor.may(Permission.REVIEW_READ) else sa.false()
+    """Who works or watches the desk sees every report but those of their own listings; nobody else sees any.
+
+    A creator never learns who reported them, whatever their other roles.
+    """
+    if not actor.may(Permission.REVIEW_READ):
+        return sa.false()
+    if actor.user_id is None:
+        return sa.true()
+    own = sa.exists().where(
+        CharacterPublication.id == ListingReport.publication_id, CharacterPublication.publisher_id == actor.user_id
+    )
+    # What stands around a case asks this beside the case's own listing, which is not meant here.
+    return ~own.correlate(ListingReport)
 
 
 def report(
@@ -110,6 +120,7 @@ def report(
         resource=listings.RESOURCE,
         resource_id=publication.id,
         after={"reason": reason.value},
+        kept_from_id=publication.publisher_id,
     )
     _weigh(session, publication, now=now)
     return row
@@ -118,7 +129,7 @@ def report(
 def dismiss(session: Session, *, actor: Actor, report_id: UUID, now: datetime) -> ListingReport:
     """Nothing is wrong: the report is closed. It takes twice as many people to open it again.
 
-    Raises ForbiddenError, NotFoundError, OwnPublicationError or ReportClosedError.
+    Raises ForbiddenError, NotFoundError, also for a report of one's own listing, or ReportClosedError.
     """
     actor.must(Permission.REVIEW_DECIDE)
     visible = sa.select(ListingReport).where(report_visible_to(actor), ListingReport.id == report_id)
@@ -126,8 +137,6 @@ def dismiss(session: Session, *, actor: Actor, report_id: UUID, now: datetime) -
     if seen is None:
         raise NotFoundError
     publication = session.get_one(CharacterPublication, seen.publication_id)
-    if publication.publisher_id == actor.user_id:
-        raise OwnPublicationError
     listings.lock_character(session, publication.character_id)
     row = session.scalars(visible.with_for_update().execution_options(populate_existing=True)).one()
     if row.state is not ReportState.OPEN:
@@ -148,6 +157,7 @@ def dismiss(session: Session, *, actor: Actor, report_id: UUID, now: datetime) -
         resource_id=row.id,
         before={"state": "open"},
         after={"state": "dismissed", "reporters": row.reporter_count},
+        kept_from_id=publication.publisher_id,
     )
     return row
 
