@@ -132,4 +132,6 @@ class ListingReporter(Identified, Base):
     reporter_id: Mapped[UUID] = refers_to("users.id", ondelete="RESTRICT", index=False)
     comment: Mapped[str] = mapped_column(default="", server_default="")
     is_trusted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # Whether they count among those who bring the listing to the desk: not who was always wrong.
+    is_heard: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     created_at: Mapped[datetime]

@@ -13,6 +13,7 @@ GRAVE = frozenset({ReportReason.MINORS})
 
 _JUDGED = 3
 _ACCURACY = 0.8
+_WRONG_TOO_OFTEN = 5
 
 
 def is_trusted(*, right: int, judged: int) -> bool:
@@ -20,16 +21,20 @@ def is_trusted(*, right: int, judged: int) -> bool:
     return judged >= _JUDGED and right / judged >= _ACCURACY
 
 
-def is_enough(*, people: int, reviewed: int, has_trusted: bool, is_grave: bool) -> bool:
-    """Whether `people` who reported since a moderator last looked are enough.
+def is_heard(*, right: int, judged: int) -> bool:
+    """Whether somebody counts among the people who bring a listing to the desk.
 
-    `reviewed` are those whom the moderator knew of: after a look that found nothing, as many again are needed.
+    Not of whom all of several reports were found wrong: their words are read, but they set nothing going. One that was
+    right makes up for them.
     """
-    if people and (has_trusted or is_grave):
-        return True
-    return people >= max(ENOUGH, reviewed)
+    return right > 0 or judged < _WRONG_TOO_OFTEN
+
+
+def is_enough(*, people: int, has_trusted: bool, is_grave: bool) -> bool:
+    """Whether a listing goes to the desk of which `people` different ones said what nobody has answered yet."""
+    return has_trusted or is_grave or people >= ENOUGH
 
 
 def reopens(*, reporters: int, reviewed: int) -> bool:
-    """Whether a closed report is open again: at twice as many people as a moderator knew of."""
+    """Whether a closed report is open again: at twice as many people as a moderator knew of when they closed this one."""
     return reporters >= max(ENOUGH, 2 * reviewed)

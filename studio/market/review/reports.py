@@ -18,6 +18,7 @@ from studio.kit.text import one_line, storable
 from studio.market.catalogue import cases, flags, listings, queries
 from studio.market.models import (
     REPORT_LENGTH,
+    CaseState,
     CharacterPublication,
     FlagKind,
     ListingReport,
@@ -99,12 +100,14 @@ def report(
         session.flush()
         return row
     _refuse_too_many(session, actor=actor, now=now)
+    right, judged = _record_of(session, actor=actor)
     session.add(
         ListingReporter(
             report_id=row.id,
             reporter_id=actor.user_id,
             comment=comment,
-            is_trusted=is_trusted(session, actor=actor),
+            is_trusted=_is_trusted(actor, right=right, judged=judged),
+            is_heard=report_rules.is_heard(right=right, judged=judged),
             created_at=now,
         )
     )
@@ -129,6 +132,8 @@ def report(
 def dismiss(session: Session, *, actor: Actor, report_id: UUID, now: datetime) -> ListingReport:
     """Nothing is wrong: the report is closed. It takes twice as many people to open it again.
 
+    With the last open one the listing leaves the desk, unless it is looked at for another reason or by somebody.
+
     Raises ForbiddenError, NotFoundError, also for a report of one's own listing, or ReportClosedError.
     """
     actor.must(Permission.REVIEW_DECIDE)
@@ -136,8 +141,8 @@ def dismiss(session: Session, *, actor: Actor, report_id: UUID, now: datetime) -
     seen = session.scalar(visible)
     if seen is None:
         raise NotFoundError
-    publication = session.get_one(CharacterPublication, seen.publication_id)
-    listings.lock_character(session, publication.character_id)
+    listings.lock_character(session, session.get_one(CharacterPublication, seen.publication_id).character_id)
+    publication = listings.lock(session, seen.publication_id)
     row = session.scalars(visible.with_for_update().execution_options(populate_existing=True)).one()
     if row.state is not ReportState.OPEN:
         raise ReportClosedError
@@ -148,7 +153,7 @@ def dismiss(session: Session, *, actor: Actor, report_id: UUID, now: datetime) -
         ListingReport.publication_id == row.publication_id, ListingReport.state == ReportState.OPEN
     )
     if session.scalar(others.limit(1)) is None:
-        flags.clear(session, publication_id=row.publication_id, kinds=[FlagKind.REPORTED], now=now)
+        _forget(session, publication, now=now)
     audit.record(
         session,
         actor=actor,
@@ -164,18 +169,8 @@ def dismiss(session: Session, *, actor: Actor, report_id: UUID, now: datetime) -
 
 def is_trusted(session: Session, *, actor: Actor) -> bool:
     """Whether one report of the actor's is enough: who works at the desk, or who was right often enough before."""
-    if actor.may(Permission.REVIEW_READ):
-        return True
-    right, judged = session.execute(
-        sa.select(
-            sa.func.count().filter(ListingReport.state == ReportState.ACTIONED),
-            sa.func.count().filter(ListingReport.state != ReportState.OPEN),
-        )
-        .select_from(ListingReporter)
-        .join(ListingReport, ListingReport.id == ListingReporter.report_id)
-        .where(ListingReporter.reporter_id == actor.user_id)
-    ).one()
-    return report_rules.is_trusted(right=right, judged=judged)
+    right, judged = _record_of(session, actor=actor)
+    return _is_trusted(actor, right=right, judged=judged)
 
 
 def list_voices(session: Session, *, actor: Actor, report_id: UUID) -> Sequence[Voice]:
@@ -232,31 +227,87 @@ def _refuse_too_many(session: Session, *, actor: Actor, now: datetime) -> None:
         raise TooManyReportsError(report_rules.MOST_A_DAY)
 
 
-def _weigh(session: Session, publication: CharacterPublication, *, now: datetime) -> None:
-    """Where there are enough reports that nobody has looked at, those are open and the listing is on its way to the desk."""
-    rows = session.scalars(sa.select(ListingReport).where(ListingReport.publication_id == publication.id)).all()
-    fresh = (
-        sa.select(sa.func.count(ListingReporter.reporter_id.distinct()), sa.func.bool_or(ListingReporter.is_trusted))
+def _is_trusted(actor: Actor, *, right: int, judged: int) -> bool:
+    return actor.may(Permission.REVIEW_READ) or report_rules.is_trusted(right=right, judged=judged)
+
+
+def _record_of(session: Session, *, actor: Actor) -> tuple[int, int]:
+    """How many of the actor's reports led to something, of how many that a moderator has answered."""
+    # What they added after the look was not looked at.
+    is_answered = sa.and_(
+        ListingReport.state != ReportState.OPEN, ListingReporter.created_at <= ListingReport.closed_at
+    )
+    right, judged = session.execute(
+        sa.select(
+            sa.func.count().filter(ListingReport.state == ReportState.ACTIONED, is_answered),
+            sa.func.count().filter(is_answered),
+        )
         .select_from(ListingReporter)
         .join(ListingReport, ListingReport.id == ListingReporter.report_id)
-        .where(
-            ListingReport.publication_id == publication.id,
-            sa.or_(ListingReport.closed_at.is_(None), ListingReporter.created_at > ListingReport.closed_at),
+        .where(ListingReporter.reporter_id == actor.user_id)
+    ).one()
+    return right, judged
+
+
+def _weigh(session: Session, publication: CharacterPublication, *, now: datetime) -> None:
+    """Each report is open where enough people say so, and with enough in the open ones the listing is on its way to the desk.
+
+    What a moderator answered is counted for that reason alone: many who were wrong about one take no weight from another.
+    """
+    rows = session.scalars(sa.select(ListingReport).where(ListingReport.publication_id == publication.id)).all()
+    voices = (
+        sa.select(
+            ListingReport.id,
+            sa.func.count().filter(ListingReporter.is_heard),
+            sa.func.bool_or(ListingReporter.is_trusted & (ListingReporter.created_at > ListingReport.closed_at)),
         )
+        .join(ListingReporter, ListingReporter.report_id == ListingReport.id)
+        .where(ListingReport.publication_id == publication.id, ListingReport.state != ReportState.OPEN)
+        .group_by(ListingReport.id)
     )
-    people, trusted = session.execute(fresh).one()
-    looked_at = max(row.reviewed_count for row in rows)
+    heard = {row_id: (count, has_trusted) for row_id, count, has_trusted in session.execute(voices)}
     for row in rows:
-        again = report_rules.reopens(reporters=row.reporter_count, reviewed=row.reviewed_count)
-        if row.state is not ReportState.OPEN and (again or trusted):
+        if row.state is ReportState.OPEN:
+            continue
+        count, has_trusted = heard.get(row.id, (0, False))
+        # Of what is grave everybody's word counts.
+        people = row.reporter_count if row.reason in report_rules.GRAVE else count
+        if has_trusted or report_rules.reopens(reporters=people, reviewed=row.reviewed_count):
             row.state, row.closed_at, row.closed_by_id = ReportState.OPEN, None, None
-    is_grave = any(row.reason in report_rules.GRAVE and row.state is ReportState.OPEN for row in rows)
-    if not report_rules.is_enough(people=people, reviewed=looked_at, has_trusted=bool(trusted), is_grave=is_grave):
-        session.flush()
+    session.flush()
+    people, has_trusted = session.execute(
+        sa.select(
+            sa.func.count(ListingReporter.reporter_id.distinct()).filter(ListingReporter.is_heard),
+            sa.func.coalesce(sa.func.bool_or(ListingReporter.is_trusted), sa.false()),
+        )
+        .join(ListingReport, ListingReport.id == ListingReporter.report_id)
+        .where(ListingReport.publication_id == publication.id, ListingReport.state == ReportState.OPEN)
+    ).one()
+    is_open = [row for row in rows if row.state is ReportState.OPEN]
+    is_grave = any(row.reason in report_rules.GRAVE for row in is_open)
+    if not report_rules.is_enough(people=people, has_trusted=has_trusted, is_grave=is_grave):
         return
-    detail = ", ".join(f"{row.reason.value} {row.reporter_count}" for row in rows if row.state is ReportState.OPEN)
+    detail = ", ".join(f"{row.reason.value} {row.reporter_count}" for row in is_open)
     flags.put(session, publication_id=publication.id, kind=FlagKind.REPORTED, now=now, detail=detail)
     if cases.find_open_case(session, publication_id=publication.id) is None:
         cases.open_case(session, publication, actor=SYSTEM, now=now)
         listings.tell(publication, Notice.REPORTED, now=now)
+    session.flush()
+
+
+def _forget(session: Session, publication: CharacterPublication, *, now: datetime) -> None:
+    """Nothing is reported of the listing any more: its flag is down, its creator's notice gone, and it leaves the desk.
+
+    It stays there where it is looked at for another reason, or is in somebody's hands.
+    """
+    flags.clear(session, publication_id=publication.id, kinds=[FlagKind.REPORTED], now=now)
+    if publication.notice is Notice.REPORTED:
+        listings.tell(publication, None, now=now)
+    case = cases.find_open_case(session, publication_id=publication.id)
+    if case is None or publication.status is not PublicationStatus.APPROVED:
+        return
+    case = cases.lock_case(session, case.id)
+    is_free = case.state in {CaseState.SCREENING, CaseState.WAITING}
+    if is_free and not flags.list_open(session, publication_ids=[publication.id]):
+        cases.close(case, CaseState.WITHDRAWN, now=now)
     session.flush()
