@@ -34,7 +34,7 @@ NOTICE_TEXTS = {
         "You need not do anything; it waits for review again."
     ),
     Notice.ARCHIVED: _l(
-        "The character was archived, so this listing was withdrawn. Restore the character, then submit it anew."
+        "The character was archived, so this listing is off the market. Restore the character, then offer it again."
     ),
     Notice.SOLD: _l("The character was sold exclusively, so this listing is off the market."),
     Notice.QUARANTINED: _l(

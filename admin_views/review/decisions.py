@@ -16,7 +16,14 @@ from studio.accounts import preferences
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StudioError
 from studio.market.catalogue import queries
-from studio.market.models import CharacterPublication, Outcome, ReviewCase, ReviewDecision
+from studio.market.models import (
+    CharacterPublication,
+    Notice,
+    Outcome,
+    PublicationStatus,
+    ReviewCase,
+    ReviewDecision,
+)
 from studio.market.review import claims, decisions, margin, notes, queue, recalls
 from studio.market.review import queries as review_queries
 from studio.market.review import rules as review_rules
@@ -26,6 +33,7 @@ from studio.market.review.rules import Reason
 _P = Permission
 _ROWS = 4
 _NOT_FOUND = 404
+_UNDO_SECONDS = round(review_rules.UNDO.total_seconds())
 
 
 class Decisions(StudioView):
@@ -49,28 +57,20 @@ class Decisions(StudioView):
         """Send the listing back with reasons."""
         return self._decide(
             case_id,
-            lambda now: decisions.request_changes(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now),
+            lambda now: decisions.request_changes(self.session, **self._sent_against(case_id), now=now),
         )
 
     @expose("/<uuid:case_id>/reject", methods=("POST",))
     def reject(self, case_id: UUID) -> ResponseReturnValue:
         """Refuse the listing, with reasons."""
-        return self._decide(
-            case_id, lambda now: decisions.reject(self.session, **self._sent(case_id), reasons=sent_reasons(), now=now)
-        )
+        return self._decide(case_id, lambda now: decisions.reject(self.session, **self._sent_against(case_id), now=now))
 
     @expose("/<uuid:case_id>/take-down", methods=("POST",))
     def take_down(self, case_id: UUID) -> ResponseReturnValue:
         """Take what was approved off the market for good, with reasons."""
         return self._decide(
             case_id,
-            lambda now: decisions.take_down(
-                self.session,
-                **self._sent(case_id),
-                reasons=sent_reasons(),
-                is_severe=bool(request.form.get("is_severe")),
-                now=now,
-            ),
+            lambda now: decisions.take_down(self.session, **self._sent_against(case_id), now=now),
         )
 
     @expose("/<uuid:case_id>/approve")
@@ -84,11 +84,17 @@ class Decisions(StudioView):
 
     @expose("/<uuid:case_id>/undo", methods=("POST",))
     def undo(self, case_id: UUID) -> ResponseReturnValue:
-        """Undo one's own decision before its effects have left."""
+        """Undo one's own decision, or one's confirmation, before its effects have left."""
 
         def act() -> None:
-            decisions.undo(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
-            flash(_("Undone: nothing happened. You hold the review, and what you chose stands in the form."), "success")
+            actor = current_actor()
+            decision = decisions.undo(self.session, actor=actor, case_id=case_id, now=utc_now())
+            if decision.moderator_id != actor.user_id:
+                flash(_("Taken back: nothing happened. The takedown waits for a second person again."), "success")
+                return
+            said = _("Undone: nothing happened. You hold the review, and what you chose stands in the form.")
+            was_hidden = decision.outcome is Outcome.TAKEN_DOWN and decision.is_severe
+            flash(self._or_off(case_id, said) if was_hidden else said, "success")
 
         return self._back(case_id, act)
 
@@ -112,10 +118,11 @@ class Decisions(StudioView):
                 reason=request.form.get("reason", ""),
                 now=utc_now(),
             )
-            said = (
-                _("Confirmed: the listing is taken down.") if agrees else _("Not confirmed: the listing waits again.")
-            )
-            flash(said, "success")
+            if not agrees:
+                flash(self._or_off(case_id, _("Not confirmed: the listing waits again.")), "success")
+                return
+            said = {"label": _("Undo"), "url": url_for("review.undo", case_id=case_id), "seconds": _UNDO_SECONDS}
+            flash({**said, "text": _("Confirmed: the listing is taken down.")}, "success")  # type: ignore[arg-type]
 
         return self._back(case_id, act)
 
@@ -161,7 +168,8 @@ class Decisions(StudioView):
 
         def act() -> None:
             recalls.release(self.session, actor=current_actor(), publication_id=publication.id, now=utc_now())
-            flash(_("The listing is where it was before, and still waits to be looked at."), "success")
+            said = _("The listing is where it was before, and still waits to be looked at.")
+            flash(self._or_off(case_id, said), "success")
 
         return self._back(case_id, act)
 
@@ -172,6 +180,10 @@ class Decisions(StudioView):
             "content_hash": request.form.get("content_hash", ""),
             "note": request.form.get("note", ""),
         }
+
+    def _sent_against(self, case_id: UUID) -> dict[str, Any]:
+        is_severe = bool(request.form.get("is_severe"))
+        return {**self._sent(case_id), "reasons": sent_reasons(), "is_severe": is_severe}
 
     def _decide(self, case_id: UUID, act: Callable[[datetime], ReviewDecision]) -> ResponseReturnValue:
         now = utc_now()
@@ -221,6 +233,15 @@ class Decisions(StudioView):
         case = review_queries.get_case(self.session, actor=actor, case_id=case_id)
         return case, queries.get_listing(self.session, actor=actor, publication_id=case.publication_id)
 
+    def _or_off(self, case_id: UUID, said: str) -> str:
+        """What was done, or that the listing could not go where it was."""
+        _case, publication = self._found(case_id)
+        if publication.notice not in {Notice.SOLD, Notice.ARCHIVED}:
+            return said
+        if publication.status is PublicationStatus.WITHDRAWN:
+            return str(_("Done. Its character was sold exclusively or archived meanwhile: the listing is withdrawn."))
+        return str(_("Done. Its character was sold exclusively or archived meanwhile: the listing is off the market."))
+
     def decision_context(
         self,
         case: ReviewCase,
@@ -249,6 +270,7 @@ class Decisions(StudioView):
             "held": held,
             "held_seconds": held.seconds_left(now) if held is not None else 0,
             "is_held_by_me": held is not None and held.decision.moderator_id == actor.user_id,
+            "is_confirmed_by_me": held is not None and held.decision.second_id == actor.user_id,
             "notes": found.notes,
             "flags": found.flags,
             "reports": found.reports,

@@ -164,6 +164,28 @@ class TestTakedown:
         assert live.status is S.TAKEN_DOWN
         assert held_queries.list_proposals(session, actor=other.actor) == []
 
+    @pytest.mark.parametrize("button", ["reject", "request-changes"])
+    def test_that_is_severe_needs_two_whichever_button_is_pressed(
+        self, session, browser_of, post, live, live_case, moderator, other, button
+    ):
+        first, second = browser_of(moderator), browser_of(other)
+        page = first.get(f"/review/{live_case.id}").text
+        assert "whichever button you press, it is taken down when a second person agrees" in page
+        assert "it was on the market, so two people decide" in page
+        answer = post(first, f"/review/{live_case.id}/{button}", **reasons_of(live, is_severe="1"))
+        assert "a second person has confirmed" in first.get(answer.location).text
+        answer = post(second, f"/review/{live_case.id}/second", agrees="yes")
+        page = second.get(answer.location).text
+        assert 'data-seconds="10"' in page
+        assert "Take back the confirmation" in page
+        answer = post(second, f"/review/{live_case.id}/undo")
+        assert "waits for a second person again" in second.get(answer.location).text
+        assert effects.release_due(session, now=utc_now() + review_rules.UNDO) == 0
+        post(second, f"/review/{live_case.id}/second", agrees="yes")
+        effects.release_due(session, now=utc_now() + review_rules.UNDO)
+        session.refresh(live)
+        assert live.status is S.TAKEN_DOWN
+
     def test_that_is_refused_stays_severe_in_the_form(self, browser_of, post, live, live_case, moderator):
         answer = post(
             browser_of(moderator), f"/review/{live_case.id}/take-down", content_hash=live.content_hash, is_severe="1"

@@ -53,9 +53,17 @@ def withdraw(session: Session, *, actor: Actor, publication_id: UUID, now: datet
 
 
 def take_back(
-    session: Session, publication: CharacterPublication, *, why: UndoneReason, by_id: UUID | None, now: datetime
+    session: Session,
+    publication: CharacterPublication,
+    *,
+    why: UndoneReason,
+    by_id: UUID | None,
+    now: datetime,
+    step: Step = Step.WITHDRAW,
 ) -> str:
     """A locked listing that waits is withdrawn with its review and with a decision that is not in effect yet.
+
+    `step` says how it gets there where it does not wait: out of quarantine, or by an appeal.
 
     Returns where it stood before.
     """
@@ -66,7 +74,7 @@ def take_back(
         held = cases.find_held_decision(session, case_id=case.id)
         if held is not None:
             cases.undone(held, why=why, by_id=by_id, now=now)
-    before = transitions.apply(publication, Step.WITHDRAW, now=now)
+    before = transitions.apply(publication, step, now=now, to=PublicationStatus.WITHDRAWN)
     session.flush()
     flags.clear(session, publication_id=publication.id, now=now)
     return before.value

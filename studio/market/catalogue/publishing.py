@@ -25,6 +25,7 @@ from studio.market.models import (
     LicenseType,
     PublicationStatus,
     Purchase,
+    UndoneReason,
 )
 
 
@@ -74,6 +75,27 @@ def refuse_impossible(session: Session, publication: CharacterPublication) -> No
     if status is CharacterStatus.ARCHIVED:
         raise ArchivedCharacterError
     refuse_sold(session, character_id=publication.character_id, license_type=publication.license_type)
+
+
+def find_obstacle(session: Session, publication: CharacterPublication) -> UndoneReason | None:
+    """Why a listing cannot be live, whatever it says: its character is archived, or sold; None where it can."""
+    try:
+        refuse_impossible(session, publication)
+    except ArchivedCharacterError:
+        return UndoneReason.ARCHIVED
+    except (SoldExclusivelyError, ExclusiveTooLateError):
+        return UndoneReason.SOLD
+    return None
+
+
+def leads_to_the_market(publication: CharacterPublication) -> bool:
+    """Whether an approval makes the listing live, or nothing: one that is off the market stays so.
+
+    One that was live before its quarantine may come out of it off the market.
+    """
+    if publication.status is PublicationStatus.QUARANTINED:
+        return publication.quarantined_from not in {PublicationStatus.APPROVED, PublicationStatus.UNLISTED}
+    return publication.status is not PublicationStatus.UNLISTED
 
 
 def show_character(session: Session, *, character_id: UUID, live: CharacterPublication | None) -> None:

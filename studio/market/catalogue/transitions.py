@@ -23,14 +23,14 @@ class Step(StrEnum):
     TAKE_DOWN = "take_down"
     QUARANTINE = "quarantine"
     RELEASE = "release"
-    """Out of quarantine, to where it was."""
+    """Out of quarantine, to where it was; withdrawn where it waited and can never be live."""
     PUBLISH = "publish"
     VOID = "void"
     """Its approval holds no longer, so it waits for review again."""
     UNLIST = "unlist"
     RELIST = "relist"
     RESTORE = "restore"
-    """An appeal was upheld: back to the market, or to the queue where it was never on it."""
+    """An appeal was upheld: back to the market, or to the queue where it was never on it and still can be."""
 
 
 def _all(statuses: tuple[PublicationStatus, ...], to: PublicationStatus) -> dict[_S, frozenset[_S]]:
@@ -58,15 +58,15 @@ STEPS: Mapping[Step, Mapping[_S, frozenset[_S]]] = {
     Step.REJECT: _all(REVIEWABLE, _S.REJECTED),
     Step.TAKE_DOWN: _all((*VISIBLE, _S.QUARANTINED), _S.TAKEN_DOWN),
     Step.QUARANTINE: _all((_S.PENDING, *VISIBLE), _S.QUARANTINED),
-    Step.RELEASE: {_S.QUARANTINED: frozenset({_S.PENDING, *VISIBLE})},
+    Step.RELEASE: {_S.QUARANTINED: frozenset({_S.PENDING, *VISIBLE, _S.WITHDRAWN})},
     Step.PUBLISH: _all((_S.SCHEDULED,), _S.APPROVED),
     Step.VOID: _all((_S.SCHEDULED,), _S.PENDING),
     Step.UNLIST: _all((_S.APPROVED,), _S.UNLISTED),
     Step.RELIST: _all((_S.UNLISTED,), _S.APPROVED),
     Step.RESTORE: {
-        _S.TAKEN_DOWN: frozenset({_S.APPROVED, _S.UNLISTED, _S.PENDING}),
-        _S.REJECTED: frozenset({_S.PENDING, _S.UNLISTED}),
-        _S.CHANGES_REQUESTED: frozenset({_S.PENDING, _S.UNLISTED}),
+        _S.TAKEN_DOWN: frozenset({_S.APPROVED, _S.UNLISTED, _S.PENDING, _S.WITHDRAWN}),
+        _S.REJECTED: frozenset({_S.PENDING, _S.UNLISTED, _S.WITHDRAWN}),
+        _S.CHANGES_REQUESTED: frozenset({_S.PENDING, _S.UNLISTED, _S.WITHDRAWN}),
     },
 }
 """Each step, from which status to which; what is not here cannot be done."""

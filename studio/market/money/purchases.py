@@ -380,7 +380,12 @@ def _take_off_the_market(session: Session, purchase: Purchase, *, now: datetime)
         .where(
             CharacterPublication.character_id == purchase.character_id,
             CharacterPublication.status.in_(
-                [PublicationStatus.APPROVED, PublicationStatus.PENDING, PublicationStatus.SCHEDULED]
+                [
+                    PublicationStatus.APPROVED,
+                    PublicationStatus.PENDING,
+                    PublicationStatus.SCHEDULED,
+                    PublicationStatus.QUARANTINED,
+                ]
             ),
         )
         .order_by(CharacterPublication.id)
@@ -392,6 +397,11 @@ def _take_off_the_market(session: Session, purchase: Purchase, *, now: datetime)
             before = transitions.apply(listing, Step.UNLIST, now=now).value
             session.flush()
             publishing.show_character(session, character_id=purchase.character_id, live=None)
+        elif listing.status is PublicationStatus.QUARANTINED:
+            # A moderator still has to look. It comes out off the market; what waited before is withdrawn then.
+            if listing.quarantined_from is PublicationStatus.APPROVED:
+                listing.quarantined_from = PublicationStatus.UNLISTED
+            continue
         else:
             # What waits to follow it could never go live.
             before = listings.take_back(session, listing, why=UndoneReason.SOLD, by_id=None, now=now)

@@ -102,7 +102,8 @@ def answer(session: Session, *, actor: Actor, appeal_id: UUID, upholds: bool, te
     """Somebody who took no part in the decision answers the appeal, with a reason that the creator reads.
 
     Upheld, the decision is overturned: what was taken down is live again (unlisted where another listing of the
-    character is), and what was sent back waits at the desk again, in somebody else's hands. Dismissed, it stands.
+    character is, or it cannot be live any more), and what was sent back waits at the desk again, in somebody else's hands;
+    it is withdrawn where its character was archived or sold. Dismissed, it stands.
     Raises ForbiddenError, NotFoundError, AppealOwnDecisionError, AppealClosedError or AnswerInvalidError.
     """
     actor.must(Permission.REVIEW_DECIDE)
@@ -191,20 +192,21 @@ def _restore(session: Session, publication: CharacterPublication, *, actor: Acto
     newest = queries.find_newest_listing(session, actor=actor, character_id=publication.character_id)
     is_superseded = newest is not None and newest.id != publication.id
     was_live = publication.published_at is not None
-    to = PublicationStatus.PENDING
-    if was_live:
-        possible = effects.why_impossible(session, publication, content_hash=publication.content_hash) is None
-        is_free = not effects.is_other_live(session, publication)
-        is_taken_down = publication.status is PublicationStatus.TAKEN_DOWN
-        to = PublicationStatus.APPROVED if is_taken_down and possible and is_free else PublicationStatus.UNLISTED
-    elif is_superseded:
+    if is_superseded and not was_live:
         return
+    obstacle = publishing.find_obstacle(session, publication)
+    to = PublicationStatus.PENDING if obstacle is None else PublicationStatus.WITHDRAWN
+    if was_live:
+        is_same = publishing.current_hash(session, publication) == publication.content_hash
+        is_possible = obstacle is None and is_same and not effects.is_other_live(session, publication)
+        is_taken_down = publication.status is PublicationStatus.TAKEN_DOWN
+        to = PublicationStatus.APPROVED if is_taken_down and is_possible else PublicationStatus.UNLISTED
     if to is PublicationStatus.APPROVED:
         publishing.go_live(session, publication, step=Step.RESTORE, actor=actor, now=now)
     else:
         transitions.apply(publication, Step.RESTORE, now=now, to=to)
         session.flush()
-    listings.tell(publication, Notice.RESTORED, now=now)
+    listings.tell(publication, Notice.RESTORED if obstacle is None else effects.OBSTACLE_NOTICES[obstacle], now=now)
     session.flush()
     if to is PublicationStatus.PENDING:
         cases.open_case(session, publication, actor=actor, now=now)

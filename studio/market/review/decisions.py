@@ -34,6 +34,7 @@ from studio.market.review import queries as review_queries
 from studio.market.review.errors import (
     ConfirmedError,
     NotClaimedError,
+    NothingConfirmedError,
     NothingToConfirmError,
     NotUnderReviewError,
     OtherMindError,
@@ -68,7 +69,7 @@ def approve(
     case, publication, made = _ready(session, actor=actor, case_id=case_id, content_hash=content_hash, now=now)
     if made is not None:
         return _same(made, Outcome.APPROVED)
-    if publication.status is not PublicationStatus.UNLISTED:
+    if publishing.leads_to_the_market(publication):
         publishing.refuse_impossible(session, publication)
     decision = _new(case, actor=actor, outcome=Outcome.APPROVED, content_hash=content_hash, note=note, now=now)
     return _hold(session, case, decision, reasons=(), actor=actor, hold=hold, now=now)
@@ -83,16 +84,18 @@ def request_changes(
     reasons: Iterable[Reason],
     now: datetime,
     note: str = "",
+    is_severe: bool = False,
     hold: timedelta = rules.UNDO,
 ) -> ReviewDecision:
     """The listing goes back to its creator to be mended: with reasons, each tied to a field or to the whole.
 
-    Pressing twice gives the same decision. Raises as `approve` does, and ReasonsInvalidError where no reason is
+    For a severe reason, what was ever on the market is taken down instead; see `take_down`. Pressing twice gives the
+    same decision. Raises as `approve` does, and ReasonsInvalidError where no reason is
     given, or one that does not exist or is tied to no field that exists.
     """
     return _against(
         session, Outcome.CHANGES_REQUESTED, actor=actor, case_id=case_id, content_hash=content_hash, reasons=reasons,
-        note=note, hold=hold, now=now,
+        note=note, hold=hold, now=now, is_severe=is_severe,
     )  # fmt: skip
 
 
@@ -105,12 +108,13 @@ def reject(
     reasons: Iterable[Reason],
     now: datetime,
     note: str = "",
+    is_severe: bool = False,
     hold: timedelta = rules.UNDO,
 ) -> ReviewDecision:
-    """The listing is refused, with reasons. Raises as `request_changes` does."""
+    """The listing is refused, with reasons; for a severe one as in `request_changes`. Raises as that does."""
     return _against(
         session, Outcome.REJECTED, actor=actor, case_id=case_id, content_hash=content_hash, reasons=reasons,
-        note=note, hold=hold, now=now,
+        note=note, hold=hold, now=now, is_severe=is_severe,
     )  # fmt: skip
 
 
@@ -129,7 +133,7 @@ def take_down(
     """What was approved once is off the market for good, with reasons; buyers keep what they bought.
 
     A severe one is hidden at once and waits until a second person confirms it (`second`); a reason that is severe
-    makes it so. Raises as `request_changes` does, and StepImpossibleError for what was never on the market.
+    makes it so, whichever decision it is given with. Raises as `request_changes` does, and StepImpossibleError for what was never on the market.
     """
     return _against(
         session, Outcome.TAKEN_DOWN, actor=actor, case_id=case_id, content_hash=content_hash, reasons=reasons,
@@ -140,8 +144,10 @@ def take_down(
 def undo(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> ReviewDecision:
     """The actor's decision is undone before its effects left, and they hold the case again. Doing it twice is once.
 
-    Raises ForbiddenError, NotFoundError, NotUnderReviewError for somebody else's, ConfirmedError for what a second
-    person confirmed, or TooLateError.
+    A second person takes back their confirmation in the same time; the takedown waits for somebody's again. What can never
+    be live any more is withdrawn with its case instead of held. Raises ForbiddenError, NotFoundError,
+    NotUnderReviewError for somebody else's, ConfirmedError for what a second person confirmed, NothingConfirmedError for
+    what they took back already, or TooLateError.
     """
     actor.must(Permission.REVIEW_DECIDE)
     case, publication = _locked(session, actor=actor, case_id=case_id)
@@ -152,19 +158,25 @@ def undo(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Rev
         .limit(1)
         .execution_options(populate_existing=True)
     ).one_or_none()
-    if decision is None or decision.moderator_id != actor.user_id:
-        raise NotUnderReviewError
+    if decision is None or actor.user_id not in {decision.moderator_id, decision.second_id}:
+        is_proposed = decision is not None and decision.undone_at is None and decision.effective_at is None
+        raise NothingConfirmedError if is_proposed else NotUnderReviewError
     if decision.undone_at is not None:
         return decision
-    if decision.second_id is not None:
+    if decision.second_id not in {None, actor.user_id}:
         raise ConfirmedError
     is_late = decision.effective_at is not None and decision.effective_at <= now
     if decision.effected_at is not None or is_late or case.state is not CaseState.DECIDING:
         raise TooLateError
-    _take_back(session, publication, decision, why=UndoneReason.UNDONE, actor=actor, now=now)
-    case.state = CaseState.CLAIMED
-    case.claimed_by_id = actor.user_id
-    case.claim_expires_at = now + rules.CLAIM
+    if decision.second_id is not None:
+        decision.second_id = decision.seconded_at = decision.effective_at = None
+        session.flush()
+        _audit(session, actor=actor, action="review_case.take_back_confirmation", case=case, decision=decision)
+        return decision
+    if _take_back(session, publication, decision, why=UndoneReason.UNDONE, actor=actor, now=now):
+        case.state = CaseState.CLAIMED
+        case.claimed_by_id = actor.user_id
+        case.claim_expires_at = now + rules.CLAIM
     session.flush()
     _audit(session, actor=actor, action="review_case.undo", case=case, decision=decision)
     return decision
@@ -182,7 +194,7 @@ def second(
 ) -> ReviewDecision:
     """A second person confirms a severe takedown, or does not agree: then the listing is back where it was, in the queue.
 
-    Who did not agree, and their `reason`, is read by other moderators as long as it waits.
+    What can never be live any more is withdrawn instead. Who did not agree, and their `reason`, is read by other moderators as long as it waits.
 
     Raises ForbiddenError, NotFoundError, OwnPublicationError, OtherMindError for who made the decision, or
     NothingToConfirmError.
@@ -202,12 +214,12 @@ def second(
         _audit(session, actor=actor, action="review_case.confirm", case=case, decision=decision)
         _leave(session, decision, hold=hold, now=now)
         return decision
-    _take_back(session, publication, decision, why=UndoneReason.DECLINED, actor=actor, now=now)
-    case.state = CaseState.WAITING
-    session.flush()
-    said = f"{actor.name}: {one_line(storable(reason))}" if one_line(reason) else actor.name
-    detail = excerpt(said, DETAIL_LENGTH)
-    flags.put(session, publication_id=publication.id, kind=FlagKind.REQUEUED, now=now, detail=detail)
+    if _take_back(session, publication, decision, why=UndoneReason.DECLINED, actor=actor, now=now):
+        case.state = CaseState.WAITING
+        session.flush()
+        said = f"{actor.name}: {one_line(storable(reason))}" if one_line(reason) else actor.name
+        detail = excerpt(said, DETAIL_LENGTH)
+        flags.put(session, publication_id=publication.id, kind=FlagKind.REQUEUED, now=now, detail=detail)
     _audit(session, actor=actor, action="review_case.decline", case=case, decision=decision)
     return decision
 
@@ -233,13 +245,16 @@ def _against(
             "One of the reasons does not exist any more; choose from the list.",
             fields={"reasons": "Choose reasons from the list."},
         )
+    severe = is_severe or any(known[reason.code].is_severe for reason in given)
     case, publication, made = _ready(session, actor=actor, case_id=case_id, content_hash=content_hash, now=now)
+    if severe and publication.published_at is not None:
+        # Off the market for a severe reason is a takedown, whichever button was pressed: two people have to agree.
+        outcome = Outcome.TAKEN_DOWN
     if made is not None:
         return _same(made, outcome)
     is_takedown = outcome is Outcome.TAKEN_DOWN
     if is_takedown and not transitions.can(publication, Step.TAKE_DOWN):
         raise StepImpossibleError
-    severe = is_severe or any(known[reason.code].is_severe for reason in given)
     decision = _new(case, actor=actor, outcome=outcome, content_hash=content_hash, note=note, now=now)
     decision.is_severe = severe
     comments = [
@@ -311,16 +326,16 @@ def _take_back(
     why: UndoneReason,
     actor: Actor,
     now: datetime,
-) -> None:
-    """The decision has no effect, and what a severe takedown hid at once is where it was."""
+) -> bool:
+    """The decision has no effect, and what a severe takedown hid at once is where it was; tells whether its case goes on."""
     cases.undone(decision, why=why, by_id=actor.user_id, now=now)
     session.flush()
     waited = decision.outcome is Outcome.TAKEN_DOWN and decision.is_severe
     # What was in quarantine before the decision stays there.
     if waited and publication.quarantined_at == decision.decided_at:
         effects.leave_quarantine(session, publication, actor=actor, now=now)
-        listings.tell(publication, None, now=now)
     session.flush()
+    return publication.status not in transitions.ENDED
 
 
 def _locked(session: Session, *, actor: Actor, case_id: UUID) -> tuple[ReviewCase, CharacterPublication]:

@@ -16,7 +16,6 @@ from studio.accounts import audit
 from studio.accounts.models import User
 from studio.accounts.permissions import SYSTEM, Actor
 from studio.market.catalogue import cases, flags, listings, publishing, transitions
-from studio.market.catalogue.errors import ArchivedCharacterError, ExclusiveTooLateError, SoldExclusivelyError
 from studio.market.catalogue.transitions import Step
 from studio.market.models import (
     CaseState,
@@ -45,6 +44,8 @@ _ACTIONS = {
     Outcome.REJECTED: "listing.reject",
     Outcome.TAKEN_DOWN: "listing.take_down",
 }
+OBSTACLE_NOTICES = {UndoneReason.ARCHIVED: Notice.ARCHIVED, UndoneReason.SOLD: Notice.SOLD}
+"""What its creator reads of a listing that cannot be live."""
 
 
 def ask(session: Session, decision: ReviewDecision, *, now: datetime) -> None:
@@ -53,7 +54,8 @@ def ask(session: Session, decision: ReviewDecision, *, now: datetime) -> None:
         session,
         "market.let_decision_take_effect",
         about=("review_decision", decision.id),
-        dedupe_key=f"market.let_decision_take_effect:{decision.id}",
+        # Confirmed again after that was taken back, it has another time; the job for the former finds nothing to do.
+        dedupe_key=f"market.let_decision_take_effect:{decision.id}:{decision.effective_at:%Y%m%d%H%M%S%f}",
         run_after=decision.effective_at,
         now=now,
         decision_id=decision.id,
@@ -89,10 +91,10 @@ def take_effect(session: Session, *, decision_id: UUID, now: datetime) -> bool:
         _void(session, publication, case, decision, why=void, now=now)
         return True
     moderator = session.get_one(User, decision.moderator_id).actor
+    listings.tell(publication, None, now=now)
     more = _carry_out(session, publication, decision, actor=moderator, now=now)
     decision.effected_at = now
     cases.close(case, CaseState.DECIDED, now=now)
-    listings.tell(publication, None, now=now)
     session.flush()
     flags.clear(session, publication_id=publication.id, now=now)
     report_states.close_all(
@@ -165,17 +167,21 @@ def _approve(session: Session, publication: CharacterPublication, *, actor: Acto
 
 
 def leave_quarantine(session: Session, publication: CharacterPublication, *, actor: Actor, now: datetime) -> None:
-    """A locked listing is where it was before its quarantine; unlisted where another one is live meanwhile."""
-    to = publication.quarantined_from
-    if to is not PublicationStatus.APPROVED:
-        transitions.apply(publication, Step.RELEASE, now=now, to=to)
-        session.flush()
-        return
-    if is_other_live(session, publication):
-        transitions.apply(publication, Step.RELEASE, now=now, to=PublicationStatus.UNLISTED)
-        session.flush()
-        return
-    publishing.go_live(session, publication, step=Step.RELEASE, actor=actor, now=now)
+    """A locked listing is where it was before its quarantine, as far as it can be, and its creator reads what is in the way.
+
+    What was live is off the market where its character was archived or sold, or where another one is live meanwhile; what
+    waited, and can never be live, is withdrawn with its review.
+    """
+    to, why = publication.quarantined_from, publishing.find_obstacle(session, publication)
+    if why is not None and to in {PublicationStatus.PENDING, PublicationStatus.SCHEDULED}:
+        listings.take_back(session, publication, step=Step.RELEASE, why=why, by_id=None, now=now)
+    elif to is PublicationStatus.APPROVED and why is None and not is_other_live(session, publication):
+        publishing.go_live(session, publication, step=Step.RELEASE, actor=actor, now=now)
+    else:
+        off = to is PublicationStatus.APPROVED
+        transitions.apply(publication, Step.RELEASE, now=now, to=PublicationStatus.UNLISTED if off else to)
+    listings.tell(publication, None if why is None else OBSTACLE_NOTICES[why], now=now)
+    session.flush()
 
 
 def is_other_live(session: Session, publication: CharacterPublication) -> bool:
@@ -221,16 +227,8 @@ def why_impossible(session: Session, publication: CharacterPublication, *, conte
     """Why a listing cannot be live as it was approved under this hash; None where it can."""
     if publication.content_hash != content_hash or publishing.current_hash(session, publication) != content_hash:
         return UndoneReason.CHANGED
-    if publication.status is PublicationStatus.UNLISTED:
-        # It stays off the market, where nothing is impossible.
-        return None
-    try:
-        publishing.refuse_impossible(session, publication)
-    except ArchivedCharacterError:
-        return UndoneReason.ARCHIVED
-    except (SoldExclusivelyError, ExclusiveTooLateError):
-        return UndoneReason.SOLD
-    return None
+    # Off the market nothing is impossible.
+    return publishing.find_obstacle(session, publication) if publishing.leads_to_the_market(publication) else None
 
 
 def _void(
@@ -243,14 +241,14 @@ def _void(
     now: datetime,
 ) -> None:
     cases.undone(decision, why=why, by_id=None, now=now)
-    if why is UndoneReason.CHANGED or not transitions.can(publication, Step.WITHDRAW):
+    step = Step.RELEASE if publication.status is PublicationStatus.QUARANTINED else Step.WITHDRAW
+    if why is UndoneReason.CHANGED or not transitions.can(publication, step):
         case.state = CaseState.WAITING
         session.flush()
         flags.put(session, publication_id=publication.id, kind=FlagKind.CHANGED_AFTER_APPROVAL, now=now)
     else:
-        listings.take_back(session, publication, why=why, by_id=None, now=now)
-    notices = {UndoneReason.CHANGED: Notice.CHANGED, UndoneReason.ARCHIVED: Notice.ARCHIVED}
-    listings.tell(publication, notices.get(why, Notice.SOLD), now=now)
+        listings.take_back(session, publication, step=step, why=why, by_id=None, now=now)
+    listings.tell(publication, OBSTACLE_NOTICES.get(why, Notice.CHANGED), now=now)
     session.flush()
     audit.record(
         session,

@@ -75,6 +75,13 @@ class NothingToConfirmError(ConflictError):
         super().__init__("This waits for no second person any more. Look at where the listing stands now.")
 
 
+class NothingConfirmedError(ConflictError):
+    """What was taken back already is not taken back again."""
+
+    def __init__(self) -> None:
+        super().__init__("You have confirmed nothing here. The takedown waits for a second person.")
+
+
 class NothingToSayError(InvalidError):
     """What is done to somebody's listing is explained."""
 

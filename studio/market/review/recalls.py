@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.text import one_line, storable
-from studio.market.catalogue import cases, flags, listings, publishing, queries, transitions
+from studio.market.catalogue import cases, flags, listings, queries, transitions
 from studio.market.catalogue.errors import StepImpossibleError
 from studio.market.catalogue.transitions import VISIBLE, Step
 from studio.market.models import (
@@ -75,8 +75,9 @@ def quarantine(
 def release(session: Session, *, actor: Actor, publication_id: UUID, now: datetime) -> CharacterPublication:
     """The listing is back where it was before its quarantine, and still waits to be looked at. Twice is once.
 
-    Raises ForbiddenError, NotFoundError, OwnPublicationError, DecisionMadeError, StepImpossibleError, or
-    ContentChangedError, ArchivedCharacterError, SoldExclusivelyError where it could not be live.
+    What could not be live any more is off the market instead, or withdrawn with its review where it never was on it; see
+    `effects.leave_quarantine`. Raises ForbiddenError, NotFoundError, OwnPublicationError, DecisionMadeError or
+    StepImpossibleError.
     """
     publication = _locked(session, actor=actor, publication_id=publication_id)
     if publication.status in REVIEWED_AGAIN:
@@ -84,11 +85,7 @@ def release(session: Session, *, actor: Actor, publication_id: UUID, now: dateti
     _open_case(session, publication)
     if not transitions.can(publication, Step.RELEASE):
         raise StepImpossibleError
-    if publication.quarantined_from is PublicationStatus.APPROVED:
-        publishing.refuse_impossible(session, publication)
     effects.leave_quarantine(session, publication, actor=actor, now=now)
-    listings.tell(publication, None, now=now)
-    session.flush()
     flags.clear(session, publication_id=publication.id, kinds=[FlagKind.QUARANTINED], now=now)
     _audit(session, actor=actor, action="listing.release", publication=publication, reason=None)
     return publication

@@ -405,7 +405,7 @@ class TestWhatPostgresqlRefuses:
         self.refuses(
             session,
             "UPDATE review_decisions SET effective_at = now() + interval '1 year' WHERE id = :id",
-            "severe_takedown_needs_two",
+            "needs two people",
             id=decision.id,
         )
 
