@@ -63,10 +63,15 @@ def web(*, unchecked: Unchecked = False) -> None:
     from granian.constants import Interfaces
     from granian.server import Server
 
+    from studio.embedded import answering
+
     live = _surroundings(checked=unchecked)
     log_to_stderr(live.log_level)
     # Our threads wait for the database most of the time; more of them than cores is what we mean.
-    logging.getLogger("_granian").addFilter(lambda record: "seems quite high" not in record.getMessage())
+    # Its own line about where it listens comes before it answers there; ours comes afterwards.
+    left_out = ("seems quite high", "Listening at:")
+    logging.getLogger("_granian").addFilter(lambda record: not any(one in record.getMessage() for one in left_out))
+    answering.tell_when_it_answers(live)
     Server(
         "wsgi:app",
         address=live.host,

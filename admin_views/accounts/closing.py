@@ -48,6 +48,12 @@ def what_goes(found: Outlook) -> list[str]:
         )
     if found.chats:
         words.append(ngettext("%(num)s test chat.", "%(num)s test chats.", found.chats))
+    if found.speech:
+        words.append(ngettext("%(num)s text that was spoken.", "%(num)s texts that were spoken.", found.speech))
+    if found.picture_requests:
+        words.append(
+            ngettext("%(num)s request for pictures.", "%(num)s requests for pictures.", found.picture_requests)
+        )
     if found.files:
         words.append(
             ngettext(

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session, load_only
 
 from admin_views import listing, ui
-from admin_views.authoring.trash_words import told
+from admin_views.authoring.trash_words import told, told_files
 from admin_views.base import Permission, StudioModelView, current_version, expose, sent_version
 from admin_views.formats import exact_time
 from admin_views.listing import Column, as_uuid
@@ -90,14 +90,24 @@ class _Trash(StudioModelView):
         )
         return tuple((endpoint, str(label)) for endpoint, label, is_shown in shown if is_shown)
 
-    def asking(self, row: Any, *, uses: Sequence[str] = (), is_held: bool = False) -> ResponseReturnValue:
-        """The page that names what would go, and says who uses it."""
+    def asking(
+        self,
+        row: Any,
+        *,
+        uses: Sequence[str] = (),
+        goes: Sequence[str] = (),
+        stays: Sequence[str] = (),
+        is_held: bool = False,
+    ) -> ResponseReturnValue:
+        """The page that names what would go and what would stay, and says who uses it."""
         return self.render(
             "authoring/trash_delete.html",
             row=row,
             title=self.row_title(row),
             consequence=self.consequence,
             uses=uses,
+            goes=goes,
+            stays=stays,
             is_held=is_held,
             row_version=current_version(row) or 0,
         )
@@ -173,7 +183,16 @@ class TrashView(_Trash):
         row = self.get_one(row_id)
         if sent_version() is None:
             uses = usage.users_of(self.request_session, character_id=row_id)
-            return self.asking(row, uses=told(uses), is_held=any(use.hold is usage.Hold.PROOF for use in uses))
+            return self.asking(
+                row,
+                uses=told(use for use in uses if use.hold in {usage.Hold.PROOF, usage.Hold.SHARED}),
+                goes=[
+                    *told(use for use in uses if use.hold is usage.Hold.OWN),
+                    *told_files(trash.count_files(self.request_session, character=row)),
+                ],
+                stays=told(use for use in uses if use.hold is usage.Hold.LEFT),
+                is_held=any(use.hold is usage.Hold.PROOF for use in uses),
+            )
         name = row.name
         self.do_delete(self.request_session, actor=current_actor(), row=row, row_version=sent_version())
         return self._gone(name)

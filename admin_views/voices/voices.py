@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from admin_views import listing
 from admin_views.access import is_fragment
 from admin_views.base import Permission, StudioView, expose
 from admin_views.forms import attach_errors, sent_version, sentence
@@ -77,20 +78,34 @@ class VoicesView(StudioView):
     @expose("/")
     def index(self) -> ResponseReturnValue:
         """The voices by models that close, of all characters; all others are met with their characters."""
-        closing = successors()
-        rows = (
-            queries.list_of_models(
-                self.session, actor=current_actor(), models=closing.keys(), limit=rules.MOST_CLOSING + 1
-            )
-            if closing
-            else []
-        )
-        if not rows:
+        closing, actor = successors(), current_actor()
+        if not closing:
             return redirect(url_for("characters.index_view"))
+        state = listing.ListState(
+            after=request.args.get("after"),
+            before=request.args.get("before"),
+            exact_count=request.args.get("count") == "exact",
+        )
+        page = listing.fetch_page(
+            self.session,
+            lambda: queries.of_models(actor, closing.keys()),
+            keys=queries.OF_MODELS,
+            state=state,
+            size=rules.CLOSING_PAGE,
+            columns=(VoiceConfiguration, Character.name, VoiceConfiguration.id),
+            asked=listing.Asked(),
+            key=(),
+        )
+        if not page.rows:
+            # The last of a later page were changed a moment ago.
+            return redirect(url_for("characters.index_view" if not page.count else ".index"))
+        rows = [(row[0], row[1]) for row in page.rows]
         return self.render(
             "voices/closing.html",
-            rows=rows[: rules.MOST_CLOSING],
-            has_more=len(rows) > rules.MOST_CLOSING,
+            rows=rows,
+            page=page,
+            address=lambda **place: url_for(".index", **place),
+            is_all=page.after is None and page.before is None,
             can_change={
                 row.id
                 for row, _name in rows

@@ -5,8 +5,6 @@ import signal
 import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,6 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from studio import check, migrate
+from studio.embedded import answering
 from studio.embedded.children import Child, Say, python, stop_all
 from studio.embedded.services import kept
 from studio.kit.errors import ConflictError, UnavailableError
@@ -78,7 +77,7 @@ def up(settings: Settings, *, demo: bool, console: Console) -> None:
                 _greet(live, console, seconds=time.monotonic() - began)
             elif not asked.is_set():
                 console.print(
-                    f"[yellow]The studio does not answer at {escape(_address(live))}/readyz yet; what stands above may say why.[/yellow]"
+                    f"[yellow]The studio does not answer at {escape(answering.address(live))}/readyz yet; what stands above may say why.[/yellow]"
                 )
             while not asked.wait(0.3):
                 look()
@@ -198,24 +197,13 @@ def _require_port(settings: Settings) -> None:
             raise PortTakenError(host=settings.host, port=settings.port) from None
 
 
-def _address(settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - Translated, not bound.
-    return f"http://{host}:{settings.port}"
-
-
 def _wait_until_ready(settings: Settings, look: Callable[[], None], asked: threading.Event) -> bool:
     """Whether /readyz says yes before the time is up or somebody asks to stop; `look` is called in between."""
     deadline = time.monotonic() + _READY_SECONDS
-    # A proxy of the environment knows no way to ourselves.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline and not asked.wait(0.15):
         look()
-        try:
-            with opener.open(f"{_address(settings)}/readyz", timeout=5) as answer:
-                if answer.status == 200:  # noqa: PLR2004 - OK.
-                    return True
-        except (urllib.error.URLError, OSError):
-            continue
+        if answering.status_of(settings, "/readyz") == 200:  # noqa: PLR2004 - OK.
+            return True
     return False
 
 
@@ -223,7 +211,7 @@ def _greet(settings: Settings, console: Console, *, seconds: float) -> None:
     """Print where the studio is and, in demo mode, who can sign in."""
     console.print()
     console.print(
-        f"[bold green]Greenroom is open:[/bold green] [bold]{escape(_address(settings))}[/bold]  [dim](up after {seconds:.1f} s)[/dim]"
+        f"[bold green]Greenroom is open:[/bold green] [bold]{escape(answering.address(settings))}[/bold]  [dim](up after {seconds:.1f} s)[/dim]"
     )
     if settings.demo:
         from studio.accounts import demo_accounts

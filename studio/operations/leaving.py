@@ -28,8 +28,9 @@ from studio.market.models import (
     ReviewDecision,
 )
 from studio.market.money.policy import Policy
-from studio.media.models import MediaFile
+from studio.media.models import ImageGeneration, MediaFile
 from studio.operations import usage
+from studio.voices.models import SpeechSynthesis
 from studio.work import steering
 from studio.work.errors import JobIsFinalError
 from studio.work.models import JobRun, JobState
@@ -82,6 +83,8 @@ class Outlook:
     live_listings: int
     characters_that_go: int
     chats: int
+    speech: int
+    picture_requests: int
     files: int
     file_bytes: int
     characters_that_stay: int
@@ -105,10 +108,14 @@ def outlook(session: Session, *, actor: Actor, user_id: UUID, policy: Policy) ->
         actor.must(Permission.PERSON_WRITE)
     user = queries.get_user(session, actor=actor, user_id=user_id)
     own = Character.owner_id == user.id
+    kept = (
+        sa.select(MediaFile.size_bytes)
+        .where(MediaFile.owner_id == user.id, MediaFile.source_id.is_(None))
+        .limit(_MOST_COUNTED)
+        .subquery()
+    )
     files, size = session.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(MediaFile.size_bytes), 0)).where(
-            MediaFile.owner_id == user.id, MediaFile.source_id.is_(None)
-        )
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(kept.c.size_bytes), 0)).select_from(kept)
     ).one()
     on_market = (PublicationStatus.APPROVED, PublicationStatus.PENDING, PublicationStatus.SCHEDULED)
     return Outlook(
@@ -117,6 +124,8 @@ def outlook(session: Session, *, actor: Actor, user_id: UUID, policy: Policy) ->
         ),
         characters_that_go=_count(session, own, ~usage.is_proof(Character.id)),
         chats=_count(session, ChatSession.owner_id == user.id),
+        speech=_count(session, SpeechSynthesis.user_id == user.id),
+        picture_requests=_count(session, ImageGeneration.user_id == user.id),
         files=files,
         file_bytes=int(size),
         characters_that_stay=_count(session, own, usage.is_proof(Character.id)),

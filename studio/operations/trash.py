@@ -67,6 +67,11 @@ def delete(session: Session, *, actor: Actor, character_id: UUID, row_version: i
     erase(session, actor=actor, character=character)
 
 
+def count_files(session: Session, *, character: Character) -> int:
+    """How many pictures and card files it and its versions show: they go with it where nothing else does, and nobody keeps them."""
+    return len(_files(session, character))
+
+
 def erase(session: Session, *, actor: Actor, character: Character) -> None:
     """A locked character that nothing holds as proof is gone for good, with all that only it has; its files go by a job."""
     _record(session, actor, character, "delete", name=character.name)

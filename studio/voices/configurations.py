@@ -115,14 +115,21 @@ def change_model(
 def change_models(session: Session, *, actor: Actor, successors: Mapping[tuple[str, str], str], now: datetime) -> int:
     """The actor's voices that speak by a model of `successors` speak by its successor from now on; returns how many.
 
-    Of MOST_CLOSING at once; a voice that the successor does not have stays as it is.
+    At most MOST_CHANGED at once; a voice that the successor does not have stays as it is, and keeps none behind it waiting.
     """
     count = 0
-    for row, _name in queries.list_of_models(session, actor=actor, models=successors.keys(), limit=rules.MOST_CLOSING):
-        model = successors[row.provider, row.model]
-        if rules.has_voice(row.provider, model=model, voice_id=row.voice_id):
-            change_model(session, actor=actor, configuration_id=row.id, row_version=None, model=model, now=now)
-            count += 1
+    beyond: tuple[Any, ...] = ()
+    while some := queries.list_of_models(
+        session, actor=actor, models=successors.keys(), limit=rules.CLOSING_PAGE, beyond=beyond
+    ):
+        for row, name in some:
+            beyond = (name, row.id)
+            model = successors[row.provider, row.model]
+            if rules.has_voice(row.provider, model=model, voice_id=row.voice_id):
+                change_model(session, actor=actor, configuration_id=row.id, row_version=None, model=model, now=now)
+                count += 1
+            if count == rules.MOST_CHANGED:
+                return count
     return count
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from studio.accounts.permissions import Actor, Permission
 from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import character_writable_by, draft_visible_to
 from studio.kit.errors import NotFoundError
+from studio.kit.paging import Key, after
 from studio.media.models import GenerationState
 from studio.voices import rules
 from studio.voices.models import OPEN, SpeechSynthesis, VoiceConfiguration, VoiceList
@@ -84,20 +85,30 @@ def list_configurations(session: Session, *, character_id: UUID) -> Sequence[Voi
     ).all()
 
 
-def list_of_models(
-    session: Session, *, actor: Actor, models: Collection[tuple[str, str]], limit: int
-) -> list[tuple[VoiceConfiguration, str]]:
-    """The voices that the actor may change and that speak by these models (provider, model), as (voice, character's name).
+OF_MODELS = (Key(Character.name), Key(VoiceConfiguration.id))
+"""The order of what `of_models` finds."""
 
-    By name; what is archived speaks no more and is left out.
+
+def of_models(actor: Actor, models: Collection[tuple[str, str]]) -> sa.Select[VoiceConfiguration]:
+    """The voices that the actor may change and that speak by these models (provider, model), joined to their characters.
+
+    What is archived speaks no more and is left out.
     """
-    rows = session.execute(
-        sa.select(VoiceConfiguration, Character.name)
+    return (
+        sa.select(VoiceConfiguration)
         .join(Character, Character.id == VoiceConfiguration.character_id)
         .where(*_of_models(actor, models))
-        .order_by(Character.name, VoiceConfiguration.id)
-        .limit(limit)
     )
+
+
+def list_of_models(
+    session: Session, *, actor: Actor, models: Collection[tuple[str, str]], limit: int, beyond: Sequence[Any] = ()
+) -> list[tuple[VoiceConfiguration, str]]:
+    """What `of_models` finds, as (voice, character's name), by name; from the place `beyond` (name, id of a voice) on."""
+    query = of_models(actor, models).add_columns(Character.name)
+    if beyond:
+        query = query.where(after(OF_MODELS, beyond))
+    rows = session.execute(query.order_by(*(key.order() for key in OF_MODELS)).limit(limit))
     return [(row[0], row[1]) for row in rows]
 
 

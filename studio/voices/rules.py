@@ -20,8 +20,11 @@ from studio.voices.models import INSTRUCTIONS_LENGTH, NAME_LENGTH, TEXT_LENGTH
 MOST_VOICES = 40
 """Configurations that a character may have."""
 
-MOST_CLOSING = 100
-"""Voices by models that close, of which a person is shown and may change as many at once."""
+CLOSING_PAGE = 50
+"""Voices by models that close, on one page and in one step of changing them."""
+
+MOST_CHANGED = 1_000
+"""Of these one press of a button changes as many."""
 
 MOST_UNDER_WAY = 4
 """Texts that one person may have spoken at once."""

@@ -11,7 +11,9 @@ from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from tests.factories.accounts import PASSWORD, make_user
 from tests.factories.authoring import make_character
+from tests.factories.media import make_generation
 from tests.factories.money import buy, make_offer
+from tests.factories.voices import make_speech
 
 pytestmark = pytest.mark.usefixtures("redis_client")
 
@@ -149,10 +151,15 @@ class TestSuspend:
 
 class TestClose:
     def test_says_first_what_goes_and_what_stays_then_wants_the_address(self, browser, session, person, post):
-        make_character(session, owner=person.actor, name="Draft")
+        draft = make_character(session, owner=person.actor, name="Draft")
+        make_speech(session, owner=person.actor, character=draft)
+        for _number in range(2):
+            make_generation(session, owner=person.actor)
         address = f"/people/{person.id}/close"
         page = browser.get(address).text
         assert "1 character that was never offered" in page
+        assert "1 text that was spoken." in page
+        assert "2 requests for pictures." in page
         assert "Deleted person" in page
         given = {"reason": "She asked for it.", "row_version": person.row_version}
         answer = post(browser, address, email="somebody@else.example", **given)

@@ -13,6 +13,8 @@ from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
 from tests.factories.lorebooks import make_lorebook
 from tests.factories.market import make_listing
+from tests.factories.media import make_generation, make_portrait, make_storage
+from tests.factories.voices import make_speech, make_voice
 
 
 @pytest.fixture
@@ -64,6 +66,29 @@ class TestTrash:
         assert post(browser, f"/trash/{character_id}/delete", row_version=version).status_code == 303
         session.expire_all()
         assert session.get(Character, character_id) is None
+
+    def test_counts_speech_pictures_and_files_within_its_budget(
+        self, session, browser, owner, character, post, statements, tmp_path
+    ):
+        make_voice(session, owner=owner.actor, character=character)
+        for number in range(2):
+            make_speech(session, owner=owner.actor, character=character, text=f"Line {number}.")
+        generation = make_generation(session, owner=owner.actor)
+        generation.character_id = character.id
+        portrait = make_portrait(session, actor=owner.actor, storage=make_storage(tmp_path))
+        character.portrait_id = portrait.id
+        session.flush()
+        post(browser, f"/characters/{character.id}/trash")
+        statements.clear()
+        page = html.unescape(browser.get(f"/trash/{character.id}/delete").text)
+        # person, roles, preferences; the row; who uses it, in one; its files in three.
+        assert len(statements) <= 11, "\n".join(statements)
+        assert "It has voices (1); they go with it." in page
+        assert "1 picture or card file: it goes too" in page
+        assert "Speech was made for it (2); it stays" in page
+        assert "Pictures were asked for it from prompts (1)" in page
+        assert page.index("What goes with it") < page.index("It has voices") < page.index("What stays")
+        assert "Nobody else uses it." in page
 
     def test_asks_before_it_deletes_without_a_token(self, session, browser, character, post):
         post(browser, f"/characters/{character.id}/trash")

@@ -1,5 +1,6 @@
 """The screens of voices: a character's voices, the form, listening, the history, audio by links, and messages' files."""
 
+import html
 import re
 from datetime import UTC, datetime
 
@@ -15,7 +16,7 @@ from studio.kit.clock import utc_now
 from studio.media.models import GenerationState
 from studio.providers.errors import ProviderRefusedError
 from studio.providers.speech import Tuning, Voice
-from studio.voices import lists, speaking
+from studio.voices import lists, rules, speaking
 from studio.voices.models import SpeechSynthesis, VoiceConfiguration
 from studio.voices.rules import VoiceDraft
 from studio.work.models import Hold, JobRun
@@ -181,6 +182,36 @@ class TestForm:
         assert "2 voices speak by their new model now." in page
         assert "has no voice “nova”" in page
         assert "Change all" not in page
+
+    def test_pages_what_closes_and_changes_it_on_all_pages(
+        self, settings, make_app, session, person, statements, monkeypatch
+    ):
+        monkeypatch.setattr(rules, "CLOSING_PAGE", 2)
+        # Two that the new model does not have stand before all others, and keep none of them waiting.
+        for number, voice in enumerate(("nova", "nova", "sage", "coral", "sage")):
+            draft = VoiceDraft("openai", voice, "en-US", model="tts-1")
+            owned = make_character(session, owner=person.actor, name=f"Ada {number}")
+            make_voice(session, owner=person.actor, character=owned, draft=draft, models=("tts-1",))
+        own = settings.model_copy(update={"speech_openai_key": SecretStr("sk-key")})
+        browser = signed_in(make_app(own).test_client(), person)
+        seen, address = [], "/voices/"
+        while address:
+            statements.clear()
+            page = browser.get(address).text
+            # person, roles, preferences; the page and its count.
+            assert len(statements) <= 7, "\n".join(statements)
+            seen.append(re.findall(r">(Ada \d)</a>", page))
+            assert "Change all on all pages" in page
+            following = re.search(r'rel="next" href="([^"]+)"', page)
+            address = html.unescape(following[1]) if following else ""
+        assert seen == [["Ada 0", "Ada 1"], ["Ada 2", "Ada 3"], ["Ada 4"]]
+        back = html.unescape(re.search(r'rel="prev" href="([^"]+)"', page)[1])
+        assert re.findall(r">(Ada \d)</a>", browser.get(back).text) == seen[1]
+        assert browser.get("/voices/?after=made-up").status_code == 400
+        assert posted(browser, "/voices/change-models").status_code == 303
+        page = text_of(browser.get("/voices/"))
+        assert "3 voices speak by their new model now." in page
+        assert re.findall(r"Ada \d", page) == ["Ada 0", "Ada 1"]
 
     def test_says_after_the_day_that_the_model_cannot_speak_any_more(self, session, app, person, character):
         voice = make_voice(session, owner=person.actor, character=character)

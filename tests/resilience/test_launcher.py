@@ -110,9 +110,17 @@ class TestCtrlC:
         with program("up", log=log, environment=environment) as process:
             wait_for_answer(f"http://127.0.0.1:{environment['STUDIO_PORT']}/readyz", process)
             family = psutil.Process(process.pid).children(recursive=True)
+            deadline = time.monotonic() + 30
+            while "Answering at" not in log.read_text() and time.monotonic() < deadline:
+                time.sleep(0.1)
             os.kill(process.pid, signal.SIGINT)
             assert process.wait(40) == 0
         assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
         assert "Everything has stopped." in log.read_text()
-        assert "Traceback" not in log.read_text()
+        told = log.read_text()
+        assert "Traceback" not in told
+        # The address stands there once it answers, and not before.
+        assert "Listening at" not in told
+        assert told.count("Answering at http://127.0.0.1:") == 1
+        assert told.index("Spawning worker-1") < told.index("Answering at")
         assert not (folder / "run" / "services.json").exists()
