@@ -40,7 +40,11 @@ _LONG_BOX_HEAD = 16
 _CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"moof", b"traf"})
 # User data and item lists hold names, places and the camera; a box called `free` is passed over by every player.
 _TOLD = frozenset({b"udta", b"meta", b"uuid"})
-_MOST_BOXES = 10_000
+_MOST_BOXES = 300_000
+_DEEPEST = 8
+"""Boxes that lie in each other; a nest that goes deeper is made to hurt."""
+_MOST_TAGS = 16
+_OLD_TAG, _APE_FOOT, _APE_HAS_HEAD = 128, 32, 0x8000_0000
 _FLAC_MARK, _FLAC_PADDING = b"fLaC", 1
 # Application data, comments and pictures; the stream's own facts, its seek table and its cue sheet stay.
 _FLAC_TOLD = frozenset({2, 4, 6})
@@ -112,7 +116,7 @@ def recording(path: Path, media_type: str) -> bool:
     """The audio or video file at `path` tells no place, title or device any more; its sound and pictures are as they were.
 
     ISO files (MP4, M4A, MOV), FLAC, WAV, OGG and WebM keep their length: what tells is renamed and blanked. Of MP3 the tags
-    are cut off. Returns False where a file of `KEEPS_WORDS` could not be freed, or only in part.
+    are cut off. Returns False where a file could not be freed, or only in part.
     """
     if media_type == "audio/mpeg":
         _cut_tags(path)
@@ -121,7 +125,7 @@ def recording(path: Path, media_type: str) -> bool:
     if silence is None:
         return media_type not in KEEPS_WORDS
     with path.open("r+b") as file:
-        return silence(file, path.stat().st_size) is not False
+        return silence(file, path.stat().st_size)
 
 
 def _again(data: bytes, kind: str) -> bytes:
@@ -182,11 +186,13 @@ def _after_blocks(data: bytes, position: int) -> int:
     return position + 1
 
 
-def _silence_boxes(file: BinaryIO, end: int, start: int = 0, budget: list[int] | None = None) -> None:
+def _silence_boxes(file: BinaryIO, end: int, start: int = 0, budget: list[int] | None = None, depth: int = 0) -> bool:
     left = budget if budget is not None else [_MOST_BOXES]
     position = start
-    while position + _BOX_HEAD <= end and left[0] > 0:
+    while position + _BOX_HEAD <= end:
         left[0] -= 1
+        if left[0] < 0 or depth > _DEEPEST:
+            return False
         file.seek(position)
         head = file.read(_LONG_BOX_HEAD)
         size, name = struct.unpack_from(">I4s", head)
@@ -197,26 +203,30 @@ def _silence_boxes(file: BinaryIO, end: int, start: int = 0, budget: list[int] |
         elif size == 0:
             size = end - position
         if size < inner:
-            return
+            return False
         if name in _TOLD:
             file.seek(position + 4)
             file.write(b"free")
             _blank(file, position + inner, min(position + size, end))
-        elif name in _CONTAINERS:
-            _silence_boxes(file, min(position + size, end), position + inner, left)
+        elif name in _CONTAINERS and not _silence_boxes(
+            file, min(position + size, end), position + inner, left, depth + 1
+        ):
+            return False
         position += size
+    return True
 
 
-def _silence_flac(file: BinaryIO, size: int) -> None:
+def _silence_flac(file: BinaryIO, size: int) -> bool:
     file.seek(0)
     if file.read(4) != _FLAC_MARK:
-        return
+        return False
     position = 4
     for _ in range(_MOST_BOXES):
         file.seek(position)
         head = file.read(4)
         if len(head) < 4:  # noqa: PLR2004 - The head of a block.
-            return
+            # It breaks off, and tells no more.
+            return True
         is_last, kind = head[0] & 0x80, head[0] & 0x7F
         end = min(position + 4 + int.from_bytes(head[1:]), size)
         if kind in _FLAC_TOLD:
@@ -224,17 +234,18 @@ def _silence_flac(file: BinaryIO, size: int) -> None:
             file.write(bytes([is_last | _FLAC_PADDING]))
             _blank(file, position + 4, end)
         if is_last:
-            return
+            return True
         position = end
+    return False
 
 
-def _silence_wav(file: BinaryIO, size: int) -> None:
+def _silence_wav(file: BinaryIO, size: int) -> bool:
     position = 12
     for _ in range(_MOST_BOXES):
         file.seek(position)
         head = file.read(_BOX_HEAD)
         if len(head) < _BOX_HEAD:
-            return
+            return True
         name, length = struct.unpack("<4sI", head)
         end = min(position + _BOX_HEAD + length, size)
         if name in _WAV_TOLD:
@@ -243,6 +254,7 @@ def _silence_wav(file: BinaryIO, size: int) -> None:
             _blank(file, position + _BOX_HEAD, end)
         # Chunks begin at even places.
         position = end + (length & 1)
+    return False
 
 
 def _blank(file: BinaryIO, start: int, end: int) -> None:
@@ -258,19 +270,8 @@ def _blank(file: BinaryIO, start: int, end: int) -> None:
 def _cut_tags(path: Path) -> None:
     size = path.stat().st_size
     with path.open("r+b") as file:
-        head = file.read(10)
-        begin = 0
-        if head[:3] == b"ID3" and len(head) == 10:  # noqa: PLR2004 - The head of a tag.
-            length = 0
-            for part in head[6:10]:
-                # Seven bits of each byte count.
-                length = length << 7 | part & 0x7F
-            begin = min(10 + length + (10 if head[5] & 0x10 else 0), size)
-        end = size
-        if size - begin >= 128:  # noqa: PLR2004 - The old tag's fixed size.
-            file.seek(size - 128)
-            if file.read(3) == b"TAG":
-                end = size - 128
+        begin = _after_tags(file, size)
+        end = _before_tags(file, begin, size)
         if begin:
             position = 0
             while begin + position < end:
@@ -283,7 +284,44 @@ def _cut_tags(path: Path) -> None:
             file.truncate(end - begin)
 
 
-_SILENCES: Mapping[str, Callable[[BinaryIO, int], bool | None]] = {
+def _after_tags(file: BinaryIO, size: int) -> int:
+    """Where the sound begins: behind all of the ID3 tags that stand there one after the other."""
+    begin = 0
+    for _ in range(_MOST_TAGS):
+        file.seek(begin)
+        head = file.read(10)
+        if head[:3] != b"ID3" or len(head) < 10:  # noqa: PLR2004 - The head of a tag.
+            break
+        length = 0
+        for part in head[6:10]:
+            # Seven bits of each byte count.
+            length = length << 7 | part & 0x7F
+        begin = min(begin + 10 + length + (10 if head[5] & 0x10 else 0), size)
+    return begin
+
+
+def _before_tags(file: BinaryIO, begin: int, size: int) -> int:
+    """Where the sound ends: before the old tag of a fixed size and before APE's, whichever of them there are."""
+    end = size
+    for _ in range(_MOST_TAGS):
+        file.seek(max(end - _OLD_TAG, begin))
+        last = file.read(end - max(end - _OLD_TAG, begin))
+        if len(last) == _OLD_TAG and last.startswith(b"TAG"):
+            end -= _OLD_TAG
+            continue
+        foot = last[-_APE_FOOT:]
+        if len(foot) < _APE_FOOT or not foot.startswith(b"APETAGEX"):
+            break
+        # The length is that of the items and this foot; a head of the same form may stand before them.
+        _version, length, _items, flags = struct.unpack_from("<IIII", foot, 8)
+        whole = length + (_APE_FOOT if flags & _APE_HAS_HEAD else 0)
+        if length < _APE_FOOT or whole > end - begin:
+            break
+        end -= whole
+    return end
+
+
+_SILENCES: Mapping[str, Callable[[BinaryIO, int], bool]] = {
     "video/mp4": _silence_boxes,
     "audio/mp4": _silence_boxes,
     "video/quicktime": _silence_boxes,

@@ -105,7 +105,7 @@ def keep_path(
         details: dict[str, Any] = {"is_freed": True, **pdf.free(path)}
     else:
         is_freed = cleaning.recording(path, media_type)
-        details = {"is_freed": is_freed} if media_type in cleaning.KEEPS_WORDS else {}
+        details = {"is_freed": is_freed} if media_type in cleaning.KEEPS_WORDS or not is_freed else {}
     with path.open("rb") as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     size = path.stat().st_size

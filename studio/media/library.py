@@ -206,4 +206,5 @@ def is_cleared_at(file: MediaFile) -> datetime | None:
 
 def keeps_words(file: MediaFile) -> bool:
     """Whether titles, names and places may stand in the file, as its maker wrote them."""
-    return file.media_type in cleaning.KEEPS_WORDS and not file.details.get("is_freed")
+    is_freed = file.details.get("is_freed")
+    return is_freed is False or (file.media_type in cleaning.KEEPS_WORDS and not is_freed)

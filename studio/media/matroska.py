@@ -14,6 +14,8 @@ _BLANKED = frozenset({0x7BA9, 0x4461, 0x7384, 0x3C83AB, 0x3E83BB, 0x4D80, 0x5741
 
 _LONGEST_ID, _LONGEST_SIZE = 4, 8
 _MOST_ELEMENTS = 300_000
+_DEEPEST = 4
+"""The segment, its tracks and a track lie in each other; a nest that goes deeper is made to hurt."""
 _PIECE = 65_536
 _SHORT = 126
 """What the one byte of a length can say; all ones mean that nobody knows."""
@@ -27,7 +29,9 @@ def blank_words(file: BinaryIO, size: int) -> bool:
     return _walk(file, 0, size, [_MOST_ELEMENTS])
 
 
-def _walk(file: BinaryIO, position: int, end: int, left: list[int]) -> bool:
+def _walk(file: BinaryIO, position: int, end: int, left: list[int], depth: int = 0) -> bool:
+    if depth > _DEEPEST:
+        return False
     while position < end:
         left[0] -= 1
         found = _head(file, position)
@@ -40,14 +44,15 @@ def _walk(file: BinaryIO, position: int, end: int, left: list[int]) -> bool:
             # Made live: what lies in it follows, and after that what lies beside it.
             position = inner
             continue
-        after = inner + length
+        # What claims to be longer than what it lies in ends with that.
+        after = min(inner + length, end)
         if name in _ENTERED:
-            if not _walk(file, inner, min(after, end), left):
+            if not _walk(file, inner, after, left, depth + 1):
                 return False
         elif name in _DROPPED:
-            _drop(file, position, after, end)
+            _drop(file, position, after)
         elif name in _BLANKED:
-            _blank(file, inner, min(after, end))
+            _blank(file, inner, after)
         position = after
     return True
 
@@ -73,13 +78,13 @@ def _width(first: bytes) -> int:
     return 9 - first[0].bit_length() if first and first[0] else 0
 
 
-def _drop(file: BinaryIO, start: int, after: int, end: int) -> None:
-    """In place of the element there is one of the same length that holds nothing."""
+def _drop(file: BinaryIO, start: int, after: int) -> None:
+    """In place of the element there is one of the same length that holds nothing; it has two bytes at the least."""
     length = after - start - 2
     head = bytes((_VOID, 0x80 | length)) if length <= _SHORT else bytes((_VOID, 1)) + (length - 7).to_bytes(7)
     file.seek(start)
-    file.write(head[: max(end - start, 0)])
-    _blank(file, start + len(head), min(after, end))
+    file.write(head)
+    _blank(file, start + len(head), after)
 
 
 def _blank(file: BinaryIO, start: int, end: int) -> None:

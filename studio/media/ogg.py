@@ -10,7 +10,11 @@ _PAGE = struct.Struct("<4sBBqIII")
 _HEAD = _PAGE.size + 1
 _CRC_AT = 22
 _BEGINS = 0x02
+_GOES_ON = 0x01
 _WHOLE_SEGMENT = 255
+_MOST_STREAMS = 100
+"""A recording has a few; one after the other, as radio stations keep them, some dozens."""
+_PIECE = 65_536
 _LONGEST_VENDOR = 4_096
 
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
@@ -38,6 +42,13 @@ class _Stream:
     beginning: bytes = b""
     packets: int = 0
     extents: list[tuple[int, int]] = field(default_factory=list)
+    """Of each page one at most: what follows on each other there is one."""
+    is_open: bool = False
+    """Whether the last page ended in the middle of a packet."""
+
+
+_Write = tuple[int, bytes, int]
+"""A place in the file, what is written there, and up to where zeros follow."""
 
 
 def empty_comments(file: BinaryIO, size: int) -> bool:
@@ -50,11 +61,16 @@ def empty_comments(file: BinaryIO, size: int) -> bool:
     position = 0
     for start, flags, serial, segments in _pages(file, size):
         if flags & _BEGINS:
+            if len(streams) == _MOST_STREAMS:
+                return False
             open_ones[serial] = _Stream()
             streams.append(open_ones[serial])
         stream = open_ones.get(serial)
-        if stream is None:
+        if stream is None or bool(flags & _GOES_ON) is not stream.is_open:
+            # Of a packet whose other half is missing players take nothing, and count on from the next one.
             return False
+        if segments:
+            stream.is_open = segments[-1] == _WHOLE_SEGMENT
         body = start + _HEAD + len(segments)
         position = body + sum(segments)
         if stream.packets <= 1:
@@ -64,10 +80,11 @@ def empty_comments(file: BinaryIO, size: int) -> bool:
     # Only what is understood to its end is written to.
     found = [_emptied(file, stream) for stream in streams]
     for writes in found:
-        for place, data in writes or ():
+        for place, data, end in writes or ():
             file.seek(place)
             file.write(data)
-    _sign_anew(file, size, [place for writes in found for place, _data in writes or ()])
+            file.writelines(bytes(min(_PIECE, end - at)) for at in range(place + len(data), end, _PIECE))
+    _sign_anew(file, size, [place for writes in found for place, _data, _end in writes or ()])
     return all(writes is not None for writes in found)
 
 
@@ -91,7 +108,11 @@ def _follow(file: BinaryIO, stream: _Stream, position: int, segments: bytes) -> 
             file.seek(position)
             stream.beginning += file.read(min(length, 8 - len(stream.beginning)))
         elif stream.packets == 1 and length:
-            stream.extents.append((position, length))
+            begin, before = stream.extents[-1] if stream.extents else (0, 0)
+            if begin + before == position:
+                stream.extents[-1] = (begin, before + length)
+            else:
+                stream.extents.append((position, length))
         position += length
         if length < _WHOLE_SEGMENT:
             stream.packets += 1
@@ -99,7 +120,7 @@ def _follow(file: BinaryIO, stream: _Stream, position: int, segments: bytes) -> 
                 return
 
 
-def _emptied(file: BinaryIO, stream: _Stream) -> list[tuple[int, bytes]] | None:
+def _emptied(file: BinaryIO, stream: _Stream) -> list[_Write] | None:
     """What is to be written where, so that the stream has no comment; None where that is not known."""
     codec = next((codec for mark, codec in _CODECS.items() if stream.beginning.startswith(mark)), None)
     if codec is None or stream.packets <= 1:
@@ -113,13 +134,12 @@ def _emptied(file: BinaryIO, stream: _Stream) -> list[tuple[int, bytes]] | None:
     rest = bytes(4) + (b"\x01" if codec.is_framed else b"")
     if vendor > _LONGEST_VENDOR or kept + len(rest) > sum(length for _place, length in stream.extents):
         return None
-    writes: list[tuple[int, bytes]] = []
+    writes: list[_Write] = []
     before = 0
     for place, length in stream.extents:
         begin, end = max(kept - before, 0), length
         if begin < end:
-            told = rest[before + begin - kept : before + end - kept]
-            writes.append((place + begin, told.ljust(end - begin, b"\0")))
+            writes.append((place + begin, rest[before + begin - kept : before + end - kept], place + end))
         before += length
     return writes
 

@@ -8,6 +8,7 @@ tone that lasts as long as saying it might; one that is `gullible` does what a t
 
 import argparse
 import base64
+import itertools
 import json
 import logging
 import re
@@ -108,7 +109,16 @@ class Floods:
     """Send audio without an end."""
 
 
-Misdeed = Status | Turned | Silence | Says | Announces | Errs | Ends | Breaks | Stalls | CutAudio | Raw | Floods
+@dataclass(frozen=True)
+class Babbles:
+    """Say without an end what it says that it said, in megabytes; or, without words, in ever new things that it says."""
+
+    words: str = "la " * 400_000
+
+
+Misdeed = (
+    Status | Turned | Silence | Says | Announces | Errs | Ends | Breaks | Stalls | CutAudio | Raw | Floods | Babbles
+)
 # What a client must not log, its server logs as it comes in.
 _silent = logging.getLogger(f"{__name__}.silent")
 _silent.disabled = True
@@ -257,6 +267,8 @@ class RealtimeServer:
             case Floods():
                 while not self.closing.is_set():
                     self._sounds(connection, b"\x00\x01" * 500_000)
+            case Babbles():
+                self._babble(connection, misdeed.words)
             case Errs():
                 told = {"type": misdeed.kind, "code": misdeed.code, "message": misdeed.message}
                 self._say(connection, "error", error=told)
@@ -267,6 +279,15 @@ class RealtimeServer:
             case _:
                 return True
         return False
+
+    def _babble(self, connection: ServerConnection, words: str) -> None:
+        for number in itertools.count():
+            if self.closing.is_set():
+                break
+            item = {"id": f"item_{number}", "phase": "commentary"}
+            self._say(connection, "response.output_item.added", item=item)
+            if words:
+                self._say(connection, "response.output_audio_transcript.done", item_id="x", transcript=words)
 
     def _done(self, connection: ServerConnection, misdeed: Misdeed | None) -> None:
         answer: dict[str, Any] = {"id": "resp_1", "status": "completed", "usage": USAGE}

@@ -168,6 +168,8 @@ class TestWrongs:
             (Silence(), ProviderBusyError, "did not finish"),
             (fake.Stalls(), ProviderBusyError, "did not finish"),
             (fake.Floods(), ProviderBrokenError, "far more than was asked for"),
+            (fake.Babbles(), ProviderBrokenError, "far more than was asked for"),
+            (fake.Babbles(words=""), ProviderBrokenError, "far more than was asked for"),
             (fake.Raw("<html>"), ProviderBrokenError, "not what its documents promise"),
             (fake.Raw('{"type": "response.output_audio.delta", "delta": "%"}'), ProviderBrokenError, "not what its"),
         ],

@@ -40,9 +40,10 @@ _HUNDRED = 100
 _NO_SCALE = 10**12
 
 _SIGNS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
+_ZEROS = frozenset("零〇")
 _UNITS = {"十": 10, "百": 100, "千": 1_000}
 _LARGE = ((10**8, "亿億"), (10**4, "万萬"))
-_MOST_SIGNS = 20
+_MOST_SIGNS = 24
 """What is longer is no number that anybody says."""
 
 _RUN = re.compile("[零〇一二三四五六七八九两兩十百千万萬亿億]+")
@@ -57,22 +58,44 @@ def _chinese(run: str) -> str:
     if all(sign in _SIGNS for sign in run):
         # Sign by sign, as years and telephone numbers are read.
         return "".join(str(_SIGNS[sign]) for sign in run)
-    return str(_chinese_value(run))
+    value = _chinese_value(run)
+    return run if value is None else str(value)
 
 
-def _chinese_value(run: str) -> int:
+def _chinese_value(run: str, above: int = 1) -> int | None:
+    """The number that `run` is, after a unit of `above`; None where nobody writes a number so."""
     for unit, signs in _LARGE:
         place = max(run.rfind(sign) for sign in signs)
         if place >= 0:
-            return (_chinese_value(run[:place]) or 1) * unit + _chinese_value(run[place + 1 :])
-    total = number = 0
-    for sign in run:
-        if sign in _UNITS:
-            total += (number or 1) * _UNITS[sign]
-            number = 0
+            front, rest = run[:place], run[place + 1 :]
+            many = _chinese_value(front[1:] if above > 1 and front[:1] in _ZEROS else front)
+            few = _chinese_value(rest, unit) if rest else 0
+            return many * unit + few if many and few is not None else None
+    return _below_ten_thousand(run, above)
+
+
+def _below_ten_thousand(run: str, above: int) -> int | None:
+    if len(run) == 1 and run in _UNITS:
+        return _UNITS[run]
+    total, unit, is_gap = 0, above, False
+    place = 0
+    while place < len(run):
+        digit, following = _SIGNS.get(run[place]), _UNITS.get(run[place + 1 : place + 2])
+        step = 2
+        if place == 0 and run[0] == "十":
+            # Ten to nineteen are said without a one.
+            digit, following, step = 1, _UNITS["十"], 1
+        if digit == 0 and not is_gap and (place or above > 1):
+            is_gap, step = True, 1
+        elif digit and following is not None and (unit == 1 or following < unit or not place):
+            total, unit, is_gap = total + digit * following, following, False
+        elif digit and place == len(run) - 1:
+            # "一百五" leaves its last unit unsaid: what has none is said with a zero in between.
+            return total + digit * (1 if is_gap else max(unit // 10, 1))
         else:
-            number = _SIGNS[sign]
-    return total + number
+            return None
+        place += step
+    return None if is_gap or not run else total
 
 
 def english_as_digits(words: Sequence[str]) -> list[str]:

@@ -80,9 +80,13 @@ class Usage:
         return cls(text_in - cached, cached, text, audio)
 
 
+_MOST_COUNTED = 100_000_000
+
+
 def _count(told: object, name: str) -> int:
     value = told.get(name) if isinstance(told, Mapping) else None
-    return value if isinstance(value, int) and value > 0 else 0
+    # A count beyond anything that is ever billed is none; a database could not hold its price either.
+    return value if isinstance(value, int) and 0 < value <= _MOST_COUNTED else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,9 @@ _STATUS = {
 }
 """The HTTP status whose meaning an error of the protocol has, by its code or its type."""
 
+_MOST_ITEMS = 100
+"""An answer is one thing, or two with what leads on to it."""
+
 _WAIT = re.compile(r"try again in (?:(\d+)m)?(\d+(?:\.\d+)?)(ms|s)", re.IGNORECASE)
 _NO_ANSWER, _THEIR_FAULT = 300, 500
 
@@ -75,6 +78,9 @@ class _Heard:
 
     most: int
     items: dict[str, _Item] = field(default_factory=dict)
+    sounds: int = 0
+    words: int = 0
+    """How many bytes of sound there are, and how many signs it is said to be: no reading has more of these than of those."""
 
     def item(self, event: Mapping[str, Any]) -> _Item:
         """The thing that an event is about."""
@@ -87,8 +93,9 @@ class _Heard:
         return [one for one in self.items.values() if (one.samples or one.transcripts) and not one.is_preamble]
 
     @property
-    def size(self) -> int:
-        return sum(len(one.samples) for one in self.items.values())
+    def is_too_much(self) -> bool:
+        """Whether it is more than any reading of the text, in sound, in words, or in the things that it is made of."""
+        return max(self.sounds, self.words) > self.most or len(self.items) > _MOST_ITEMS
 
     @property
     def samples(self) -> bytes:
@@ -285,17 +292,21 @@ class Reading:
             case "response.output_audio.delta":
                 item = heard.item(event)
                 item.is_whole = False
+                before = len(item.samples)
                 item.samples += self._decoded(event.get("delta"))
-                if heard.size > heard.most:
-                    raise refusals.too_much(self._about)
+                heard.sounds += len(item.samples) - before
             case "response.output_audio.done":
                 heard.item(event).is_whole = True
             case "response.output_audio_transcript.done":
-                heard.item(event).transcripts.append(str(event.get("transcript") or ""))
+                words = str(event.get("transcript") or "")
+                heard.words += len(words)
+                heard.item(event).transcripts.append(words)
             case "response.output_item.added" | "response.output_item.done":
                 # Known at its beginning or only at its end.
                 if _dict(event.get("item")).get("phase") == "commentary":
                     heard.item(event).is_preamble = True
+        if heard.is_too_much:
+            raise refusals.too_much(self._about)
 
     def _decoded(self, delta: object) -> bytes:
         found = None

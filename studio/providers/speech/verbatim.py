@@ -12,6 +12,7 @@ MOST_WEIGHT = 900
 _CJK_WEIGHT = 3
 _SENTENCE_ENDS = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[”’」』）]*\s*|\n+")
 _WORD_ENDS = re.compile(r"\s+|[，、；,;]")
+_IN_NUMBER = re.compile(r"\d,\d")
 
 _APOSTROPHES = re.compile("['’ʼ`´]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -84,7 +85,7 @@ def _cut_at(text: str, most: int) -> int:
         reach += 1
     reach = max(reach, 1)
     for ends in (_SENTENCE_ENDS, _WORD_ENDS):
-        places = [one.end() for one in ends.finditer(text[:reach])]
+        places = [one.end() for one in ends.finditer(text[:reach]) if not _IN_NUMBER.match(text, max(one.end() - 2, 0))]
         # A first sentence of three words is no part of its own, where the next one is long.
         if places and places[-1] >= reach // 3:
             return places[-1]
