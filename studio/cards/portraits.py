@@ -2,11 +2,13 @@
 
 import io
 import struct
+import zlib
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
 from studio.cards import png, webp
+from studio.cards.colors import as_srgb
 from studio.cards.errors import PictureError
 from studio.cards.pictures import check_pixels, inspect_picture
 
@@ -27,6 +29,7 @@ _DECODING_ERRORS = (
     struct.error,
     Image.DecompressionBombError,
 )
+_AFTER_PNG_HEADER = 33
 _PLACEHOLDER_SIZE = (400, 600)
 
 
@@ -37,7 +40,7 @@ def without_metadata(data: bytes) -> bytes:
     """
     kind = inspect_picture(data).kind
     if kind == "png":
-        return png.rewrite(data, [], keep_metadata=False)
+        return _turned_png(png.rewrite(data, [], keep_metadata=False), _orientation(data))
     if kind == "jpeg":
         return _bare_jpeg(data)
     if kind == "webp":
@@ -79,7 +82,7 @@ def _upright(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data)) as opened:
             # The decoder has the last word about the size, before it spends the memory.
             check_pixels(*opened.size)
-            upright = ImageOps.exif_transpose(opened)
+            upright = as_srgb(ImageOps.exif_transpose(opened))
             has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
             return upright.convert("RGBA" if has_alpha else "RGB")
     except _DECODING_ERRORS as error:
@@ -124,19 +127,37 @@ def _orientation(data: bytes) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1  # noqa: PLR2004  # EXIF knows eight.
 
 
-def _orientation_segment(orientation: int) -> bytes:
+def _orientation_exif(orientation: int) -> bytes:
+    """EXIF that says which side is up, and nothing else."""
     entry = struct.pack(">HHIHH", _ORIENTATION, 3, 1, orientation, 0)
-    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
+    return b"MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
+
+
+def _orientation_segment(orientation: int) -> bytes:
+    exif = b"Exif\0\0" + _orientation_exif(orientation)
     return struct.pack(">BBH", 0xFF, 0xE1, len(exif) + 2) + exif
+
+
+def _turned_png(data: bytes, orientation: int) -> bytes:
+    if orientation in {0, 1}:
+        return data
+    named = b"eXIf" + _orientation_exif(orientation)
+    chunk = struct.pack(">I", len(named) - 4) + named + struct.pack(">I", zlib.crc32(named))
+    return data[:_AFTER_PNG_HEADER] + chunk + data[_AFTER_PNG_HEADER:]
 
 
 def _bare_webp(data: bytes) -> bytes:
     body = bytearray()
+    orientation = _orientation(data)
+    is_turned = False
     for name, start, length in webp.chunks(data):
-        if name in _WEBP_FLAGS:
-            continue
         chunk = bytearray(data[start : start + length])
+        if name == b"EXIF" and orientation not in {0, 1} and not is_turned:
+            chunk, is_turned = bytearray(_orientation_exif(orientation)), True
+        elif name in _WEBP_FLAGS:
+            continue
         if name == b"VP8X" and chunk:
-            chunk[0] &= ~sum(_WEBP_FLAGS.values()) & 0xFF
-        body += struct.pack("<4sI", name, length) + chunk + b"\0" * (length % 2)
+            dropped = _WEBP_FLAGS[b"XMP "] if orientation not in {0, 1} else sum(_WEBP_FLAGS.values())
+            chunk[0] &= ~dropped & 0xFF
+        body += struct.pack("<4sI", name, len(chunk)) + chunk + b"\0" * (len(chunk) % 2)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + bytes(body)

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageOps
 
 from studio.cards import limits, portraits
+from studio.cards.colors import as_srgb
 from studio.cards.pictures import check_pixels, inspect_picture
 from studio.media import jpeg, matroska, ogg, pixels
 
@@ -135,7 +136,7 @@ def _again(data: bytes, kind: str) -> bytes:
         Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as opened,
     ):
         check_pixels(*opened.size)
-        upright = ImageOps.exif_transpose(opened)
+        upright = as_srgb(ImageOps.exif_transpose(opened))
         has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
         plain = upright.convert("RGBA" if has_alpha else "RGB")
         plain.info.clear()

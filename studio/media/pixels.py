@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from PIL import Image, ImageOps
 
+from studio.cards.colors import as_srgb
 from studio.cards.pictures import PictureHeader, check_pixels, inspect_picture
 from studio.kit.errors import InvalidError
 from studio.media.errors import UnusableFileError
@@ -65,7 +66,7 @@ def _opened(data: bytes, *, shown: tuple[int, int]) -> tuple[PictureHeader, Imag
             if picture.getexif().get(_ORIENTATION) in _LYING:
                 header = replace(header, width=header.height, height=header.width)
             picture.draft("RGB", shown)
-            upright = ImageOps.exif_transpose(picture)
+            upright = as_srgb(ImageOps.exif_transpose(picture))
             return header, _plain(upright)
     except InvalidError:
         raise
