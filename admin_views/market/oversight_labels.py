@@ -38,7 +38,7 @@ NOTICE_TEXTS = {
     ),
     Notice.SOLD: _l("The character was sold exclusively, so this listing is off the market."),
     Notice.QUARANTINED: _l(
-        "This listing is hidden until a moderator has looked at it. You see the decision here; who bought it keeps it."
+        "This listing is hidden until a moderator has looked at it, from its buyers too. You see the decision here."
     ),
     Notice.REPORTED: _l("Somebody reported this listing, so a moderator looks at it again. It stays live meanwhile."),
     Notice.RESTORED: _l("Your appeal was upheld: the decision is overturned."),

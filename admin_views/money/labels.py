@@ -14,7 +14,7 @@ from admin_views import ui
 from admin_views.formats import month_label
 from admin_views.market.labels import license_label
 from studio.kit.money import EXPONENTS, Money
-from studio.market.models import GIVEN_UP
+from studio.market.models import GIVEN_UP, TAKEN_DOWN
 
 CALLED_OFF = "called off by staff"
 """Why a payout is off where staff say nothing else."""
@@ -79,6 +79,7 @@ CHECK_LABELS = {
 }
 REASON_LABELS = {
     GIVEN_UP: _l("given up by the buyer"),
+    TAKEN_DOWN: _l("the character was taken down"),
     "not paid in time": _l("not paid in time"),
     "refused by the provider": _l("refused by the provider"),
     CALLED_OFF: _l("called off by staff"),

@@ -34,9 +34,10 @@ from studio.cards import macros
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
 from studio.kit.paging import Key
-from studio.market.catalogue import queries
+from studio.market.catalogue import queries, withheld
 from studio.market.models import (
     GIVEN_UP,
+    TAKEN_DOWN,
     CharacterCategory,
     CharacterPublication,
     LicenseType,
@@ -281,6 +282,7 @@ class PurchasesView(StudioModelView):
         session = self.request_session
         return {
             "versions": money_queries.list_versions_held(session, purchase=row),
+            "withheld": withheld.of_character(session, character_id=row.character_id),
             "fetched": {one.version_number: one for one in money_queries.list_downloads(session, purchase=row)},
             "forms": downloads.FORMS,
             "creator": session.scalar(sa.select(User.name).where(User.id == row.creator_id)),
@@ -295,6 +297,7 @@ class PurchasesView(StudioModelView):
             "can_pay": can_pay,
             "provider": provider,
             "given_up": GIVEN_UP,
+            "taken_down": TAKEN_DOWN,
             **market_labels.labels(),
             **money_labels.labels(),
         }

@@ -32,6 +32,9 @@ HELD = (PurchaseStatus.PAID, PurchaseStatus.DISPUTED)
 GIVEN_UP = "given up by the buyer"
 """The reason of a purchase that its buyer gave up: a payment that comes afterwards goes back."""
 
+TAKEN_DOWN = "the character was taken down"
+"""The reason of a purchase whose character was taken down before its payment came, which goes back."""
+
 
 class Purchase(Identified, Timestamped, RowVersioned, Base):
     """One person's purchase of one character under one licence: the terms as they were, whatever becomes of the listing.

@@ -15,9 +15,18 @@ from studio.authoring.models import CharacterVersion
 from studio.cards.writer import MEDIA_TYPES, Export, write_card
 from studio.kit.errors import InvalidError, NotFoundError
 from studio.kit.orm import lock_one, lock_row
+from studio.market.catalogue import withheld
+from studio.market.catalogue.withheld import Withheld
 from studio.market.models import HELD, CharacterDownload, DownloadLink, Purchase, PurchaseStatus
 from studio.market.money import queries
-from studio.market.money.errors import LinkExpiredError, LinkUsedError, NotBoughtError, WithdrawnError
+from studio.market.money.errors import (
+    LinkExpiredError,
+    LinkUsedError,
+    NotBoughtError,
+    OnHoldError,
+    TakenDownError,
+    WithdrawnError,
+)
 from studio.media.models import MediaFile
 from studio.providers.storage import Storage, key_of
 
@@ -31,8 +40,8 @@ def make_link(
 ) -> str:
     """A token with which the actor, and nobody else, fetches the version once, within ten minutes.
 
-    Nothing of it is stored but its id. Raises NotFoundError, NotBoughtError, WithdrawnError, or InvalidError for a
-    form of file that is none.
+    Nothing of it is stored but its id. Raises NotFoundError, NotBoughtError, WithdrawnError where the licence ended,
+    TakenDownError or OnHoldError for what is handed out to nobody, or InvalidError for a form of file that is none.
     """
     actor.must(Permission.PURCHASE_READ_OWN)
     purchase = queries.get_own_purchase(session, actor=actor, purchase_id=purchase_id, lock=True)
@@ -41,6 +50,7 @@ def make_link(
     _must_hold(purchase)
     if version_number not in dict(queries.list_versions_held(session, purchase=purchase)):
         raise NotFoundError
+    _refuse_withheld(session, character_id=purchase.character_id, version_number=version_number)
     download_id = (
         session.execute(
             insert(CharacterDownload)
@@ -76,7 +86,7 @@ def follow(session: Session, *, actor: Actor, token: str, secret: str, storage: 
     """The card file that a link stands for. The link is used up, and the version counts as fetched, once.
 
     Raises NotFoundError for a forged link or another person's, LinkExpiredError, LinkUsedError, NotBoughtError or
-    WithdrawnError where the licence ended since.
+    WithdrawnError where the licence ended since, TakenDownError or OnHoldError for what is handed out to nobody any more.
     """
     actor.must(Permission.PURCHASE_READ_OWN)
     link_id, form = _read(token, secret=secret, actor=actor)
@@ -93,6 +103,7 @@ def follow(session: Session, *, actor: Actor, token: str, secret: str, storage: 
         raise NotFoundError
     purchase = queries.get_own_purchase(session, actor=actor, purchase_id=download.purchase_id)
     _must_hold(purchase)
+    _refuse_withheld(session, character_id=download.character_id, version_number=download.version_number)
     made = _file_of(session, download, storage=storage, form=form, now=now)
     link.used_at = now
     if download.downloaded_at is None:
@@ -123,6 +134,12 @@ def _must_hold(purchase: Purchase) -> None:
     if purchase.status in {PurchaseStatus.REFUNDED, PurchaseStatus.LOST}:
         raise WithdrawnError
     raise NotBoughtError
+
+
+def _refuse_withheld(session: Session, *, character_id: UUID, version_number: int) -> None:
+    why = withheld.of_character(session, character_id=character_id).get(version_number)
+    if why is not None:
+        raise OnHoldError if why is Withheld.ON_HOLD else TakenDownError
 
 
 def _read(token: str, *, secret: str, actor: Actor) -> tuple[UUID, str]:

@@ -78,9 +78,28 @@ class WithdrawnError(ConflictError):
     """The licence ended, or the version is gone."""
 
     status = 410
+    sentence = "This is no longer available: the licence ended when the money went back."
 
     def __init__(self) -> None:
-        super().__init__("This is no longer available: the licence ended with a refund, or the version was withdrawn.")
+        super().__init__(self.sentence)
+
+
+class TakenDownError(WithdrawnError):
+    """What was taken down for a severe reason is handed out to nobody."""
+
+    sentence = (
+        "This version was taken down by two moderators for a severe reason, so nobody is given its file any more. Your purchase "
+        "stays here as proof; write to whoever runs the studio, who can give you your money back."
+    )
+
+
+class OnHoldError(WithdrawnError):
+    """What is hidden is handed out to nobody until somebody has looked."""
+
+    sentence = (
+        "This version is on hold: moderators are looking at it again. Nothing is lost; come back in a few days, or write to whoever "
+        "runs the studio."
+    )
 
 
 class LinkExpiredError(ConflictError):

@@ -14,7 +14,7 @@ from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.kit.errors import NotFoundError
 from studio.kit.orm import lock_one
 from studio.kit.text import excerpt
-from studio.market.models import GIVEN_UP, EventOutcome, PaymentEvent, Purchase, PurchaseStatus
+from studio.market.models import GIVEN_UP, TAKEN_DOWN, EventOutcome, PaymentEvent, Purchase, PurchaseStatus
 from studio.market.money import bookkeeping, ledger, purchases
 from studio.market.money.policy import Policy
 from studio.providers.payments import Event, EventKind, PaymentProvider
@@ -169,11 +169,14 @@ def _paid(session: Session, purchase: Purchase, event: Event, policy: Policy, no
         return False
     _must_be_the_price(purchase, event)
     purchase.payment_reference = purchase.payment_reference or event.payment_reference
+    purchases.close_taken_down(session, purchase, now=now)
     if purchase.status in _CLOSED and not purchases.can_be_completed(session, purchase):
         # The money came after the time was up, and what it was for is gone: it goes back.
         purchase.refund_asked_at = purchase.refund_asked_at or now
         purchases.ask_refund_job(session, purchase, actor=SYSTEM, now=now)
         session.flush()
+        if purchase.reason == TAKEN_DOWN:
+            raise _Problem("Paid after the character was taken down: the money goes back.")
         raise _Problem(
             "Paid after the buyer gave up: the money goes back."
             if purchase.reason == GIVEN_UP

@@ -17,11 +17,13 @@ from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.text import excerpt
-from studio.market.catalogue import listings, publishing, queries, transitions
+from studio.market.catalogue import listings, publishing, queries, transitions, withheld
 from studio.market.catalogue.transitions import Step
+from studio.market.catalogue.withheld import Withheld
 from studio.market.models import (
     GIVEN_UP,
     HELD,
+    TAKEN_DOWN,
     CharacterPublication,
     LicenseType,
     Notice,
@@ -120,11 +122,13 @@ def open_checkout(
 ) -> str:
     """Where the actor pays: `open_` asks the provider once, and asking again finds the same page.
 
-    Raises NotFoundError, or CheckoutOverError where there is nothing (any more) to pay.
+    Raises NotFoundError, or CheckoutOverError where there is nothing (any more) to pay, or nothing is handed out for it.
     """
     actor.must(Permission.PURCHASE_MAKE)
     purchase = money_queries.get_own_purchase(session, actor=actor, purchase_id=purchase_id, lock=True)
     if purchase.status is not PurchaseStatus.PENDING or now >= purchase.expires_at:
+        raise CheckoutOverError
+    if _why_withheld(session, purchase) is not None:
         raise CheckoutOverError
     if purchase.pay_url is None:
         made = open_(purchase)
@@ -189,15 +193,23 @@ def complete(session: Session, purchase: Purchase, *, policy: Policy, now: datet
 def can_be_completed(session: Session, purchase: Purchase) -> bool:
     """Whether a purchase that was over can be had after all: it was not given up, and nothing came between.
 
-    Between comes an exclusive of somebody else's, and another purchase of the buyer's.
+    Between comes an exclusive of somebody else's, another purchase of the buyer's, and a severe takedown.
     """
-    if purchase.reason == GIVEN_UP:
+    if purchase.reason == GIVEN_UP or _why_withheld(session, purchase) is Withheld.TAKEN_DOWN:
         return False
     others = session.scalars(_open_or_held(purchase.character_id).where(Purchase.id != purchase.id)).all()
     return not any(
         one.buyer_id == purchase.buyer_id or LicenseType.EXCLUSIVE in {one.license_type, purchase.license_type}
         for one in others
     )
+
+
+def close_taken_down(session: Session, purchase: Purchase, *, now: datetime) -> None:
+    """A purchase that is not paid is over where its version was taken down for a severe reason; anything else stays as it is."""
+    is_open = purchase.paid_at is None and purchase.reason != GIVEN_UP
+    if is_open and _why_withheld(session, purchase) is Withheld.TAKEN_DOWN:
+        _close(purchase, PurchaseStatus.CANCELLED, reason=TAKEN_DOWN, now=now)
+        session.flush()
 
 
 def fail(session: Session, purchase: Purchase, status: PurchaseStatus, *, reason: str, now: datetime) -> None:
@@ -416,6 +428,10 @@ def _take_off_the_market(session: Session, purchase: Purchase, *, now: datetime)
             after={"status": listing.status.value},
         )
     session.flush()
+
+
+def _why_withheld(session: Session, purchase: Purchase) -> Withheld | None:
+    return withheld.of_character(session, character_id=purchase.character_id).get(purchase.version_number)
 
 
 def _close(purchase: Purchase, status: PurchaseStatus, *, reason: str, now: datetime) -> None:

@@ -15,9 +15,10 @@ from studio.market.models import (
     PurchaseStatus,
 )
 from studio.market.money import purchases
+from studio.market.review import recalls
 from studio.providers.payments import EventKind
 from tests.admin_views.money.conftest import text
-from tests.factories.accounts import make_user
+from tests.factories.accounts import make_actor, make_user
 from tests.factories.authoring import make_character
 from tests.factories.money import begin, buy, make_offer, tell
 
@@ -153,6 +154,18 @@ class TestLinks:
         session.flush()
         assert client.get(link).status_code == 410
         assert post(client, f"/purchases/{waiting.id}/download", **fetch).status_code == 410
+
+    def test_to_what_is_on_hold_are_not_offered(self, session, client_of, post, buyer, offer):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        moderator = make_actor(session, RoleName.MODERATOR)
+        recalls.quarantine(session, actor=moderator, publication_id=offer.id, reason="Look.", now=utc_now())
+        client = client_of(buyer)
+        page = text(client.get(f"/purchases/{purchase.id}"))
+        assert "Moderators are looking at it again" in page
+        assert f"/purchases/{purchase.id}/download" not in page
+        answer = post(client, f"/purchases/{purchase.id}/download", version="1", form="json")
+        assert answer.status_code == 410
+        assert "This version is on hold" in text(answer)
 
 
 class TestEvents:

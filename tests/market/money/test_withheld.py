@@ -1,0 +1,162 @@
+"""What a moderator hid or took down for a severe reason is handed out to nobody, and not sold by a checkout in flight."""
+
+import pytest
+import sqlalchemy as sa
+
+from studio.accounts.permissions import RoleName
+from studio.market.catalogue import cases, withheld
+from studio.market.catalogue.withheld import Withheld
+from studio.market.models import TAKEN_DOWN, CaseState, CharacterDownload, EventOutcome, PurchaseStatus
+from studio.market.money import downloads, purchases
+from studio.market.money.errors import CheckoutOverError, OnHoldError, TakenDownError
+from studio.market.review import appeals, claims, decisions, recalls
+from studio.market.review.rules import AT_ONCE, Reason
+from studio.providers.payments import Checkout, EventKind
+from studio.work.models import JobRun
+from tests.factories.accounts import make_actor
+from tests.factories.media import make_storage
+from tests.factories.money import begin, buy, make_offer, tell
+
+SECRET = "a secret"
+
+
+@pytest.fixture
+def buyer(session):
+    return make_actor(session, RoleName.CREATOR)
+
+
+@pytest.fixture
+def offer(session, creator, now):
+    return make_offer(session, owner=creator, now=now)
+
+
+@pytest.fixture
+def take_down(session, offer, moderator, other_moderator, now):
+    """Has two moderators take the offer down; a severe one waits where there is nobody to confirm."""
+
+    def do(*, is_severe=True, confirmed=True):
+        case = cases.open_case(session, offer, actor=moderator, now=now)
+        case.state = CaseState.WAITING
+        session.flush()
+        claims.claim(session, actor=moderator, case_id=case.id, now=now)
+        made = decisions.take_down(
+            session, actor=moderator, case_id=case.id, content_hash=offer.content_hash, reasons=[Reason("spam")],
+            is_severe=is_severe, now=now, hold=AT_ONCE,
+        )  # fmt: skip
+        if is_severe and confirmed:
+            decisions.second(session, actor=other_moderator, case_id=case.id, agrees=True, now=now, hold=AT_ONCE)
+        return made
+
+    return do
+
+
+def link(session, buyer, purchase, now):
+    return downloads.make_link(
+        session, actor=buyer, purchase_id=purchase.id, version_number=1, form="json", secret=SECRET, now=now
+    )
+
+
+class TestDownloads:
+    @pytest.fixture
+    def bought(self, session, buyer, offer, now):
+        return buy(session, buyer=buyer, offer=offer, now=now)
+
+    @pytest.fixture
+    def follow(self, session, tmp_path, buyer, now):
+        def do(token):
+            storage = make_storage(tmp_path)
+            return downloads.follow(session, actor=buyer, token=token, secret=SECRET, storage=storage, now=now)
+
+        return do
+
+    def test_of_what_was_taken_down_for_a_severe_reason_are_refused_with_what_can_be_done(
+        self, session, buyer, bought, take_down, follow, now
+    ):
+        token = link(session, buyer, bought, now)
+        take_down()
+        for act in (lambda: link(session, buyer, bought, now), lambda: follow(token)):
+            with pytest.raises(TakenDownError, match=r"taken down .* money back") as refused:
+                act()
+            assert refused.value.status == 410
+        # The proof stays.
+        assert session.scalars(sa.select(CharacterDownload)).one().purchase_id == bought.id
+        assert bought.status is PurchaseStatus.PAID
+
+    def test_of_what_is_hidden_wait_until_somebody_has_looked(
+        self, session, buyer, bought, offer, moderator, follow, now
+    ):
+        token = link(session, buyer, bought, now)
+        recalls.quarantine(session, actor=moderator, publication_id=offer.id, reason="Look.", now=now)
+        for act in (lambda: link(session, buyer, bought, now), lambda: follow(token)):
+            with pytest.raises(OnHoldError, match="on hold") as refused:
+                act()
+            assert refused.value.status == 410
+        recalls.release(session, actor=moderator, publication_id=offer.id, now=now)
+        assert follow(token).data
+
+    def test_of_what_is_proposed_to_be_taken_down_wait_as_well(
+        self, session, buyer, bought, offer, take_down, other_moderator, now
+    ):
+        made = take_down(confirmed=False)
+        with pytest.raises(OnHoldError):
+            link(session, buyer, bought, now)
+        decisions.second(session, actor=other_moderator, case_id=made.case_id, agrees=False, now=now)
+        assert link(session, buyer, bought, now)
+
+    def test_of_what_was_taken_down_otherwise_go_on(self, session, buyer, bought, take_down, follow, now):
+        take_down(is_severe=False)
+        assert follow(link(session, buyer, bought, now)).data
+
+    def test_go_on_when_an_appeal_was_upheld(self, session, buyer, bought, creator, offer, take_down, now):
+        take_down()
+        row = appeals.appeal(session, actor=creator, publication_id=offer.id, text="She is grown up.", now=now)
+        third = make_actor(session, RoleName.MODERATOR)
+        appeals.answer(session, actor=third, appeal_id=row.id, upholds=True, text="She is.", now=now)
+        assert withheld.of_character(session, character_id=offer.character_id) == {}
+        assert link(session, buyer, bought, now)
+
+
+class TestACheckoutInFlight:
+    @pytest.fixture
+    def purchase(self, session, buyer, offer, now):
+        return begin(session, buyer=buyer, offer=offer, now=now)
+
+    def test_of_what_was_taken_down_for_a_severe_reason_gives_the_money_back(self, session, purchase, take_down, now):
+        take_down()
+        assert tell(session, purchase, EventKind.PAID, now=now) is EventOutcome.PROBLEM
+        assert (purchase.status, purchase.reason) == (PurchaseStatus.CANCELLED, TAKEN_DOWN)
+        assert purchase.was_paid_too_late
+        job = session.scalars(sa.select(JobRun).where(JobRun.name == "money.refund_purchase")).one()
+        assert job.arguments == {"purchase_id": str(purchase.id)}
+        purchases.refunded(session, purchase, now=now)
+        assert purchase.status is PurchaseStatus.REFUNDED
+
+    def test_of_what_was_over_before_gives_it_back_too(self, session, purchase, take_down, now):
+        take_down()
+        tell(session, purchase, EventKind.EXPIRED, now=now)
+        assert tell(session, purchase, EventKind.PAID, now=now) is EventOutcome.PROBLEM
+        assert purchase.was_paid_too_late
+
+    def test_of_what_is_hidden_is_paid_and_waits(self, session, purchase, buyer, offer, moderator, now):
+        recalls.quarantine(session, actor=moderator, publication_id=offer.id, reason="Look.", now=now)
+        assert tell(session, purchase, EventKind.PAID, now=now) is EventOutcome.APPLIED
+        with pytest.raises(OnHoldError):
+            link(session, buyer, purchase, now)
+
+    def test_of_what_was_taken_down_otherwise_is_a_sale(self, session, purchase, take_down, now):
+        take_down(is_severe=False)
+        assert tell(session, purchase, EventKind.PAID, now=now) is EventOutcome.APPLIED
+
+    @pytest.mark.parametrize("confirmed", [True, False])
+    def test_leads_nobody_to_pay_for_what_is_not_handed_out(self, session, purchase, buyer, take_down, now, confirmed):
+        take_down(confirmed=confirmed)
+        with pytest.raises(CheckoutOverError):
+            purchases.open_checkout(
+                session, actor=buyer, purchase_id=purchase.id, open_=lambda _: Checkout("reference", "/pay"), now=now
+            )
+
+
+def test_a_version_is_withheld_as_its_newest_decision_says(session, offer, take_down, moderator, now):
+    assert withheld.of_character(session, character_id=offer.character_id) == {}
+    take_down(confirmed=False)
+    assert withheld.of_character(session, character_id=offer.character_id) == {1: Withheld.ON_HOLD}
