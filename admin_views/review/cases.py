@@ -143,20 +143,28 @@ class ReviewView(Decisions):
 
     @expose("/<uuid:case_id>/compare/<uuid:character_id>")
     def compare(self, case_id: UUID, character_id: UUID) -> ResponseReturnValue:
-        """The card under review and another character, text beside text, what both say marked."""
+        """The card under review and another character, text beside text, what both say marked.
+
+        The other is shown in the version that was found alike, whatever became of its draft; without one, its draft.
+        """
         actor = current_actor()
         case, publication = self._found(case_id)
         other = get_draft(self.session, actor=actor, character_id=character_id)
         version = queries.version_of(self.session, publication)
-        card = documents.card_of(self.session, other)
-        alike = dossier.list_alike(self.session, actor=actor, case_id=case.id)
+        found = dossier.list_alike(self.session, actor=actor, case_id=case.id)
+        alike = next((one for one in found if one.character_id == other.id), None)
+        shown = dossier.find_alike_version(self.session, actor=actor, alike=alike) if alike is not None else None
+        card = documents.card_of(self.session, other) if shown is None else shown.version.card
         return self.render(
             "review/compare.html",
             case=case,
             publication=publication,
             version=version,
             other=other,
-            alike=next((one for one in alike if one.character_id == other.id), None),
+            other_name=other.name if shown is None else shown.version.name,
+            other_portrait=other.portrait_id if shown is None else shown.version.portrait_id,
+            shown=shown,
+            alike=alike,
             found=differences.beside(version.card.get("data") or {}, card.get("data") or {}),
             is_common=differences.is_common,
             shorten=shortened,

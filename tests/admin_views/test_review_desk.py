@@ -417,8 +417,16 @@ class TestCompare:
         for character, person in ((theirs, other), (mine, owner)):
             made = case_of(session, make_listing(session, owner=person.actor, now=now, character=character))
             screening.run(session, case_id=made.id, storage=storage, now=now)
+        characters.update(
+            session, actor=other.actor, character_id=theirs.id, row_version=theirs.row_version, now=now,
+            changes={"name": "Zoe", "description": "Nothing that is alike."},
+        )  # fmt: skip
         session.flush()
         page = browser.get(f"/review/{made.id}/compare/{theirs.id}").text
+        # What was found alike is what is shown, though its draft is another by now.
+        assert "Ada beside Bea" in page
+        assert "Version 1, as it was submitted" in page
+        assert "Nothing that is alike." not in page
         assert page.count('<mark class="alike">') >= 4
         assert "signs in common" in page
         assert re.search(r">text \d+%<", page)

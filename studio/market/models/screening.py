@@ -52,7 +52,10 @@ class ScreeningCheck(RowVersioned, Base):
 
 
 class CardFingerprint(Base):
-    """By what the card that a character was last submitted with is found again: its hash, and a MinHash of its text."""
+    """By what a version of a character is found again: the hash of its card, and a MinHash of its text.
+
+    Kept of the version that was submitted last, and of what is live, or is to be, while that is another.
+    """
 
     __tablename__ = "card_fingerprints"
     __table_args__ = (
@@ -61,7 +64,7 @@ class CardFingerprint(Base):
     )
 
     character_id: Mapped[UUID] = mapped_column(sa.ForeignKey("characters.id", ondelete="CASCADE"), primary_key=True)
-    version_number: Mapped[int]
+    version_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     content_hash: Mapped[str] = mapped_column(index=True)
     signature: Mapped[bytes | None]
     made_at: Mapped[datetime]
@@ -71,11 +74,19 @@ class FingerprintBand(Base):
     """One band of a fingerprint's signature: cards that share one may be near copies, all others hardly are."""
 
     __tablename__ = "card_fingerprint_bands"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["character_id", "version_number"],
+            ["card_fingerprints.character_id", "card_fingerprints.version_number"],
+            name="fk_card_fingerprint_bands_fingerprint",
+            ondelete="CASCADE",
+        ),
+        sa.Index("ix_card_fingerprint_bands_character_id_version_number", "character_id", "version_number"),
+    )
 
     key: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
-    character_id: Mapped[UUID] = mapped_column(
-        sa.ForeignKey("card_fingerprints.character_id", ondelete="CASCADE"), primary_key=True, index=True
-    )
+    character_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
 class CaseMatch(Identified, Base):
@@ -90,6 +101,8 @@ class CaseMatch(Identified, Base):
     case_id: Mapped[UUID] = refers_to("review_cases.id", ondelete="CASCADE", index=False)
     kind: Mapped[MatchKind] = mapped_column(stored(MatchKind, "kind"))
     character_id: Mapped[UUID] = refers_to("characters.id", ondelete="CASCADE")
+    # The version that is alike, which its character may have left behind since; empty: its draft.
+    version_number: Mapped[int | None]
     # 1 is the same: Jaccard of 5-grams, share of equal bits of the pictures' hashes, cosine of the embeddings.
     similarity: Mapped[float]
     is_same_owner: Mapped[bool]

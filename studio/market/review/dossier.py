@@ -35,6 +35,7 @@ from studio.market.review import queue, rules
 from studio.market.screening import assessing, duplicates, fingerprints
 
 _MOST_SHOWN_ALIKE = 12
+_KINDS = {kind: place for place, kind in enumerate(MatchKind)}
 _AROUND = 4
 _SENT_BACK = frozenset({PublicationStatus.CHANGES_REQUESTED, PublicationStatus.REJECTED})
 
@@ -49,6 +50,8 @@ class Alike:
     is_same_owner: bool | None
     """None where the screening did not look yet, and only the nearest in meaning are known."""
     kinds: dict[MatchKind, float]
+    version_number: int | None = None
+    """The version that is alike, whose name and portrait these are; None is the draft as it stands."""
 
     @property
     def is_copy(self) -> bool:
@@ -58,6 +61,14 @@ class Alike:
             or self.kinds.get(MatchKind.TEXT, 0) >= fingerprints.NEAR_COPY
             or self.kinds.get(MatchKind.PICTURE, 0) >= duplicates.SAME_PICTURE
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeVersion:
+    """The version of another character that was found alike, and whether it is live now."""
+
+    version: CharacterVersion
+    is_live: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +226,12 @@ def find_earlier(session: Session, *, publication: CharacterPublication) -> tupl
 
 
 def list_alike(session: Session, *, actor: Actor, case_id: UUID) -> list[Alike]:
-    """The characters that are alike and that the actor may see: copies first, then the nearest."""
+    """The characters that are alike and that the actor may see, in the version that is: copies first, then the nearest."""
     rows = session.execute(
-        sa.select(CaseMatch, Character.name, Character.portrait_id)
+        sa.select(CaseMatch, Character.name, Character.portrait_id, CharacterVersion.name, CharacterVersion.portrait_id)
         .join(Character, Character.id == CaseMatch.character_id)
         .join(ReviewCase, ReviewCase.id == CaseMatch.case_id)
+        .outerjoin(CharacterVersion, _is_version_of(CaseMatch))
         .where(
             review_queries.case_visible_to(actor),
             character_visible_to(actor),
@@ -228,15 +240,37 @@ def list_alike(session: Session, *, actor: Actor, case_id: UUID) -> list[Alike]:
             sa.or_(CaseMatch.kind != MatchKind.IDEA, CaseMatch.similarity >= duplicates.SAME_IDEA),
         )
         .order_by(CaseMatch.similarity.desc(), CaseMatch.id)
-    )
+    ).all()
     found: dict[UUID, Alike] = {}
-    for match, name, portrait_id in rows:
-        alike = found.setdefault(
-            match.character_id, Alike(match.character_id, name, portrait_id, match.is_same_owner, {})
-        )
-        alike.kinds[match.kind] = match.similarity
+    # The same card first, then text, picture, idea: what says most says which version is shown.
+    for match, name, portrait_id, version_name, version_portrait_id in sorted(
+        rows, key=lambda row: _KINDS[row[0].kind]
+    ):
+        number = match.version_number
+        if match.character_id not in found:
+            shown = (name, portrait_id) if number is None else (version_name, version_portrait_id)
+            found[match.character_id] = Alike(match.character_id, *shown, match.is_same_owner, {}, number)
+        found[match.character_id].kinds[match.kind] = match.similarity
     ranked = sorted(found.values(), key=lambda one: (not one.is_copy, -max(one.kinds.values())))
     return ranked[:_MOST_SHOWN_ALIKE]
+
+
+def find_alike_version(session: Session, *, actor: Actor, alike: Alike) -> AlikeVersion | None:
+    """The version that was found alike, with its card; None where that was the draft. `alike` is what the actor may see."""
+    if alike.version_number is None:
+        return None
+    version = session.scalars(
+        sa.select(CharacterVersion)
+        .where(
+            CharacterVersion.character_id == alike.character_id,
+            CharacterVersion.version_number == alike.version_number,
+        )
+        .options(undefer(CharacterVersion.card))
+    ).one()
+    offered = queries.list_listings_of_versions(
+        session, actor=actor, character_id=alike.character_id, numbers=[alike.version_number]
+    )
+    return AlikeVersion(version, is_live=any(one.status is PublicationStatus.APPROVED for one in offered))
 
 
 def _is_version_of(publication: Any) -> sa.ColumnElement[bool]:

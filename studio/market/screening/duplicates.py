@@ -1,13 +1,14 @@
 """Near-duplicates of a submission: the same card, nearly the same text or picture, the same idea. Hints, kept with the case."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, aliased, undefer
 
 from studio.accounts.permissions import SYSTEM
 from studio.authoring.models import Character, CharacterStatus, CharacterVersion
@@ -43,6 +44,14 @@ SAME_PICTURE = 1 - NEAR / _BITS
 _MOST_IN_BAND = 40
 _MOST_CANDIDATES = 200
 _MOST_PICTURES = 500
+_MOST_OF_ONE = 4
+"""Places at which one character can be found by one look: its draft, and the versions that are remembered."""
+
+_REMEMBERED = (PublicationStatus.APPROVED, PublicationStatus.SCHEDULED, PublicationStatus.QUARANTINED)
+"""Where a listing is on the market, will be, or was a moment ago."""
+
+
+_NO_VERSION = sa.cast(sa.null(), sa.Integer()).label("version_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +63,46 @@ class Match:
     name: str
     similarity: float
     is_same_owner: bool
+    version_number: int | None = None
+    """The version that is alike; None is the draft as it stands."""
 
 
 def remember(
     session: Session, *, publication: CharacterPublication, version: CharacterVersion, now: datetime
 ) -> CardFingerprint:
-    """The character is found again by the card of this version; an earlier fingerprint is replaced."""
+    """The character is found again by the card of this version, and by what of it is live.
+
+    The fingerprints of versions that are neither are dropped.
+    """
     signed = fingerprints.signature(fingerprints.said(version.card))
     values = {
-        "version_number": version.version_number,
         "content_hash": version.content_hash,
         "signature": signed,
         "made_at": now,
     }
     kept = session.scalars(
         insert(CardFingerprint)
-        .values(character_id=publication.character_id, **values)
-        .on_conflict_do_update(index_elements=[CardFingerprint.character_id], set_=values)
+        .values(character_id=publication.character_id, version_number=version.version_number, **values)
+        .on_conflict_do_update(
+            index_elements=[CardFingerprint.character_id, CardFingerprint.version_number], set_=values
+        )
         .returning(CardFingerprint)
         .execution_options(populate_existing=True)
     ).one()
-    session.execute(sa.delete(FingerprintBand).where(FingerprintBand.character_id == publication.character_id))
+    _forget_others(session, publication)
+    session.execute(
+        sa.delete(FingerprintBand).where(
+            FingerprintBand.character_id == publication.character_id,
+            FingerprintBand.version_number == version.version_number,
+        )
+    )
     if signed is not None:
         session.execute(
             insert(FingerprintBand).on_conflict_do_nothing(),
-            [{"key": key, "character_id": publication.character_id} for key in fingerprints.bands(signed)],
+            [
+                {"key": key, "character_id": publication.character_id, "version_number": version.version_number}
+                for key in fingerprints.bands(signed)
+            ],
         )
     return kept
 
@@ -106,6 +130,7 @@ def keep(session: Session, *, case_id: UUID, matches: Iterable[Match], kinds: It
             case_id=case_id,
             kind=match.kind,
             character_id=match.character_id,
+            version_number=match.version_number,
             similarity=match.similarity,
             is_same_owner=match.is_same_owner,
         )
@@ -160,7 +185,10 @@ def list_uncompared(session: Session, *, limit: int) -> list[UUID]:
 
 
 def fill(session: Session, *, limit: int, now: datetime) -> int:
-    """Live listings from before there were fingerprints get theirs, at most `limit` at a time; returns how many."""
+    """What is live and has no fingerprint (any more, or from before there were any) gets one, at most `limit` at a time.
+
+    Returns how many.
+    """
     query = (
         sa.select(CharacterPublication, CharacterVersion)
         .join(
@@ -172,7 +200,10 @@ def fill(session: Session, *, limit: int, now: datetime) -> int:
         )
         .where(
             CharacterPublication.status == PublicationStatus.APPROVED,
-            ~sa.exists().where(CardFingerprint.character_id == CharacterPublication.character_id),
+            ~sa.exists().where(
+                CardFingerprint.character_id == CharacterPublication.character_id,
+                CardFingerprint.version_number == CharacterPublication.version_number,
+            ),
         )
         .order_by(CharacterPublication.id)
         .limit(limit)
@@ -184,63 +215,97 @@ def fill(session: Session, *, limit: int, now: datetime) -> int:
     return len(rows)
 
 
-def _exact(session: Session, publication: CharacterPublication, content_hash: str) -> Iterator[Match]:
-    """The same card among drafts, and among what was ever submitted last."""
-    submitted = sa.select(CardFingerprint.character_id).where(CardFingerprint.content_hash == content_hash)
-    query = _others(publication).where(sa.or_(Character.content_hash == content_hash, Character.id.in_(submitted)))
-    for character_id, name, owner_id in session.execute(query.order_by(Character.id).limit(MOST)):
-        yield Match(MatchKind.EXACT, character_id, name, 1.0, is_same_owner=owner_id == publication.publisher_id)
+def _forget_others(session: Session, publication: CharacterPublication) -> None:
+    """Of the character only the fingerprints of what is live, of what was submitted last, and of `publication` are kept."""
+    other = aliased(CharacterPublication)
+    newest = (
+        sa.select(other.id)
+        .where(other.character_id == publication.character_id)
+        .order_by(other.created_at.desc(), other.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    kept = sa.select(CharacterPublication.version_number).where(
+        CharacterPublication.character_id == publication.character_id,
+        sa.or_(
+            CharacterPublication.status.in_(_REMEMBERED),
+            CharacterPublication.id == newest,
+            CharacterPublication.id == publication.id,
+        ),
+    )
+    session.execute(
+        sa.delete(CardFingerprint)
+        .where(CardFingerprint.character_id == publication.character_id, CardFingerprint.version_number.not_in(kept))
+        .execution_options(synchronize_session=False)
+    )
 
 
-def _texts(session: Session, publication: CharacterPublication, signed: bytes | None) -> Iterator[Match]:
+def _exact(session: Session, publication: CharacterPublication, content_hash: str) -> list[Match]:
+    """The same card among drafts, and among what is live or was submitted last."""
+    drafts = sa.select(Character.id.label("character_id"), _NO_VERSION).where(Character.content_hash == content_hash)
+    kept = sa.select(CardFingerprint.character_id, CardFingerprint.version_number).where(
+        CardFingerprint.content_hash == content_hash
+    )
+    found = drafts.union_all(kept).subquery()
+    query = (
+        _others(publication)
+        .add_columns(found.c.version_number, sa.literal(1.0))
+        .join(found, found.c.character_id == Character.id)
+        # What was shown to people says more than a draft that nobody saw.
+        .order_by(Character.id, found.c.version_number.nulls_last())
+        .limit(MOST * _MOST_OF_ONE)
+    )
+    return _nearest(publication, MatchKind.EXACT, session.execute(query).all())
+
+
+def _texts(session: Session, publication: CharacterPublication, signed: bytes | None) -> list[Match]:
     """Cards whose signature agrees in a band at least, compared by all of it."""
     if signed is None:
-        return
+        return []
     keys = sa.literal(fingerprints.bands(signed), ARRAY(sa.BigInteger()))
     wanted = sa.func.unnest(keys).table_valued(sa.column("key", sa.BigInteger()), name="wanted").render_derived()
     # A band that thousands share (a template that everybody starts from) is looked at in part only.
     in_band = (
-        sa.select(FingerprintBand.character_id)
+        sa.select(FingerprintBand.character_id, FingerprintBand.version_number)
         .where(FingerprintBand.key == wanted.c.key, FingerprintBand.character_id != publication.character_id)
         .limit(_MOST_IN_BAND)
         .lateral("in_band")
     )
+    card = (in_band.c.character_id, in_band.c.version_number)
     candidates = (
-        sa.select(in_band.c.character_id)
+        sa.select(*card)
         .select_from(wanted.join(in_band, sa.true()))
-        .group_by(in_band.c.character_id)
-        .order_by(sa.func.count().desc(), in_band.c.character_id)
+        .group_by(*card)
+        .order_by(sa.func.count().desc(), *card)
         .limit(_MOST_CANDIDATES)
         .subquery()
     )
+    is_candidate = sa.and_(
+        CardFingerprint.character_id == candidates.c.character_id,
+        CardFingerprint.version_number == candidates.c.version_number,
+    )
     query = (
         _others(publication)
-        .add_columns(CardFingerprint.signature)
+        .add_columns(CardFingerprint.version_number, CardFingerprint.signature)
         .join(CardFingerprint, CardFingerprint.character_id == Character.id)
-        .join(candidates, candidates.c.character_id == Character.id)
+        .join(candidates, is_candidate)
     )
     found = [
-        Match(
-            MatchKind.TEXT,
-            character_id,
-            name,
-            fingerprints.similarity(signed, other),
-            is_same_owner=owner_id == publication.publisher_id,
-        )
-        for character_id, name, owner_id, other in session.execute(query)
+        (*who, fingerprints.similarity(signed, other))
+        for *who, other in session.execute(query).all()
         if other is not None
     ]
-    alike = [match for match in found if match.similarity >= fingerprints.ALIKE]
-    yield from sorted(alike, key=lambda match: (-match.similarity, match.character_id))[:MOST]
+    return _nearest(publication, MatchKind.TEXT, [row for row in found if row[-1] >= fingerprints.ALIKE])
 
 
-def _pictures(session: Session, publication: CharacterPublication, portrait: MediaFile | None) -> Iterator[Match]:
+def _pictures(session: Session, publication: CharacterPublication, portrait: MediaFile | None) -> list[Match]:
     """Characters whose portraits' hashes differ in at most HINT bits, by the indexes on the quarters of the hash.
 
-    A portrait that is one plain colour hashes to 0 and would be like every other such one; it says nothing.
+    Looked at are the portraits of drafts, of what is live, and of what was submitted last. A portrait that is one plain
+    colour hashes to 0 and would be like every other such one; it says nothing.
     """
     if portrait is None or not portrait.perceptual_hash:
-        return
+        return []
     asked = portrait.perceptual_hash
     # The expression stands word for word in the index; bound numbers would not be recognised.
     in_a_quarter = sa.or_(
@@ -257,23 +322,44 @@ def _pictures(session: Session, publication: CharacterPublication, portrait: Med
         sa.select(MediaFile.id, distance.label("distance"))
         .where(MediaFile.perceptual_hash.is_not(None), in_a_quarter, distance <= HINT)
         .limit(_MOST_PICTURES)
-        .subquery()
+        .cte("near")
     )
+    drafts = sa.select(Character.id.label("character_id"), _NO_VERSION, near.c.distance).join(
+        near, near.c.id == Character.portrait_id
+    )
+    is_kept = sa.and_(
+        CardFingerprint.character_id == CharacterVersion.character_id,
+        CardFingerprint.version_number == CharacterVersion.version_number,
+    )
+    kept = (
+        sa.select(CardFingerprint.character_id, CardFingerprint.version_number, near.c.distance)
+        .select_from(near)
+        .join(CharacterVersion, CharacterVersion.portrait_id == near.c.id)
+        .join(CardFingerprint, is_kept)
+    )
+    found = drafts.union_all(kept).subquery()
     query = (
         _others(publication)
-        .add_columns(near.c.distance)
-        .join(near, near.c.id == Character.portrait_id)
-        .order_by(near.c.distance, Character.id)
-        .limit(MOST)
+        .add_columns(found.c.version_number, 1 - sa.cast(found.c.distance, sa.Float()) / _BITS)
+        .join(found, found.c.character_id == Character.id)
+        .order_by(found.c.distance, Character.id, found.c.version_number.nulls_last())
+        .limit(MOST * _MOST_OF_ONE)
     )
-    for character_id, name, owner_id, bits in session.execute(query):
-        yield Match(
-            MatchKind.PICTURE,
-            character_id,
-            name,
-            1 - int(bits) / _BITS,
-            is_same_owner=owner_id == publication.publisher_id,
-        )
+    return _nearest(publication, MatchKind.PICTURE, session.execute(query).all())
+
+
+def _nearest(publication: CharacterPublication, kind: MatchKind, rows: Iterable[Sequence[Any]]) -> list[Match]:
+    """Each character once, by where it is most alike; MOST of them, the nearest first.
+
+    A row is what `_others` gives, a version or None, and how much it is alike; of equal ones the first counts.
+    """
+    found: dict[UUID, Match] = {}
+    for character_id, name, owner_id, number, similarity in rows:
+        known = found.get(character_id)
+        if known is None or known.similarity < similarity:
+            is_same = owner_id == publication.publisher_id
+            found[character_id] = Match(kind, character_id, name, float(similarity), is_same, number)
+    return sorted(found.values(), key=lambda match: (-match.similarity, match.character_id))[:MOST]
 
 
 def _others(publication: CharacterPublication) -> sa.Select[UUID, str, UUID | None]:
