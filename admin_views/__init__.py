@@ -26,6 +26,7 @@ MODULES = (
     "market.listings",
     "review.cases",
     "review.figures",
+    "review.reasons",
     "market.reports",
     "market.appeals",
     "money.shop",

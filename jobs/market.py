@@ -125,6 +125,7 @@ def look_after_listings(run: JobContext) -> dict[str, Any] | None:
     for name, sweep in (
         ("in_effect", effects.release_due),
         ("published", schedules.publish_due),
+        ("featured_no_more", schedules.end_featured),
         ("withdrawn", listings.withdraw_archived),
     ):
         with run.transaction() as session:

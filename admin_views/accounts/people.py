@@ -25,6 +25,7 @@ from admin_views.base import StudioModelView, expose
 from admin_views.forms import StudioForm, attach_errors, sent_version, sentence
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.operations.audit import changes_of
+from admin_views.operations.audit_labels import action_label
 from admin_views.rendering import status_label
 from admin_views.resources import Resources
 from admin_views.session import current_actor
@@ -168,6 +169,7 @@ class PeopleView(StudioModelView):
             "has_second_factor": second_factor.has_second_factor(row),
             "has_password": queries.has_password(self.request_session, user_id=row.id),
             "entries": [(entry, changes_of(entry)) for entry in entries],
+            "action_label": action_label,
             "longest_reason": rules.LONGEST_REASON,
             "link": None,
         }

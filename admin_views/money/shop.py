@@ -117,14 +117,21 @@ class ShopView(StudioModelView):
     menu_icon = "shopping-cart"
     menu_order = 5
     columns = (
+        Column("is_featured", _l("Featured first"), sort="featured"),
         Column("published_at", _l("On the market"), sort="published"),
         Column("title", _l("Title"), sort="title"),
     )
     orders: ClassVar[dict[str, Any]] = {
+        # What is live has a time since when; so one index gives every page.
+        "featured": (
+            Key(CharacterPublication.is_featured),
+            Key(CharacterPublication.published_at),
+            Key(CharacterPublication.id),
+        ),
         "published": (Key(CharacterPublication.published_at, nullable=True), Key(CharacterPublication.id)),
         "title": (Key(CharacterPublication.title), Key(CharacterPublication.id)),
     }
-    default_sort = ("published", True)
+    default_sort = ("featured", True)
     filters = (
         Filter(
             "featured",

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from admin_views import ui
 from admin_views.base import StudioModelView
 from admin_views.listing import Column, Filter, FilterKind
+from admin_views.operations.audit_labels import action_label, actions_called
 from admin_views.resources import Resources
 from studio.accounts import queries
 from studio.accounts.models import AuditEntry
@@ -90,6 +91,11 @@ def _starting(column: Any, text: str) -> sa.ColumnElement[bool]:
     return criterion
 
 
+def _doing(text: str) -> sa.ColumnElement[bool]:
+    """By the studio's own name of the action, from its beginning, or by the reader's words for it."""
+    return sa.or_(_starting(AuditEntry.action, text), AuditEntry.action.in_(actions_called(one_line(text))))
+
+
 def _about(text: str) -> sa.ColumnElement[bool]:
     try:
         return AuditEntry.resource_id == UUID(text.strip())
@@ -117,7 +123,9 @@ class AuditView(StudioModelView):
             plain=lambda e: e.created_at.isoformat(),
         ),
         Column("actor_name", _l("Who"), cell=lambda entry: _unbroken(entry.actor_name), plain=lambda e: e.actor_name),
-        Column("action", _l("What"), cell=lambda entry: _unbroken(entry.action), plain=lambda e: e.action),
+        Column(
+            "action", _l("What"), cell=lambda entry: _unbroken(action_label(entry.action)), plain=lambda e: e.action
+        ),
         Column("resource", _l("Which row"), cell=_row, plain=lambda e: f"{e.resource} {e.resource_id or ''}".strip()),
         Column(
             "changes",
@@ -134,7 +142,7 @@ class AuditView(StudioModelView):
     default_sort = ("created_at", True)
     filters = (
         Filter("who", _l("Who"), lambda text: _starting(AuditEntry.actor_name, text), kind=FilterKind.TEXT),
-        Filter("what", _l("What"), lambda text: _starting(AuditEntry.action, text), kind=FilterKind.TEXT),
+        Filter("what", _l("What"), _doing, kind=FilterKind.TEXT),
         Filter("resource", _l("Kind of row"), lambda text: _starting(AuditEntry.resource, text), kind=FilterKind.TEXT),
         Filter("row", _l("Id of the row"), _about, kind=FilterKind.TEXT),
         Filter("since", _l("From"), lambda day: queries.audited_between(_midnight(day), None), kind=FilterKind.DATE),
@@ -155,7 +163,7 @@ class AuditView(StudioModelView):
 
     def row_title(self, row: AuditEntry) -> str:
         """What was done."""
-        return row.action
+        return action_label(row.action)
 
     def details_context(self, row: AuditEntry) -> dict[str, Any]:
         """The changes in words."""

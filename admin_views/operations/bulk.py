@@ -43,6 +43,16 @@ def _what(run: BulkRun) -> str:
     return str(_("Undone: %(what)s", what=label)) if run.undoes_id is not None else label
 
 
+def _actions(actor: Actor) -> list[tuple[str, Any]]:
+    """What the person may do to many rows; who sees everybody's runs, everything."""
+    sees_all = actor.may(Permission.JOB_READ_ANY)
+    return [
+        (name, label)
+        for name, label in BULK_LABELS.items()
+        if sees_all or ((kind := find_action(name)) is not None and kind.offered_to(actor))
+    ]
+
+
 class BulkRunsView(StudioModelView):
     """Every run of an action on many rows that the person may see, newest first."""
 
@@ -80,7 +90,7 @@ class BulkRunsView(StudioModelView):
             "action",
             _l("What"),
             lambda value: BulkRun.action == value,
-            choices=lambda _actor: list(BULK_LABELS.items()),
+            choices=_actions,
         ),
     )
     details_template = "operations/bulk.html"

@@ -42,6 +42,7 @@ class Permission(StrEnum):
     LISTING_FEATURE = "listing:feature"
     REVIEW_READ = "review:read"
     REVIEW_DECIDE = "review:decide"
+    REASON_WRITE = "review:write_reasons"
     SCREENING_READ = "screening:read"
     SCREENING_WRITE = "screening:write"
 
@@ -126,6 +127,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
         _P.LISTING_READ_ANY,
         _P.REVIEW_READ,
         _P.REVIEW_DECIDE,
+        _P.REASON_WRITE,
         _P.SCREENING_READ,
     },
     RoleName.STAFF: _EVERYONE
@@ -167,6 +169,7 @@ GRANTS: dict[RoleName, frozenset[Permission]] = {
     RoleName.ADMIN: _EVERYONE
     | {
         _P.CATEGORY_READ,
+        _P.REASON_WRITE,
         _P.SCREENING_READ,
         _P.SCREENING_WRITE,
         _P.PERSON_READ,

@@ -61,6 +61,17 @@
     }
   });
 
+  // A reason is about a field as a rule; what somebody chose themselves stays.
+  document.querySelectorAll(".reason-row").forEach((row) => {
+    const [reason, field] = row.querySelectorAll("select");
+    let set = "";
+    reason.addEventListener("change", () => {
+      if (field.value !== set) return;
+      set = reason.selectedOptions[0]?.dataset.about || "";
+      field.value = set;
+    });
+  });
+
   // A mark that is led to must be seen: what folds it opens.
   const unfold = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -39,6 +39,13 @@ def boxes(page):
 
 
 class TestTheBar:
+    def test_of_others_are_not_offered_to_filter_by(self, session, browser_of):
+        creator, staff = (browser_of(make_user(session, role)) for role in (RoleName.CREATOR, RoleName.STAFF))
+        offered = re.findall(r'<option value="(\w+\.\w+)"', creator.get("/bulk/").text)
+        assert "characters.archive" in offered
+        assert {"people.suspend", "errors.resolve"}.isdisjoint(offered)
+        assert "people.suspend" in staff.get("/bulk/").text
+
     def test_offers_what_the_person_may_do(self, session, browser, browser_of, many):
         page = browser.get("/characters/").text
         assert len(boxes(page)) == 24

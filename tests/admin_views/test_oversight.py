@@ -1,10 +1,13 @@
 """Decisions with a way back, reports, appeals and times, as people meet them on the screens."""
 
+import re
 from datetime import timedelta
+from types import MappingProxyType
 
 import pytest
 import sqlalchemy as sa
 
+from admin_views.money.shop import ShopView
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.market.catalogue import cases
@@ -18,8 +21,9 @@ from studio.market.models import (
     ReportState,
     ReviewDecision,
     ReviewNote,
+    ReviewReason,
 )
-from studio.market.review import claims, decisions, effects, held_queries, notes, recalls
+from studio.market.review import claims, decisions, effects, held_queries, notes, recalls, schedules
 from studio.market.review import rules as review_rules
 from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import (
@@ -233,6 +237,88 @@ class TestAtTheDesk:
         post(browser, f"/review/{live_case.id}/release-hidden")
         session.refresh(live)
         assert live.status is S.APPROVED
+
+
+class TestReasons:
+    FORM = MappingProxyType(
+        {
+            "title": "Too short",
+            "title_zh": "太短",
+            "message": "Say more.",
+            "message_zh": "请多写一些。",
+            "field": "scenario",
+            "sort_order": "7",
+            "is_active": "y",
+        }
+    )
+
+    def test_are_written_put_out_of_use_and_deleted_by_moderators(
+        self, session, browser_of, post, moderator, owner, statements, now
+    ):
+        browser = browser_of(moderator)
+        refused = post(browser, "/review_reasons/new", **self.FORM | {"title_zh": " ", "sort_order": "a"})
+        assert (refused.status_code, "Give the reason a name" in refused.text) == (422, True)
+        assert "whole number from 0 to 9999" in refused.text
+        assert post(browser, "/review_reasons/new", **self.FORM).status_code == 303
+        made = session.scalars(sa.select(ReviewReason).where(ReviewReason.code == "too_short")).one()
+        statements.clear()
+        page = browser.get("/review_reasons/").text
+        assert len(statements) <= 8, statements
+        assert page.index("Too short") < page.index("Description too thin"), "a lower place stands first"
+        case = make_waiting_case(session, owner=owner.actor, now=now)
+        post(browser, f"/review/{case.id}/claim")
+        assert '<option value="too_short" data-about="scenario"' in browser.get(f"/review/{case.id}").text
+        address = f"/review_reasons/{made.id}/edit"
+        out = {name: value for name, value in self.FORM.items() if name != "is_active"}
+        assert post(browser, address, **out, row_version=made.row_version).status_code == 303
+        assert '<option value="too_short"' not in browser.get(f"/review/{case.id}").text
+        assert "out of use" in browser.get("/review_reasons/").text
+        assert f"/review_reasons/{made.id}/delete" in browser.get(address).text
+        session.refresh(made)
+        post(browser, f"/review_reasons/{made.id}/delete", row_version=made.row_version)
+        assert session.scalar(sa.select(ReviewReason.id).where(ReviewReason.code == "too_short")) is None
+        assert browser_of(owner).get("/review_reasons/").status_code == 403
+
+    def test_that_were_given_say_in_how_many_decisions(self, session, browser_of, post, moderator, owner, now):
+        make_sent_back(session, owner=owner.actor, moderator=moderator.actor, now=now)
+        given = session.scalars(sa.select(ReviewReason).where(ReviewReason.code == "thin_description")).one()
+        browser = browser_of(moderator)
+        page = browser.get(f"/review_reasons/{given.id}/edit").text
+        assert "It stands in 1 decision." in page
+        assert f"/review_reasons/{given.id}/delete" not in page
+        answer = post(browser, f"/review_reasons/{given.id}/delete", row_version=given.row_version)
+        assert answer.status_code == 409
+        assert "Take it out of use" in answer.text
+
+
+class TestShop:
+    def test_begins_with_what_is_featured_and_loses_none_between_pages(
+        self, session, browser_of, moderator, owner, now, monkeypatch
+    ):
+        monkeypatch.setattr(ShopView, "page_size", 2)
+        staff = make_user(session, RoleName.STAFF)
+        made = [
+            make_live_listing(
+                session,
+                owner=owner.actor,
+                moderator=moderator.actor,
+                now=now + timedelta(minutes=number),
+                title=f"Listing {number}",
+            )
+            for number in range(5)
+        ]
+        for number in (1, 3):
+            schedules.feature(
+                session, actor=staff.actor, publication_id=made[number].id, until=utc_now() + timedelta(days=1),
+                now=utc_now(),
+            )  # fmt: skip
+        browser, address, shown = browser_of(staff), "/shop/", []
+        while address:
+            page = browser.get(address).text
+            shown += re.findall(r">(Listing \d)<", page)
+            following = re.search(r'href="([^"]*[?&;]after=[^"]*)"', page)
+            address = following[1].replace("&amp;", "&") if following else ""
+        assert shown == ["Listing 3", "Listing 1", "Listing 4", "Listing 2", "Listing 0"]
 
 
 class TestReports:

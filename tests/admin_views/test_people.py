@@ -101,7 +101,7 @@ class TestRoles:
         assert answer.status_code == 303
         session.expire_all()
         assert person.actor.roles == {RoleName.STAFF}
-        assert "person.set_roles" in browser.get(f"/people/{person.id}").text
+        assert "Roles changed" in browser.get(f"/people/{person.id}").text
 
     def test_of_a_stale_page_change_nothing(self, browser, session, person, post):
         answer = post(browser, f"/people/{person.id}/roles", roles=["admin"], row_version=person.row_version - 1)

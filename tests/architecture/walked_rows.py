@@ -57,10 +57,12 @@ from studio.market.models import (
     PayoutStatus,
     Purchase,
     ReviewCase,
+    ReviewReason,
 )
 from studio.market.money.queries import payout_visible_to, purchase_visible_to, statement_visible_to
 from studio.market.review.appeals import appeal_visible_to
 from studio.market.review.queries import case_visible_to
+from studio.market.review.reasons import reason_visible_to
 from studio.market.review.reports import report_visible_to
 from studio.media.models import ImageGeneration, MediaFile, MediaUpload
 from studio.media.queries import file_visible_to, generation_visible_to, upload_visible_to
@@ -243,6 +245,7 @@ KINDS = (
     Kind(Purchase, purchase_visible_to, _purchase),
     Kind(CreatorEarnings, statement_visible_to, _statement),
     Kind(Payout, payout_visible_to, _payout),
+    Kind(ReviewReason, reason_visible_to, lambda world, _owner, _: market.make_reason(world.session).id),
     Kind(Character, character_visible_to, _character),
     Kind(
         CardDocument,

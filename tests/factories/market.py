@@ -3,7 +3,7 @@
 from datetime import datetime
 from itertools import count
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ from studio.market.models import (
     ListingReport,
     ReportReason,
     ReviewCase,
+    ReviewReason,
 )
 from studio.market.review import appeals, claims, decisions, reports
 from studio.market.review.rules import AT_ONCE, Reason
@@ -52,6 +53,15 @@ def make_category(
     if not is_active:
         category_tree.close(session, actor=staff, category_id=category.id, row_version=category.row_version)
     return category
+
+
+def make_reason(session: Session, **values: Any) -> ReviewReason:
+    """A reason that moderators can give, unless `values` say otherwise, and that nobody gave yet."""
+    words = {"title": "Too short", "title_zh": "太短", "message": "Say more.", "message_zh": "请多写一些。"}
+    reason = ReviewReason(code=f"made_{uuid4().hex[:12]}", **{**words, **values})
+    session.add(reason)
+    session.flush()
+    return reason
 
 
 def any_category(session: Session) -> UUID:

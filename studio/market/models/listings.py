@@ -15,6 +15,7 @@ TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 20_000
 COMMENT_LENGTH = 4_000
 TO_MODERATOR_LENGTH = 1_000
+REASON_LENGTHS = {"title": 100, "title_zh": 100, "message": 1_000, "message_zh": 1_000, "field": 60}
 APPEAL_LENGTH = 2_000
 
 
@@ -154,6 +155,14 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
             "quarantined_from IN ('pending', 'scheduled', 'approved', 'unlisted')", name="can_come_out_of_quarantine"
         ),
         sa.CheckConstraint("featured_until IS NULL OR published_at IS NOT NULL", name="featured_was_published"),
+        sa.CheckConstraint("NOT is_featured OR featured_until IS NOT NULL", name="featured_has_its_end"),
+        sa.Index(
+            "ix_character_publications_shop",
+            "is_featured",
+            "published_at",
+            "id",
+            postgresql_where=sa.text("status = 'approved'"),
+        ),
         sa.CheckConstraint("(notice IS NULL) = (noticed_at IS NULL)", name="notice_goes_with_noticed_at"),
         # A character is live once.
         sa.Index(
@@ -209,6 +218,8 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
     submitted_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     featured_until: Mapped[datetime | None]
+    # The shop begins with these. A column, since an order by the clock would shift between two pages.
+    is_featured: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     # When it is to go live once it is approved; empty: at once.
     publish_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -294,16 +305,22 @@ class ScreeningResult(Identified, Base):
     attempts: Mapped[int] = mapped_column(sa.SmallInteger, default=1, server_default="1")
 
 
-class ReviewReason(Identified, Base):
-    """A reason that moderators can give, with the sentence that the creator reads."""
+class ReviewReason(Identified, RowVersioned, Base):
+    """A reason that moderators can give, with the sentence that the creator reads.
+
+    One that was given stays as long as the decision does: PostgreSQL refuses to delete it.
+    """
 
     __tablename__ = "review_reasons"
+    __table_args__ = tuple(at_most(name, most) for name, most in REASON_LENGTHS.items())
 
     code: Mapped[str] = mapped_column(unique=True)
     title: Mapped[str]
     title_zh: Mapped[str]
     message: Mapped[str]
     message_zh: Mapped[str]
+    # What it is about as a rule; a moderator may tie it to another field.
+    field: Mapped[str] = mapped_column(default="", server_default="")
     sort_order: Mapped[int] = mapped_column(default=0, server_default="0")
     is_severe: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())

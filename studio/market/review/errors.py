@@ -174,3 +174,19 @@ class AnswerInvalidError(InvalidError):
 
 class ReasonsInvalidError(InvalidError):
     """A rejection without a reason, or with one that does not exist."""
+
+
+class ReasonWrongError(InvalidError):
+    """Something of a reason is missing or too long."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__("The reason is not complete yet; see the fields.", fields=fields)
+
+
+class ReasonGivenError(ConflictError):
+    """What stands in a decision stays."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This reason stands in decisions, which creators can read. Take it out of use instead of deleting it."
+        )

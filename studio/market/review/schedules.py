@@ -141,6 +141,7 @@ def feature(
     if until is not None and not now < until <= now + rules.PUBLISH_WITHIN:
         raise FeatureInvalidError
     before, publication.featured_until = publication.featured_until, until
+    publication.is_featured = until is not None
     session.flush()
     audit.record(
         session,
@@ -152,6 +153,23 @@ def feature(
         after={"featured_until": None if until is None else until.isoformat()},
     )
     return publication
+
+
+def end_featured(session: Session, *, now: datetime) -> int:
+    """What was featured until a time that is over stands among the others again; at most a batch of them. Returns how many."""
+    over = (
+        sa.select(CharacterPublication.id)
+        .where(CharacterPublication.is_featured, CharacterPublication.featured_until <= now)
+        .order_by(CharacterPublication.id)
+        .limit(_BATCH)
+    )
+    ended = session.scalars(
+        sa.update(CharacterPublication)
+        .where(CharacterPublication.id.in_(over), CharacterPublication.featured_until <= now)
+        .values(is_featured=False, row_version=CharacterPublication.row_version + 1)
+        .returning(CharacterPublication.id)
+    )
+    return len(ended.all())
 
 
 def _approved_hash(session: Session, publication: CharacterPublication) -> str:

@@ -213,7 +213,16 @@ class TestFeature:
         schedules.feature(session, actor=staff, publication_id=live.id, until=now + DAY, now=now)
         assert live.featured_until == now + DAY
         schedules.feature(session, actor=staff, publication_id=live.id, until=None, now=now)
-        assert live.featured_until is None
+        assert (live.featured_until, live.is_featured) == (None, False)
+
+    def test_ends_by_itself(self, session, creator, moderator, staff, now):
+        live = make_live_listing(session, owner=creator, moderator=moderator, now=now)
+        schedules.feature(session, actor=staff, publication_id=live.id, until=now + DAY, now=now)
+        assert schedules.end_featured(session, now=now) == 0
+        assert schedules.end_featured(session, now=now + DAY) == 1
+        session.refresh(live)
+        assert (live.is_featured, live.featured_until) == (False, now + DAY)
+        assert schedules.end_featured(session, now=now + DAY) == 0
         for actor in (creator, moderator):
             with pytest.raises(ForbiddenError):
                 schedules.feature(session, actor=actor, publication_id=live.id, until=now + DAY, now=now)
