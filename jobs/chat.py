@@ -31,10 +31,11 @@ def run_test_prompts(run: JobContext, *, run_id: UUID) -> dict[str, int] | None:
         run.progress("Asking the model", 100 * done / max(total, 1))
         run.afford(_expected_cost(run, question))
         answered = _ask(run, question)
+        if answered.count is not None and answered.count.cost_micro:
+            # Paid is paid, whatever becomes of the next line.
+            run.spend(answered.count.cost_micro, kind="language")
         with run.transaction() as session:
             runs.keep(session, question=question, answered=answered, now=run.now())
-        if answered.count is not None and answered.count.cost_micro:
-            run.spend(answered.count.cost_micro, kind="language")
     run.progress("Finishing the run", 100)
     with run.transaction(last=True) as session:
         run.result = {"answers": runs.finish(session, run_id=run_id, now=run.now())}

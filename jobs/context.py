@@ -1,7 +1,7 @@
 """What a job is given: transactions that count only while it is its own, a way to tell its progress, and resources."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from jobs.resources import Resources
 from studio.kit import db
 from studio.kit.clock import utc_now
+from studio.kit.errors import StudioError
 from studio.settings import Settings
-from studio.work import budgets, claiming, progress, queries
+from studio.work import budgets, claiming, paid, progress, queries
 from studio.work.claiming import Sign
 from studio.work.errors import (
     BudgetReachedError,
@@ -25,13 +26,20 @@ from studio.work.errors import (
     MakeWayError,
     PauseRequestedError,
 )
-from studio.work.rules import TURN
+from studio.work.paid import Held
+from studio.work.rules import TURN, Failure
 
 _BETWEEN_LOOKS = 0.5
 """Seconds; `check` may be called for each of a million rows."""
 
 _BETWEEN_COURTESIES = 2.0
 """Seconds between two looks at whether somebody else's work waits."""
+
+_INSISTENCE = 600.0
+"""Seconds for which what was paid for is offered to a database that is away: nothing else could be done meanwhile."""
+
+_BETWEEN_OFFERS, _LONGEST_BETWEEN_OFFERS = 0.1, 0.8
+"""Seconds from the first to the second, doubled each time, and at most: it must be there before another worker begins."""
 
 
 class GivenBackError(JobInterruptedError):
@@ -71,6 +79,7 @@ class JobContext:
     earlier: Mapping[str, Any] = field(default_factory=dict)
     """What attempts before this one noted, before they were paused or made way."""
     is_done: bool = False
+    has_failed: bool = False
     _step: str = ""
     _percent: int = 0
     _costs: list[tuple[str, int]] = field(default_factory=list)
@@ -96,8 +105,7 @@ class JobContext:
         With `last`, the job's success is written in the same transaction: what it did
         and that it was done become true together. Raises JobInterruptedError.
         """
-        if self.is_done:
-            raise RuntimeError("The job's last transaction is through; nothing can follow it.")
+        self._refuse_done()
         self._heed()
         written = 0
         with db.session_scope(self.resources.engine) as session:
@@ -113,6 +121,78 @@ class JobContext:
         if last:
             del self._costs[:written]
         self.is_done = last
+
+    @contextmanager
+    def giving_up(self, error: StudioError) -> Iterator[Session]:
+        """The last transaction of a job that fails for good with `error`, which the handler raises afterwards.
+
+        What the body writes of the failure and the job's own become true together: no later attempt takes a refusal
+        that was told for something to try again. Raises JobInterruptedError.
+        """
+        self._refuse_done()
+        self._heed()
+        with db.session_scope(self.resources.engine) as session:
+            yield session
+            session.flush()
+            written = self.write_costs(session)
+            claiming.fail(
+                session,
+                job_id=self.job_id,
+                token=self.token,
+                failure=Failure(type(error).__name__, str(error)),
+                is_final=True,
+                chance=0.0,
+                now=self.now(),
+            )
+        del self._costs[:written]
+        self.is_done = self.has_failed = True
+
+    def find_paid(self, thing_id: UUID) -> Held | None:
+        """What a provider was paid for at an earlier attempt to make this row, and was not kept; None where nothing is."""
+        with db.session_scope(self.resources.engine) as session:
+            return paid.find(session, thing_id=thing_id)
+
+    def hold_paid(
+        self, thing_id: UUID, *, facts: Mapping[str, Any], parts: Sequence[bytes], cost_micro: int, kind: str
+    ) -> None:
+        """Hold a provider's answer, and count what it cost (as `spend`), before anything else is done with it.
+
+        Both become true together, and wait for a database that is away: whatever becomes of this attempt, a
+        later one goes on from here and asks nobody (`find_paid`). Whoever has kept it, or finds that it is worth nothing, calls
+        `paid.drop` in the same transaction.
+        """
+
+        def write(session: Session) -> None:
+            paid.hold(
+                session,
+                thing_id=thing_id,
+                job_id=self.job_id,
+                user_id=self.owner_id,
+                facts=facts,
+                parts=parts,
+                now=self.now(),
+            )
+            budgets.record_of_job(session, job_id=self.job_id, kind=kind, cost_micro=cost_micro, now=self.now())
+
+        self._insist(write)
+
+    def _insist(self, write: Callable[[Session], None]) -> None:
+        """Have `write` committed, whoever has the job by now, and however long (within reason) the database is away."""
+        ends = time.monotonic() + _INSISTENCE
+        wait = _BETWEEN_OFFERS
+        while True:
+            try:
+                with db.session_scope(self.resources.engine) as session:
+                    return write(session)
+            except (OperationalError, InterfaceError):
+                if time.monotonic() > ends:
+                    raise
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_BETWEEN_OFFERS)
+
+    def _refuse_done(self) -> None:
+        if self.is_done:
+            raise RuntimeError("The job's last transaction is through; nothing can follow it.")
 
     def progress(self, step: str, percent: float) -> None:
         """Have screens show `step` (a short English sentence, a msgid) and `percent` (0 to 100).
@@ -161,7 +241,8 @@ class JobContext:
         """Return if the person's budget has room for what the next step is expected to cost (millionths).
 
         Where it has not, the job stops here and waits for the next month or a raised budget; it goes on with a new
-        attempt, which must find out by itself what is done already. Raises JobInterruptedError.
+        attempt, which must find out by itself what is done already. Until it is spent, the room is this job's. Raises
+        JobInterruptedError.
         """
         if cost_micro <= 0 or self.owner_id is None:
             return
@@ -174,6 +255,9 @@ class JobContext:
                 now=self.now(),
                 but_job=self.job_id,
             )
+            if fits:
+                # Under the same lock: of two steps for which there is room once, one goes on.
+                budgets.reserve(session, job_id=self.job_id, needs_micro=cost_micro)
         if not fits:
             raise BudgetReachedError(cost_micro)
 

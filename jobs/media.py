@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from jobs.registry import JobContext, job
 from studio.kit.errors import InvalidError, StudioError
@@ -13,6 +15,8 @@ from studio.media.screening import RefusedPromptError
 from studio.providers.errors import ProviderError, ProviderRestsError
 from studio.providers.images import Made, Picture, PictureRequest, cost_estimate, refusals
 from studio.providers.storage import PARTS
+from studio.work import budgets, paid
+from studio.work.paid import Held
 
 _YOUNG = timedelta(days=1)
 """Objects that were stored since then may belong to a transaction that is under way."""
@@ -30,42 +34,33 @@ def make_variants(run: JobContext, *, file_id: UUID) -> dict[str, Any] | None:
 
 @job("media.generate_pictures", max_attempts=3, timeout=3600)
 def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int] | None:
-    """Have the provider make the pictures, and keep them; stopping the job stops the provider too."""
+    """Have the provider make the pictures, and keep them; stopping the job stops the provider too.
+
+    What came is held before it is looked at: an attempt that could not keep it (a full disk, a restart) is followed by
+    one that does, and the provider is asked and paid once.
+    """
     with run.transaction() as session:
         begun = generations.begin(session, generation_id=generation_id, now=run.now())
     if begun is None:
         return {"pictures": 0}
     request, rating = begun
-    _look_at_prompt(run, generation_id, request, rating)
-    try:
-        made = _made(run, request)
-    except ProviderRestsError:
-        # Nothing was asked: the job waits until the provider is worth asking again.
-        raise
-    except ProviderError as error:
-        raise _given_up(run, generation_id, error) from None
-    cost = made.cost_micro
-    if cost is None:
-        cost = cost_estimate(run.settings, provider=run.resources.images, count=len(made.pictures))
-    try:
-        _look_at(run, generation_id, made, cost)
-        kept_ones, label = _unrefused(run, generation_id, made, rating, cost)
-        refused = len(made.pictures) - len(kept_ones)
-        if cost is not None and refused:
-            # What is refused costs the person nothing.
-            cost = cost * len(kept_ones) // len(made.pictures)
-    finally:
-        # Paid is paid, whatever else becomes of the pictures, and of the job.
-        run.spend(cost or 0, kind="images")
+    held = run.find_paid(generation_id) or _drawn(run, generation_id, request, rating)
+    made, cost = generations.made_from(held)
+    _look_at(run, generation_id, held, made, cost)
+    kept_ones, label = _unrefused(run, generation_id, made, rating, cost)
+    refused = len(made.pictures) - len(kept_ones)
+    # What is refused costs the person nothing.
+    given_back = (cost or 0) * refused // max(len(made.pictures), 1)
     if not kept_ones:
-        raise _given_up(run, generation_id, screening.all_refused(label), is_refused=True)
+        _give_up(run, generation_id, screening.all_refused(label), is_refused=True, given_back=given_back, held=held)
     run.progress("Keeping the pictures", 99)
     with run.transaction(last=True) as session:
+        _settle(run, session, generation_id, held, given_back)
         kept = generations.finish(
             session,
             generation_id=generation_id,
             made=replace(made, pictures=kept_ones),
-            cost_micro=cost,
+            cost_micro=None if cost is None else cost - given_back,
             storage=run.resources.storage,
             screened_by=screening.screened_by(run.resources.moderation),
             refused_pictures=refused,
@@ -121,6 +116,34 @@ def sweep(run: JobContext) -> dict[str, int]:
     return counts
 
 
+def _drawn(run: JobContext, generation_id: UUID, request: PictureRequest, rating: str) -> Held:
+    """Ask the provider, pay it, and hold what came; raises where nothing did, and where the budget has no room."""
+    _look_at_prompt(run, generation_id, request, rating)
+    provider = run.resources.images
+    # Whoever has it done again pays again: the budget is asked just before.
+    run.afford(cost_estimate(run.settings, provider=provider, count=request.count) or 0)
+    try:
+        made = _made(run, request)
+    except ProviderRestsError:
+        # Nothing was asked: the job waits until the provider is worth asking again.
+        raise
+    except ProviderError as error:
+        _give_up(run, generation_id, error)
+    cost = made.cost_micro
+    if cost is None:
+        cost = cost_estimate(run.settings, provider=provider, count=len(made.pictures))
+    facts = generations.facts_of(made, cost_micro=cost)
+    parts = [picture.data for picture in made.pictures]
+    run.hold_paid(generation_id, facts=facts, parts=parts, cost_micro=cost or 0, kind="images")
+    return Held(facts, parts, run.now())
+
+
+def _settle(run: JobContext, session: Session, generation_id: UUID, held: Held, given_back: int) -> None:
+    """What is held has served; of its cost this much is the studio's."""
+    paid.drop(session, thing_id=generation_id)
+    budgets.give_back_of_job(session, job_id=run.job_id, kind="images", cost_micro=given_back, spent_at=held.came_at)
+
+
 def _made(run: JobContext, request: PictureRequest) -> Made:
     shown = 0.0
 
@@ -138,27 +161,30 @@ def _look_at_prompt(run: JobContext, generation_id: UUID, request: PictureReques
     try:
         screening.refuse_prompt(request.prompt, rating=rating, moderation=run.resources.moderation)
     except RefusedPromptError as error:
-        raise _given_up(run, generation_id, error, is_refused=True) from None
+        _give_up(run, generation_id, error, is_refused=True)
     except ProviderError as error:
         if error.is_transient:
             raise
-        raise _given_up(run, generation_id, error) from None
+        _give_up(run, generation_id, error)
 
 
-def _look_at(run: JobContext, generation_id: UUID, made: Made, cost_micro: int | None) -> None:
+def _look_at(run: JobContext, generation_id: UUID, held: Held, made: Made, cost_micro: int | None) -> None:
     """Return where every picture is one that can be kept; raises GenerationFailedError otherwise."""
     for picture in made.pictures:
         run.progress("Looking at the pictures", 99)
         try:
             files.checked_picture(picture.data)
         except InvalidError:
-            raise _given_up(run, generation_id, refusals.no_picture(), cost_micro=cost_micro) from None
+            _give_up(run, generation_id, refusals.no_picture(), cost_micro=cost_micro, held=held)
 
 
 def _unrefused(
     run: JobContext, generation_id: UUID, made: Made, rating: str, cost_micro: int | None
 ) -> tuple[tuple[Picture, ...], str]:
-    """The pictures that may be kept, and what the last of the others was refused for."""
+    """The pictures that may be kept, and what the last of the others was refused for.
+
+    Nothing is kept unseen: where the model cannot be asked, what was drawn is held until it can.
+    """
     kept: list[Picture] = []
     label = ""
     for picture in made.pictures:
@@ -166,8 +192,10 @@ def _unrefused(
         try:
             found = screening.refused(picture.data, rating=rating, moderation=run.resources.moderation)
         except ProviderError as error:
-            # Nothing is kept unseen; drawing them again by itself would pay twice.
-            raise _given_up(run, generation_id, error, cost_micro=cost_micro) from None
+            if error.is_transient:
+                raise
+            # What is held stays: having it done again, once the model is set right, costs nothing more.
+            _give_up(run, generation_id, error, cost_micro=cost_micro)
         if found:
             label = found
         else:
@@ -175,16 +203,24 @@ def _unrefused(
     return tuple(kept), label
 
 
-def _given_up(
+def _give_up(
     run: JobContext,
     generation_id: UUID,
     error: StudioError,
     *,
     is_refused: bool = False,
     cost_micro: int | None = None,
-) -> GenerationFailedError:
-    """The history says why; trying again by itself could pay twice, so whoever asked decides."""
-    with run.transaction() as session:
+    held: Held | None = None,
+    given_back: int = 0,
+) -> NoReturn:
+    """The history says why; trying again by itself could pay twice, so whoever asked decides.
+
+    `held` is what came and is worth nothing, and `given_back` what of its cost is not the person's.
+    """
+    failure = GenerationFailedError(error.msgid, **error.params)
+    with run.giving_up(failure) as session:
+        if held is not None:
+            _settle(run, session, generation_id, held, given_back)
         generations.fail(
             session,
             generation_id=generation_id,
@@ -193,4 +229,4 @@ def _given_up(
             cost_micro=cost_micro,
             now=run.now(),
         )
-    return GenerationFailedError(error.msgid, **error.params)
+    raise failure

@@ -14,13 +14,15 @@ from studio.kit.errors import InvalidError
 from studio.media import files, regenerating
 from studio.operations import bulk, clearing, error_log, exports, trash
 from studio.operations.models import BulkRun
-from studio.providers.storage import key_of
-from studio.work import steering, sweeping
+from studio.providers.storage import MissingObjectError, key_of
+from studio.work import paid, steering, sweeping
 from studio.work.figures import earlier_of
 
 ERRORS_ARE_KEPT = timedelta(days=90)
 JOBS_ARE_KEPT = timedelta(days=30)
+_ANSWERS_ARE_HELD = timedelta(days=7)
 _BATCH = 5_000
+_NAMED = 20
 _ONCE_MORE = timedelta(hours=1)
 
 
@@ -39,15 +41,24 @@ def prune_errors(run: JobContext) -> dict[str, int]:
 
 @job("operations.prune_jobs", max_attempts=3)
 def prune_jobs(run: JobContext) -> dict[str, int]:
-    """Delete jobs that ended well more than 30 days ago, some thousand at a time; failed ones stay."""
-    gone = 0
+    """Delete jobs that ended well more than 30 days ago, some thousand at a time; failed ones stay.
+
+    What was paid for and nobody came to keep within a week goes too.
+    """
+    gone = answers = 0
+    count = 1
+    while count:
+        run.progress("Deleting old jobs", 0)
+        with run.transaction() as session:
+            count = paid.forget_old(session, before=run.now() - _ANSWERS_ARE_HELD)
+        answers += count
     while True:
         run.progress("Deleting old jobs", 0)
         with run.transaction() as session:
             count = sweeping.forget_old(session, before=run.now() - JOBS_ARE_KEPT, limit=_BATCH)
         gone += count
         if count < _BATCH:
-            return {"deleted": gone}
+            return {"deleted": gone + answers}
 
 
 @job("operations.requeue_failed", max_attempts=5, timeout=3600)
@@ -74,11 +85,15 @@ def requeue_failed(run: JobContext, *, job_name: str, error_type: str, kind: str
 
 @job("operations.remake_variants", queue="background", max_attempts=5, timeout=24 * 3600)
 def remake_variants(run: JobContext, *, is_anew: bool = False) -> dict[str, int]:
-    """Make the sizes that pictures lack; with `is_anew` all of them again. A picture that cannot be read is passed over."""
+    """Make the sizes that pictures lack; with `is_anew` all of them again. A picture that cannot be read is passed over.
+
+    One whose bytes the storage has lost is too: it is counted, and the first of them are named.
+    """
     made_before = run.asked_at if is_anew else None
     # What failed before a pause is tried again, and counted then.
     before = pictures = run.done_earlier("pictures")
     failed = 0
+    lost: list[str] = []
     after: UUID | None = None
     with run.transaction() as session:
         total = before + regenerating.count_to_make(session, made_before=made_before)
@@ -86,7 +101,8 @@ def remake_variants(run: JobContext, *, is_anew: bool = False) -> dict[str, int]
         with run.transaction() as session:
             ids = regenerating.ids_to_make(session, made_before=made_before, after=after, size=50)
         if not ids:
-            return {"pictures": pictures, "failed": failed, **earlier_of(before)}
+            missing = {"lost": len(lost), "lost_files": lost[:_NAMED]} if lost else {}
+            return {"pictures": pictures, "failed": failed, **missing, **earlier_of(before)}
         for file_id in ids:
             try:
                 with run.transaction() as session:
@@ -96,12 +112,14 @@ def remake_variants(run: JobContext, *, is_anew: bool = False) -> dict[str, int]
                     run.note(session, {"pictures": pictures + 1, "failed": failed, **earlier_of(before)})
             except InvalidError:
                 failed += 1
+            except MissingObjectError:
+                lost.append(str(file_id))
             else:
                 pictures += 1
                 if old:
                     with run.transaction() as session:
                         files.drop_unused(session, storage=run.resources.storage, hashes=old)
-            run.progress("Making smaller pictures", min(99, 100 * (pictures + failed) / max(total, 1)))
+            run.progress("Making smaller pictures", min(99, 100 * (pictures + failed + len(lost)) / max(total, 1)))
             run.make_way()
         after = ids[-1]
 
@@ -171,10 +189,15 @@ def write_export(run: JobContext, *, export_id: UUID) -> dict[str, int] | None:
         if written is None:
             return None
         run.progress("Putting the file into the storage", 97)
-        run.resources.storage.put_file(key_of(written.sha256), path)
-    run.result = {"rows": written.rows}
-    with run.transaction(last=True) as session:
-        exports.finish(session, export_id=export_id, written=written, now=run.now())
+        storage, key = run.resources.storage, key_of(written.sha256)
+        storage.put_file(key, path)
+        run.result = {"rows": written.rows}
+        with run.transaction(last=True) as session:
+            # An older export with these very bytes may have been cleared away since, and its bytes with it. From here
+            # on whoever would delete them waits, and then finds this one's row.
+            files.lock_content(session, written.sha256)
+            storage.put_file(key, path)
+            exports.finish(session, export_id=export_id, written=written, now=run.now())
     return {"rows": written.rows}
 
 

@@ -118,6 +118,8 @@ class Runtime:
                 if not run.is_done:
                     self._succeed(run, returned)
             except Exception as error:  # noqa: BLE001 - Whatever a handler raises is this attempt's failure.
+                if run.has_failed:
+                    return "failed for good"
                 if run.is_done:
                     # The success is committed; what came after it cannot take it back, but must be seen.
                     self._report(run, error)

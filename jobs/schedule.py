@@ -148,8 +148,8 @@ def ask_periodic(
                     JobRun.name == periodic.name,
                     sa.or_(
                         sa.and_(JobRun.created_at >= now - periodic.every, JobRun.dedupe_key == key),
-                        # What takes longer than its period does not pile up.
-                        JobRun.state.in_(OPEN),
+                        # What takes longer than its period does not pile up; what somebody paused stops nothing else.
+                        sa.and_(JobRun.state.in_(OPEN), JobRun.held_for.is_(None)),
                     ),
                 )
             )

@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,12 +13,13 @@ from studio.accounts.queries import find_active
 from studio.chat import attachments
 from studio.kit.errors import ForbiddenError, InvalidError, StudioError
 from studio.providers.errors import ProviderError, ProviderNotConfiguredError
-from studio.providers.speech import SpeechProvider, Spoken, Usage, Wanted, prices_from
+from studio.providers.speech import Spoken, Usage, Wanted, prices_from
 from studio.voices import audio, greetings, lists, speaking
 from studio.voices.audio import Measured
 from studio.voices.errors import SpeechFailedError, UnusableAudioError
 from studio.voices.greetings import Line
 from studio.voices.speaking import Terms
+from studio.work import paid
 from studio.work.figures import earlier_of
 
 _BATCH = 200
@@ -43,11 +43,18 @@ def speak(run: JobContext, *, speech_id: UUID) -> dict[str, int] | None:
     if found is None:
         return {"made": 0}
     kind, wanted = found
-    provider = run.resources.speech.get(kind)
     began = time.monotonic()
-    made = _made(run, kind, provider, wanted)
+    made = _held(run, speech_id)
+    if made is None:
+        # Whoever has it spoken again pays again: the budget is asked just before.
+        run.afford(_estimate(run, kind, wanted))
+        made = _made(run, speech_id, kind, wanted)
     if isinstance(made, _Refused):
-        _give_up(run, speech_id, made)
+        failure = SpeechFailedError(made.error.msgid, **made.error.params)
+        # Whoever waits is told at once, and asks again by a button: trying on by itself might cost again and again.
+        with run.giving_up(failure) as session:
+            _fail(session, speech_id, made)
+        raise failure
     run.progress("Keeping the audio", 90)
     with run.transaction(last=True) as session:
         run.result = {"made": int(_keep(run, session, speech_id, made, began))}
@@ -76,12 +83,14 @@ def speak_greetings(run: JobContext) -> dict[str, int]:
             plan = greetings.plan(session, character_ids=ids, is_usable=lambda name: _is_usable(run, name))
             left = greetings.to_do(session, lines=plan.lines)
             free = greetings.own_keys(session, actor=actor, keys=[line.cache_key for line in left])
+            paid_for = greetings.paid_for(session, job_id=run.job_id)
         if not ids:
             return {**result, "there": max(result["there"], 0)}
         result["left_out"] += plan.left_out
         result["there"] += len(plan.lines) - len(left)
         for line in left:
-            outcome = _speak_line(run, actor, line, terms, is_free=line.cache_key in free)
+            is_free = line.cache_key in free or (line.character_id, line.cache_key) in paid_for
+            outcome = _speak_line(run, actor, line, terms, is_free=is_free)
             failure = outcome if isinstance(outcome, StudioError) else None
             result["failed" if failure is not None else "spoken" if outcome else "there"] += 1
             in_a_row = in_a_row + 1 if failure is not None else 0
@@ -103,8 +112,8 @@ def _speak_line(run: JobContext, actor: Actor, line: Line, terms: Terms, *, is_f
         row = greetings.begin(session, actor=actor, line=line, terms=terms, job_id=run.job_id, now=run.now())
     if row is None:
         return False
-    kind, began = line.draft.provider, time.monotonic()
-    made = _made(run, kind, run.resources.speech.get(kind), line.wanted)
+    began = time.monotonic()
+    made = _held(run, row.id) or _made(run, row.id, line.draft.provider, line.wanted)
     if not isinstance(made, _Refused):
         with run.transaction() as session:
             _keep(run, session, row.id, made, began)
@@ -140,6 +149,7 @@ def _is_usable(run: JobContext, name: str) -> bool:
 
 def _keep(run: JobContext, session: Session, speech_id: UUID, made: "_Made", began: float) -> bool:
     """Keep the audio, also for messages that wait for it; whether nobody else was first."""
+    paid.drop(session, thing_id=speech_id)
     row = speaking.keep(
         session,
         speech_id=speech_id,
@@ -172,8 +182,9 @@ class _Refused:
     cost_micro: int | None = None
 
 
-def _made(run: JobContext, kind: str, provider: SpeechProvider | None, wanted: Wanted) -> _Made | _Refused:
-    """The audio, or the refusal; what interrupts the job passes through."""
+def _made(run: JobContext, speech_id: UUID, kind: str, wanted: Wanted) -> _Made | _Refused:
+    """The audio, or the refusal; what was paid for is held before it is looked at. What interrupts the job passes through."""
+    provider = run.resources.speech.get(kind)
     if provider is None:
         return _Refused(InvalidError("The studio does not know this provider any more. Choose another voice."))
     cost = partial(prices_from(run.settings).cost_micro, kind, wanted.model, is_local=provider.is_local)
@@ -183,21 +194,45 @@ def _made(run: JobContext, kind: str, provider: SpeechProvider | None, wanted: W
         usage = error.usage if isinstance(error, ProviderError) else None
         if not isinstance(usage, Usage):
             return _Refused(error)
-        characters = len(wanted.text)
-        cost_micro = cost(characters=characters, usage=usage)
-        run.spend(cost_micro or 0, kind="speech")
-        return _Refused(error, characters, cost_micro)
+        paid_in_vain = _Refused(error, len(wanted.text), cost(characters=len(wanted.text), usage=usage))
+        facts = speaking.facts_of(len(wanted.text), paid_in_vain.cost_micro, error=error)
+        run.hold_paid(speech_id, facts=facts, parts=[], cost_micro=paid_in_vain.cost_micro or 0, kind="speech")
+        return paid_in_vain
     cost_micro = cost(characters=spoken.characters, usage=spoken.usage)
     # The provider was paid, whatever the audio turns out to be.
-    run.spend(cost_micro or 0, kind="speech")
+    facts = speaking.facts_of(spoken.characters, cost_micro)
+    run.hold_paid(speech_id, facts=facts, parts=[spoken.audio], cost_micro=cost_micro or 0, kind="speech")
     run.check()
+    return _measured(spoken, cost_micro)
+
+
+def _held(run: JobContext, speech_id: UUID) -> _Made | _Refused | None:
+    """What an earlier attempt was given for its money and did not come to keep, or None."""
+    held = run.find_paid(speech_id)
+    if held is None:
+        return None
+    characters, cost_micro, failure = held.facts["characters"], held.facts["cost_micro"], held.facts.get("failure")
+    if failure is not None:
+        return _Refused(SpeechFailedError(failure["msgid"], **failure["params"]), characters, cost_micro)
+    return _measured(Spoken(held.parts[0], characters), cost_micro)
+
+
+def _measured(spoken: Spoken, cost_micro: int | None) -> _Made | _Refused:
     try:
         return _Made(spoken, audio.measured(spoken.audio), cost_micro)
     except UnusableAudioError as error:
         return _Refused(error, spoken.characters, cost_micro)
 
 
+def _estimate(run: JobContext, kind: str, wanted: Wanted) -> int:
+    """What the text is expected to cost, in millionths; nothing where nobody knows."""
+    provider = run.resources.speech.get(kind)
+    is_local = provider is not None and provider.is_local
+    return prices_from(run.settings).estimate_micro(kind, wanted.model, text=wanted.text, is_local=is_local) or 0
+
+
 def _fail(session: Session, speech_id: UUID, refused: _Refused) -> None:
+    paid.drop(session, thing_id=speech_id)
     speaking.fail(
         session,
         speech_id=speech_id,
@@ -205,13 +240,6 @@ def _fail(session: Session, speech_id: UUID, refused: _Refused) -> None:
         characters=refused.characters,
         cost_micro=refused.cost_micro,
     )
-
-
-def _give_up(run: JobContext, speech_id: UUID, refused: _Refused) -> NoReturn:
-    with run.transaction() as session:
-        _fail(session, speech_id, refused)
-    # Whoever waits is told at once, and asks again by a button: trying on by itself might cost again and again.
-    raise SpeechFailedError(refused.error.msgid, **refused.error.params)
 
 
 @job("voices.refresh_list", max_attempts=2, timeout=300)

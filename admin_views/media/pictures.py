@@ -288,6 +288,7 @@ class PicturesView(StudioModelView):
         has_limit = stands is not None and stands.left_micro is not None
         return {
             "left": micro_label(stands.left_micro or 0, settings.language_currency) if stands and has_limit else "",
+            "is_too_dear": stands is not None and stands.never_has_room(estimate or 0),
             "is_over": stands is not None and not stands.has_room(estimate or 0),
             "provider": provider,
             "maker": _maker(self.resources),
@@ -338,7 +339,9 @@ class PicturesView(StudioModelView):
             "state": mark_of(state),
             "is_open": is_open,
             "is_stopping": job is not None and job.cancel_requested_at is not None and job.state not in FINAL,
-            "step": _step(session, job) if job is not None and is_open else "",
+            "step": _step(session, job, budget_micro=self.resources.settings.budget_micro)
+            if job is not None and is_open
+            else "",
             "percent": job.percent if job is not None else 0,
             "pictures": shown,
             "character": character,
@@ -421,11 +424,12 @@ def _why(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> st
     )
 
 
-def _step(session: Session, job: JobRun) -> str:
+def _step(session: Session, job: JobRun, *, budget_micro: int) -> str:
     if job.state is not JobState.QUEUED:
         return step_label(job.step)
     is_paused = any(one.queue == job.queue for one in queues.list_pauses(session))
-    waits = waits_because(job, now=utc_now(), is_queue_paused=is_paused)
+    is_too_dear = budgets.is_too_dear(session, job, default_micro=budget_micro, now=utc_now())
+    waits = waits_because(job, now=utc_now(), is_queue_paused=is_paused, is_too_dear=is_too_dear)
     # Here is no error beside it that would say why.
     is_later = job.error_message and job.held_for is None and job.run_after > utc_now()
     return f"{waits} {told_to(job.error_message or '', {}, is_staff=_is_staff())}" if is_later else waits

@@ -22,7 +22,8 @@ from studio.settings import Settings
 from studio.voices import links, queries
 from studio.voices.models import OPEN, SpeechSynthesis, VoiceConfiguration
 from studio.voices.rules import COLUMNS, PEAKS
-from studio.work.models import Hold
+from studio.work import budgets
+from studio.work.models import Hold, JobRun
 
 NUMBER_LABELS = {
     "speed": _l("Speed"),
@@ -228,8 +229,16 @@ def is_open(speech: SpeechSynthesis) -> bool:
 
 def hold_sentence(speech: SpeechSynthesis) -> str:
     """Why speech that waits is not being made, and what to do; empty where it is about to be."""
-    hold = queries.find_hold(request_session(), speech)
+    session = request_session()
+    hold = queries.find_hold(session, speech)
     if hold is Hold.BUDGET:
+        job, default = session.get_one(JobRun, speech.job_id), resources().settings.budget_micro
+        if budgets.is_too_dear(session, job, default_micro=default, now=utc_now()):
+            return str(
+                _(
+                    "It costs more than a whole month of your budget. Ask staff for a higher one. The local voice costs nothing."
+                )
+            )
         return str(
             _(
                 "It waits for your budget: it is spoken by itself next month, or when staff raise it. The local voice costs nothing."

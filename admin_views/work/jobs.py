@@ -75,12 +75,23 @@ def duration_of(job: JobRun, *, now: datetime) -> str:
     return str(format_timedelta(length, threshold=2))
 
 
-def waits_because(job: JobRun, *, now: datetime, is_queue_paused: bool = False, budget: str = "") -> str:
-    """Why a queued job does not run yet, in a sentence; `budget` says how its person's budget stands."""
+def waits_because(
+    job: JobRun, *, now: datetime, is_queue_paused: bool = False, budget: str = "", is_too_dear: bool = False
+) -> str:
+    """Why a queued job does not run yet, in a sentence; `budget` says how its person's budget stands.
+
+    It `is_too_dear` where a whole month of that has no room for it.
+    """
     if job.held_for is Hold.PAUSE:
         return str(_("It is paused. What it has done stays; it goes on where it was."))
     if job.held_for is Hold.BUDGET:
-        waits = str(_("It waits for budget, and goes on by itself next month, or when the budget is raised."))
+        waits = str(
+            _(
+                "It costs more than a whole month of the budget. Ask staff for a higher one, or stop it and ask for less."
+            )
+            if is_too_dear
+            else _("It waits for budget, and goes on by itself next month, or when the budget is raised.")
+        )
         return f"{waits} {budget}".strip()
     if is_queue_paused:
         return str(_("Its queue is paused by staff; it runs when the queue goes on."))
@@ -251,21 +262,22 @@ class JobsView(StudioModelView):
 
     def _why(self, row: JobRun, now: datetime) -> str:
         settings = self.resources.settings
-        told = ""
+        told, is_too_dear = "", False
         if row.held_for is Hold.BUDGET and row.asked_by_id is not None:
             stands = budgets.standing(
                 self.request_session, user_id=row.asked_by_id, default_micro=settings.budget_micro, now=now
             )
+            is_too_dear = stands.never_has_room(row.needs_micro)
             told = str(
                 _(
                     "It is expected to cost %(needed)s more; %(left)s of %(limit)s is left this month.",
-                    needed=micro_label(max(row.estimate_micro - row.cost_micro, 0), settings.language_currency),
+                    needed=micro_label(row.needs_micro, settings.language_currency),
                     left=micro_label(stands.left_micro or 0, settings.language_currency),
                     limit=micro_label(stands.limit_micro or 0, settings.language_currency),
                 )
             )
         paused = {one.queue for one in queues.list_pauses(self.request_session)}
-        return waits_because(row, now=now, is_queue_paused=row.queue in paused, budget=told)
+        return waits_because(row, now=now, is_queue_paused=row.queue in paused, budget=told, is_too_dear=is_too_dear)
 
     @expose("/<uuid:row_id>/live")
     def live(self, row_id: UUID) -> ResponseReturnValue:

@@ -100,6 +100,8 @@ RESULT_LABELS = {
     "info": _l("hints"),
     "left_out": _l("left out"),
     "links": _l("links cleared away"),
+    "lost": _l("bytes missing"),
+    "lost_files": _l("files whose bytes are missing"),
     "made": _l("made"),
     "model": _l("model"),
     "moved": _l("moved"),

@@ -24,10 +24,11 @@ from studio.media.models import (
     MediaPurpose,
 )
 from studio.media.prompting import PROMPT_LENGTH
-from studio.providers.images import OPTIONS, ImageProvider, Made, PictureRequest
+from studio.providers.images import OPTIONS, ImageProvider, Made, Picture, PictureRequest
 from studio.providers.language.prices import minor_of
 from studio.providers.storage import Storage
 from studio.work.models import FINAL, JobRun, JobState
+from studio.work.paid import Held
 
 RESOURCE = "image_generation"
 MOST_OPEN = 10
@@ -161,6 +162,23 @@ def begin(session: Session, *, generation_id: UUID, now: datetime) -> tuple[Pict
     return request, str(generation.details.get("rating") or "unrated")
 
 
+def facts_of(made: Made, *, cost_micro: int | None) -> dict[str, Any]:
+    """What is held of an answer beside the pictures, and what it cost (None where nobody knows)."""
+    return {
+        "seeds": [picture.seed for picture in made.pictures],
+        "revised_prompt": made.revised_prompt,
+        "request_id": made.request_id,
+        "cost_micro": cost_micro,
+    }
+
+
+def made_from(held: Held) -> tuple[Made, int | None]:
+    """The answer that is held, and what it cost."""
+    pictures = [Picture(data, seed) for data, seed in zip(held.parts, held.facts["seeds"], strict=True)]
+    made = Made(pictures, revised_prompt=held.facts["revised_prompt"], request_id=held.facts["request_id"])
+    return made, held.facts["cost_micro"]
+
+
 def finish(
     session: Session,
     *,
@@ -201,7 +219,7 @@ def finish(
         variants.ask(session, actor=owner, file_id=file.id)
         kept.append(file)
     generation.state, generation.finished_at, generation.error_message = GenerationState.COMPLETED, now, None
-    _add_cost(generation, cost_micro)
+    _add_cost(session, generation, cost_micro)
     generation.details = {
         **generation.details,
         "revised_prompt": made.revised_prompt,
@@ -231,7 +249,7 @@ def fail(
         return
     generation.state, generation.finished_at = GenerationState.FAILED, now
     generation.error_message = error.msgid
-    _add_cost(generation, cost_micro)
+    _add_cost(session, generation, cost_micro)
     generation.details = {**generation.details, "error_params": _plain(error.params)}
     if is_refused:
         generation.details = {**generation.details, "is_refused": True}
@@ -267,7 +285,7 @@ def settle(session: Session, *, now: datetime, limit: int = 500) -> int:
         # This comes by hours later: how long it took is the job's to say.
         generation.finished_at = ended_at or now
         if cost_micro and generation.cost_micro is None:
-            _add_cost(generation, cost_micro)
+            _add_cost(session, generation, cost_micro)
     session.flush()
     return len(rows)
 
@@ -307,12 +325,14 @@ def stands_at(state: GenerationState) -> sa.ColumnElement[bool]:
     return stands == state.value
 
 
-def _add_cost(generation: ImageGeneration, cost_micro: int | None) -> None:
-    """What an attempt cost comes to what those before it did, as in its job and its person's budget."""
-    if cost_micro is not None:
-        generation.cost_micro = (generation.cost_micro or 0) + cost_micro
-        exponent = EXPONENTS.get(generation.currency, 2)
-        generation.cost_minor = minor_of(generation.cost_micro, exponent=exponent)
+def _add_cost(session: Session, generation: ImageGeneration, cost_micro: int | None) -> None:
+    """What an attempt cost comes to what those before it did: as much as its job cost in all, where it has one."""
+    if cost_micro is None:
+        return
+    of_job = session.scalar(sa.select(JobRun.cost_micro).where(JobRun.id == generation.job_id))
+    generation.cost_micro = (generation.cost_micro or 0) + cost_micro if of_job is None else of_job
+    exponent = EXPONENTS.get(generation.currency, 2)
+    generation.cost_minor = minor_of(generation.cost_micro, exponent=exponent)
 
 
 def _locked(session: Session, generation_id: UUID) -> ImageGeneration | None:

@@ -221,6 +221,8 @@ def start(session: Session, *, actor: Actor, name: str, is_anew: bool, means: Me
         queue="background",
         dedupe_key=key,
         estimate_micro=found.found.cost_micro,
+        # It begins with what there is room for, and stops where there is no more.
+        pays_by_step=True,
         now=now,
         **choices,
     )

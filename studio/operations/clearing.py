@@ -23,7 +23,7 @@ from studio.media.models import ImageGeneration, MediaFile, MediaUpload, MediaUp
 from studio.operations import leaving, trash, usage
 from studio.operations.models import BulkRun, ErrorLog, ListExport
 from studio.voices.models import SpeechSynthesis
-from studio.work.models import PersonBudget
+from studio.work.models import PaidAnswer, PersonBudget
 
 _ROWS = 200
 _CHARACTERS = 20
@@ -43,6 +43,7 @@ GOES: Mapping[type[Base], str] = {
     ListingDraft: "publisher_id",
     UserFavorite: "user_id",
     PersonBudget: "user_id",
+    PaidAnswer: "user_id",
 }
 """Tables of which the person's rows go as they are, with the column that says whose they are."""
 

@@ -9,8 +9,8 @@ from studio import work
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import InvalidError
-from studio.work import circuits, figures, queues, rules, schedules
-from studio.work.models import JobRun
+from studio.work import circuits, figures, queues, rules, schedules, steering
+from studio.work.models import Hold, JobRun
 
 
 def pause(session: Session, *, actor: Actor, queue: str, reason: str, now: datetime) -> None:
@@ -51,7 +51,8 @@ def requeue(session: Session, *, actor: Actor, name: str, error_type: str, kind:
 def run_now(session: Session, *, actor: Actor, name: str, now: datetime) -> JobRun:
     """The periodic job of that name is done now, and at its next time as ever. Raises ForbiddenError or InvalidError.
 
-    Who asks while one waits that was started by hand gets the same. It takes the queue of its last run.
+    Who asks while one waits that was started by hand gets the same, and has it go on where it was paused. It takes the
+    queue of its last run.
     """
     actor.must(Permission.SCHEDULE_RUN)
     if schedules.find(name) is None:
@@ -66,6 +67,8 @@ def run_now(session: Session, *, actor: Actor, name: str, now: datetime) -> JobR
         max_attempts=3,
         now=now,
     )
+    if job.held_for is Hold.PAUSE:
+        steering.resume(session, actor=actor, job_id=job.id, now=now)
     _record(session, actor=actor, action="schedule.run", what=name)
     return job
 

@@ -28,6 +28,13 @@ class TooManyVoicesError(ConflictError):
         super().__init__("A character has at most %(most)s voices. Delete one first.", most=most)
 
 
+class SpokenMeanwhileError(ConflictError):
+    """What failed was asked for anew, and stands there."""
+
+    def __init__(self) -> None:
+        super().__init__("The same words were asked for again in the meantime. Look for them in the history of speech.")
+
+
 class NothingToSayError(InvalidError):
     """There is no text to speak."""
 

@@ -19,6 +19,7 @@ from studio.voices import configurations, queries, rules, speaking
 from studio.voices.models import SpeechSynthesis, VoiceConfiguration
 from studio.voices.rules import VoiceDraft
 from studio.voices.speaking import Terms
+from studio.work import paid
 
 LOOKED_AT = 2_000
 """Greetings that a forecast looks at one by one; of more it takes as many by chance, and says that it guesses."""
@@ -146,6 +147,16 @@ def own_keys(session: Session, *, actor: Actor, keys: Sequence[str]) -> set[str]
             )
         )
     )
+
+
+def paid_for(session: Session, *, job_id: UUID) -> set[tuple[UUID | None, str]]:
+    """(character, hash) of the lines for which the job paid a provider, and did not come to keep the audio."""
+    rows = session.execute(
+        sa.select(SpeechSynthesis.character_id, SpeechSynthesis.cache_key).where(
+            SpeechSynthesis.id.in_(paid.held_for(session, job_id=job_id))
+        )
+    )
+    return {(row[0], row[1]) for row in rows}
 
 
 def forecast(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from studio.providers.storage import Storage
 from studio.settings import Settings
 from studio.voices import queries, rules
 from studio.voices.audio import Measured
-from studio.voices.errors import NoRoomForSpeechError, SpeechSpentError, TooManyUnderWayError
+from studio.voices.errors import NoRoomForSpeechError, SpeechSpentError, SpokenMeanwhileError, TooManyUnderWayError
 from studio.voices.models import OPEN, SpeechSynthesis
 from studio.voices.rules import VoiceDraft
 from studio.work import budgets
@@ -212,11 +213,24 @@ def try_again(session: Session, *, actor: Actor, speech_id: UUID, terms: Terms, 
 
 
 def begin(session: Session, *, speech_id: UUID) -> tuple[str, Wanted] | None:
-    """(provider, what is wanted) of speech that is to be made now; None where it is made, given up, or gone."""
-    row = _locked(session, speech_id)
-    if row is None or row.state not in OPEN:
+    """(provider, what is wanted) of speech that is to be made now; None where it is made, or gone.
+
+    What failed or was stopped is made after all: its job was begun again. Raises SpokenMeanwhileError where the same
+    words stand elsewhere by now.
+    """
+    user_id = session.scalar(sa.select(SpeechSynthesis.user_id).where(SpeechSynthesis.id == speech_id))
+    if user_id is None:
         return None
-    row.state = GenerationState.RUNNING
+    # The same may be asked for anew at this moment.
+    lock_person(session, user_id=user_id)
+    row = _locked(session, speech_id)
+    if row is None or row.state is GenerationState.COMPLETED:
+        return None
+    if row.state not in OPEN and row.character_id is not None:
+        same = queries.find_kept(session, user_id=user_id, cache_key=row.cache_key, character_id=row.character_id)
+        if same is not None:
+            raise SpokenMeanwhileError
+    row.state, row.failure = GenerationState.RUNNING, None
     return row.provider, Wanted(
         text=row.text,
         language=row.language,
@@ -224,6 +238,12 @@ def begin(session: Session, *, speech_id: UUID) -> tuple[str, Wanted] | None:
         model=row.model,
         tuning=rules.tuning_of(row.tuning),
     )
+
+
+def facts_of(characters: int, cost_micro: int | None, *, error: StudioError | None = None) -> dict[str, Any]:
+    """What is held of an answer beside the audio: what it took, and why there is none where the provider was paid in vain."""
+    failure = None if error is None else rules.failure_of(error)
+    return {"characters": characters, "cost_micro": cost_micro, "failure": failure}
 
 
 def keep(
@@ -255,8 +275,7 @@ def keep(
     row.state = GenerationState.COMPLETED
     row.duration_ms = measured.duration_ms
     row.peaks = list(measured.peaks)
-    row.characters = spoken.characters
-    row.cost_micro = cost_micro
+    _count(row, spoken.characters, cost_micro)
     row.processing_time_ms = took_ms
     session.flush()
     return row
@@ -275,8 +294,16 @@ def fail(
     if row is not None and row.state in OPEN:
         row.state = GenerationState.FAILED
         row.failure = rules.failure_of(error)
-        row.characters, row.cost_micro = characters, cost_micro
+        _count(row, characters, cost_micro)
         session.flush()
+
+
+def _count(row: SpeechSynthesis, characters: int | None, cost_micro: int | None) -> None:
+    """What one attempt took comes to what those before it took in vain."""
+    if characters is not None:
+        row.characters = (row.characters or 0) + characters
+    if cost_micro is not None:
+        row.cost_micro = (row.cost_micro or 0) + cost_micro
 
 
 def settle(session: Session, row: SpeechSynthesis) -> SpeechSynthesis:

@@ -47,6 +47,7 @@ def ask(
     run_after: datetime | None = None,
     max_attempts: int = 5,
     estimate_micro: int = 0,
+    pays_by_step: bool = False,
     now: datetime | None = None,
     **ids: Argument,
 ) -> JobRun:
@@ -56,7 +57,8 @@ def ask(
     looked at anything yet. While one runs, it is returned too, and the work is
     done once more when it ends, because it may have looked too early. `estimate_micro` is what the
     job is expected to cost (millionths): where the budget of the actor has no room for it, the job
-    waits and says so. `about` names the row on whose page the job is shown. `ids` are the handler's keyword arguments: ids
+    waits and says so; one that `pays_by_step` asks for room itself, before each step (`run.afford`), and stops where there
+    is none. `about` names the row on whose page the job is shown. `ids` are the handler's keyword arguments: ids
     and small values, never content (TypeError, ValueError).
     """
     if queue not in QUEUES:
@@ -75,6 +77,7 @@ def ask(
         "about_id": about[1] if about else None,
         "max_attempts": max_attempts,
         "estimate_micro": estimate_micro,
+        "needs_micro": 0 if pays_by_step else estimate_micro,
         "created_at": moment,
         "run_after": due,
         # What is due at once is nudged by this commit; what is due later, by the sweep.
@@ -138,7 +141,8 @@ def ask_again(session: Session, job: JobRun, *, now: datetime) -> JobRun:
         about_id=job.about_id,
         max_attempts=job.max_attempts,
         estimate_micro=job.estimate_micro,
-        created_at=now,
+        # When it was asked for: what it is to do again is what was there then.
+        created_at=job.asked_again_at or now,
         run_after=now,
         nudged_at=now,
     )

@@ -43,6 +43,10 @@ class Standing:
         left = self.left_micro
         return left is None or micro <= left
 
+    def never_has_room(self, micro: int) -> bool:
+        """Whether something that costs `micro` is more than a whole month has."""
+        return self.limit_micro is not None and micro > self.limit_micro
+
 
 def standing(session: Session, *, user_id: UUID, default_micro: int, now: datetime) -> Standing:
     """How the person stands in the present month; reads two rows, and locks nothing."""
@@ -97,17 +101,19 @@ def record(session: Session, *, user_id: UUID, kind: str, cost_micro: int, now: 
         return
     month = month_of(now)
     _ensure(session, user_id=user_id, now=now)
-    session.execute(
+    # A month that has begun for one process has begun for all: a clock that is behind never takes it back.
+    counted_in = session.scalars(
         sa.update(PersonBudget)
         .where(PersonBudget.user_id == user_id)
         .values(
-            spent_micro=sa.case((PersonBudget.month == month, PersonBudget.spent_micro), else_=0) + cost_micro,
-            month=month,
+            spent_micro=sa.case((PersonBudget.month < month, 0), else_=PersonBudget.spent_micro) + cost_micro,
+            month=sa.func.greatest(PersonBudget.month, month),
         )
+        .returning(PersonBudget.month)
         .execution_options(synchronize_session=False)
-    )
+    ).one()
     row = insert(Spending).values(
-        user_id=user_id, month=month, kind=kind[:_LONGEST_KIND], spent_micro=cost_micro, requests=requests
+        user_id=user_id, month=counted_in, kind=kind[:_LONGEST_KIND], spent_micro=cost_micro, requests=requests
     )
     session.execute(
         row.on_conflict_do_update(
@@ -153,7 +159,10 @@ def record_of_job(
     owner = session.scalar(
         sa.update(JobRun)
         .where(JobRun.id == job_id)
-        .values(cost_micro=JobRun.cost_micro + cost_micro)
+        .values(
+            cost_micro=JobRun.cost_micro + cost_micro,
+            needs_micro=sa.func.greatest(JobRun.needs_micro - cost_micro, 0),
+        )
         .returning(JobRun.asked_by_id)
         .execution_options(synchronize_session=False)
     )
@@ -161,6 +170,52 @@ def record_of_job(
         record_of_house(session, kind=kind, cost_micro=cost_micro, requests=requests, now=now)
     else:
         record(session, user_id=owner, kind=kind, cost_micro=cost_micro, requests=requests, now=now)
+
+
+def give_back_of_job(session: Session, *, job_id: UUID, kind: str, cost_micro: int, spent_at: datetime) -> None:
+    """What was counted then for the job and its person is the studio's cost after all: of it nothing was given to them."""
+    if cost_micro <= 0:
+        return
+    owner = session.scalar(
+        sa.update(JobRun)
+        .where(JobRun.id == job_id)
+        .values(cost_micro=sa.func.greatest(JobRun.cost_micro - cost_micro, 0))
+        .returning(JobRun.asked_by_id)
+        .execution_options(synchronize_session=False)
+    )
+    if owner is None:
+        return
+    month = month_of(spent_at)
+    session.execute(
+        sa.update(PersonBudget)
+        .where(PersonBudget.user_id == owner, PersonBudget.month == month)
+        .values(spent_micro=sa.func.greatest(PersonBudget.spent_micro - cost_micro, 0))
+        .execution_options(synchronize_session=False)
+    )
+    own = sa.and_(Spending.user_id == owner, Spending.month == month, Spending.kind == kind[:_LONGEST_KIND])
+    session.execute(
+        sa.update(Spending)
+        .where(own)
+        .values(spent_micro=sa.func.greatest(Spending.spent_micro - cost_micro, 0))
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        sa.delete(Spending).where(own, Spending.spent_micro == 0).execution_options(synchronize_session=False)
+    )
+    record_of_house(session, kind=kind, cost_micro=cost_micro, requests=0, now=spent_at)
+
+
+def reserve(session: Session, *, job_id: UUID, needs_micro: int) -> None:
+    """The running job is about to spend this: others of its person's do not take the same room. May be repeated."""
+    session.execute(
+        sa.update(JobRun)
+        .where(JobRun.id == job_id)
+        .values(
+            needs_micro=needs_micro,
+            estimate_micro=sa.func.greatest(JobRun.estimate_micro, JobRun.cost_micro + needs_micro),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def set_limit(session: Session, *, user_id: UUID, limit_micro: int | None, now: datetime) -> PersonBudget:
@@ -173,7 +228,7 @@ def set_limit(session: Session, *, user_id: UUID, limit_micro: int | None, now: 
         .execution_options(populate_existing=True)
     ).one()
     budget.limit_micro = limit_micro
-    if budget.month != month_of(now):
+    if budget.month < month_of(now):
         budget.month, budget.spent_micro = month_of(now), 0
     session.flush()
     return budget
@@ -204,7 +259,10 @@ def let_go(session: Session, *, default_micro: int, now: datetime) -> Sequence[U
             stands = standing(session, user_id=user_id, default_micro=default_micro, now=now)
             fitting, taken = [], 0
             for job in held:
-                needs = job.estimate_micro - min(job.cost_micro, job.estimate_micro)
+                needs = job.needs_micro
+                if stands.never_has_room(needs):
+                    # It waits for a raised budget, and nothing behind it has to.
+                    continue
                 if not stands.has_room(taken + max(needs, 1)):
                     break
                 taken += needs
@@ -216,6 +274,14 @@ def let_go(session: Session, *, default_micro: int, now: datetime) -> Sequence[U
             gone.append(job.id)
     session.flush()
     return gone
+
+
+def is_too_dear(session: Session, job: JobRun, *, default_micro: int, now: datetime) -> bool:
+    """Whether the job waits for more than a whole month of its person's budget: only a higher one lets it go on."""
+    if job.held_for is not Hold.BUDGET or job.asked_by_id is None:
+        return False
+    stands = standing(session, user_id=job.asked_by_id, default_micro=default_micro, now=now)
+    return stands.never_has_room(job.needs_micro)
 
 
 def history(session: Session, *, user_id: UUID, months: int = 12) -> Sequence[Spending]:
@@ -254,7 +320,7 @@ def _locked(
 
 
 def _read(limit: int | None, month: date, spent: int, now: datetime) -> tuple[int | None, int]:
-    return limit, spent if month == month_of(now) else 0
+    return limit, spent if month >= month_of(now) else 0
 
 
 def _limit(own: int | None, default_micro: int) -> int | None:
@@ -264,9 +330,8 @@ def _limit(own: int | None, default_micro: int) -> int | None:
 
 def _reserved(session: Session, *, user_id: UUID, but_job: UUID | None = None) -> int:
     """What the person's running jobs are still expected to cost."""
-    left = sa.func.greatest(JobRun.estimate_micro - JobRun.cost_micro, 0)
-    query = sa.select(sa.func.coalesce(sa.func.sum(left), 0)).where(
-        JobRun.asked_by_id == user_id, JobRun.state == JobState.RUNNING, JobRun.estimate_micro > 0
+    query = sa.select(sa.func.coalesce(sa.func.sum(JobRun.needs_micro), 0)).where(
+        JobRun.asked_by_id == user_id, JobRun.state == JobState.RUNNING, JobRun.needs_micro > 0
     )
     if but_job is not None:
         query = query.where(JobRun.id != but_job)

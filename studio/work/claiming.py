@@ -51,7 +51,7 @@ def claim(
     if job.asked_by_id is not None and not budgets.has_room(
         session,
         user_id=job.asked_by_id,
-        estimate_micro=job.estimate_micro - job.cost_micro,
+        estimate_micro=job.needs_micro,
         default_micro=default_budget_micro,
         now=now,
     ):
@@ -129,12 +129,13 @@ def fail(
 
     `chance` (0 to 1) spreads the wait; `at_least` is the seconds that a provider asked for.
     Where something that the job needs was away (`is_outage`), it is allowed one attempt more, for
-    OUTAGE_PATIENCE after it was asked for. `put_off_by` is the provider that failed: when it answers again, the job is
+    OUTAGE_PATIENCE after the first time in a row. `put_off_by` is the provider that failed: when it answers again, the job is
     woken (`circuits.wake`).
     A job that a person asked to stop is cancelled instead. Raises ClaimLostError.
     """
     job = _held(session, job_id=job_id, token=token)
-    if is_outage and not is_final and now - job.created_at < OUTAGE_PATIENCE:
+    job.outage_since = (job.outage_since or now) if is_outage else None
+    if job.outage_since is not None and not is_final and now - job.outage_since < OUTAGE_PATIENCE:
         job.max_attempts = max(job.max_attempts, job.attempts + 1)
     let_go(session, job, failure=failure, is_final=is_final, now=now)
     if job.state is JobState.QUEUED:
@@ -173,8 +174,12 @@ def give_back(
     if job.pause_requested_at is not None:
         held_for = Hold.PAUSE
     job.attempts -= 1
-    # Else it would be let go at once, only to find again that its next step has no room.
-    job.estimate_micro = max(job.estimate_micro, job.cost_micro + needs_micro if needs_micro else 0)
+    if needs_micro:
+        # Else it would be let go at once, only to find again that its next step has no room.
+        job.needs_micro = needs_micro
+        job.estimate_micro = max(job.estimate_micro, job.cost_micro + needs_micro)
+    # It was at work, whatever had been away before.
+    job.outage_since = None
     _unclaim(job)
     job.state = JobState.QUEUED
     job.held_for = held_for

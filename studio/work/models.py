@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from studio.kit.orm import Base, Identified, at_most, refers_to, stored
@@ -39,6 +40,7 @@ class JobRun(Identified, Base):
         sa.CheckConstraint("percent BETWEEN 0 AND 100", name="percent_is_a_percentage"),
         sa.CheckConstraint("attempts BETWEEN 0 AND max_attempts", name="attempts_are_limited"),
         sa.CheckConstraint("cost_micro >= 0 AND estimate_micro >= 0", name="cost_is_not_negative"),
+        sa.CheckConstraint("needs_micro >= 0", name="needs_is_not_negative"),
         # Only what waits is held; only what runs can be asked to pause.
         sa.CheckConstraint("held_for IS NULL OR state = 'queued'", name="held_is_queued"),
         sa.CheckConstraint("pause_requested_at IS NULL OR state = 'running'", name="pause_is_asked_of_the_running"),
@@ -70,9 +72,9 @@ class JobRun(Identified, Base):
         ),
         sa.Index("ix_job_runs_held", "held_for", "created_at", postgresql_where=sa.text("held_for IS NOT NULL")),
         sa.Index(
-            "ix_job_runs_estimated_open",
+            "ix_job_runs_needing_open",
             "asked_by_id",
-            postgresql_where=sa.text("estimate_micro > 0 AND state IN ('queued', 'running')"),
+            postgresql_where=sa.text("needs_micro > 0 AND state IN ('queued', 'running')"),
         ),
         sa.Index(
             "ix_job_runs_put_off_by",
@@ -106,6 +108,8 @@ class JobRun(Identified, Base):
     # What it has cost so far and what it was expected to, in millionths of the currency of all prices.
     cost_micro: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     estimate_micro: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    # What its person's budget must have room for before it goes on: all of it, or the next of its steps.
+    needs_micro: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     held_for: Mapped[Hold | None] = mapped_column(stored(Hold, "held_for"))
     result: Mapped[dict[str, Any] | None]
 
@@ -117,6 +121,8 @@ class JobRun(Identified, Base):
 
     # The provider (by its breaker) whose failure put the job off: it is woken when that answers again.
     put_off_by: Mapped[str | None]
+    # Since when what it needs has been away, without a step of its own in between.
+    outage_since: Mapped[datetime | None]
 
     created_at: Mapped[datetime]
     run_after: Mapped[datetime]
@@ -131,6 +137,19 @@ class JobRun(Identified, Base):
     claimed_by: Mapped[str | None]
     claim_token: Mapped[UUID | None]
     heartbeat_at: Mapped[datetime | None]
+
+
+class PaidAnswer(Base):
+    """What a provider was paid for, from the payment until its job has kept it; `id` is the row's that it is meant for."""
+
+    __tablename__ = "paid_answers"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = refers_to("job_runs.id", ondelete="CASCADE")
+    user_id: Mapped[UUID | None] = refers_to("users.id", ondelete="CASCADE")
+    facts: Mapped[dict[str, Any]]
+    parts: Mapped[list[bytes]] = mapped_column(ARRAY(sa.LargeBinary))
+    created_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class WorkerPulse(Base):

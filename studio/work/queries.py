@@ -110,9 +110,9 @@ def list_tray(
                 JobRun.state.in_(OPEN),
                 sa.and_(JobRun.state.in_(FINAL), JobRun.finished_at >= now - recent),
             ),
-            # No job that ended lately was asked for long ago, but one may be held for a month; the index on
-            # (asked_by_id, created_at) stays in use.
-            JobRun.created_at >= now - timedelta(days=40),
+            # No job that ended lately was asked for long ago, but one may be held for months; the indexes on
+            # (asked_by_id, created_at) and on what is held stay in use.
+            sa.or_(JobRun.created_at >= now - timedelta(days=40), JobRun.held_for.is_not(None)),
         )
         .order_by(
             sa.case((JobRun.state == JobState.RUNNING, 0), (JobRun.state == JobState.QUEUED, 1), else_=2),

@@ -30,7 +30,7 @@ UNEXPECTED = "Something went wrong. The error log knows more."
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=10)
 OUTAGE_PATIENCE = timedelta(hours=6)
-"""For so long after it was asked for, a job outlasts what it needs being away: such attempts do not use up its own."""
+"""For so long from the first time, a job outlasts what it needs being away: such attempts do not use up its own."""
 LONGEST_MESSAGE = 500
 LONGEST_STEP = 200
 LONGEST_ARGUMENT = 200

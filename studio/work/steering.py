@@ -146,7 +146,7 @@ def _is_same_work_open(session: Session, job: JobRun) -> bool:
 def _begin_again(job: JobRun, *, now: datetime) -> None:
     job.state = JobState.QUEUED
     job.attempts = 0
-    job.started_at = job.finished_at = job.cancel_requested_at = job.asked_again_at = None
+    job.started_at = job.finished_at = job.cancel_requested_at = job.asked_again_at = job.outage_since = None
     job.step, job.percent = "", 0
     job.run_after = job.nudged_at = now
 

@@ -89,6 +89,21 @@ class TestTray:
         job.held_for = Hold.BUDGET
         assert "waiting for budget" in browser_of(owner).get("/jobs/tray/").text
 
+    def test_says_what_to_do_about_a_job_that_no_month_has_room_for(self, session, browser_of, owner, now):
+        jobs = [
+            work.ask(session, "media.generate_pictures", actor=owner.actor, now=now, estimate_micro=cost * MICRO)
+            for cost in (50, 51)
+        ]
+        for job in jobs:
+            job.held_for = Hold.BUDGET
+        browser = browser_of(owner)
+        tray = browser.get("/jobs/tray/").text
+        assert tray.count("It goes on by itself next month") == 1
+        assert tray.count("It costs more than your whole month. Ask staff for a higher budget") == 1
+        fits, is_too_dear = (browser.get(f"/jobs/{job.id}").text for job in jobs)
+        assert "goes on by itself next month" in fits
+        assert "costs more than a whole month of the budget" in is_too_dear
+
     def test_stays_within_its_statements(self, session, browser_of, owner, statements, now):
         for _ in range(6):
             work.ask(session, "media.make_variants", actor=owner.actor, estimate_micro=5, now=now)
@@ -143,13 +158,14 @@ class TestJob:
         assert UNEXPECTED in browser_of(staff).get(f"/jobs/{job.id}").text
 
     def test_says_how_the_budget_stands_for_which_it_waits(self, session, browser_of, owner, now):
-        budgets.set_limit(session, user_id=owner.id, limit_micro=MICRO, now=now)
+        budgets.set_limit(session, user_id=owner.id, limit_micro=3 * MICRO, now=now)
+        budgets.record(session, user_id=owner.id, kind="images", cost_micro=2 * MICRO, now=now)
         job = work.ask(session, "media.make_variants", actor=owner.actor, estimate_micro=3 * MICRO, now=now)
         session.flush()
         assert claiming.claim(session, job_id=job.id, worker="one", now=now) is None
         page = browser_of(owner).get(f"/jobs/{job.id}").text
         assert "It waits for budget" in page
-        assert "$3.00 more; $1.00 of $1.00" in page
+        assert "$3.00 more; $1.00 of $3.00" in page
 
     def test_says_that_its_queue_is_paused(self, session, browser_of, owner, now):
         job = work.ask(session, "media.make_variants", actor=owner.actor, now=now)
@@ -274,6 +290,16 @@ class TestSchedules:
         job = session.scalars(sa.select(JobRun).where(JobRun.name == "operations.prune_jobs")).one()
         assert (job.asked_by_id, job.queue) == (staff.id, "background")
         assert "schedule.run" in actions(session)
+
+    def test_go_on_where_they_were_paused(self, session, browser_of, post, staff):
+        browser = browser_of(staff)
+        post(browser, "/schedules/operations.prune_jobs/run")
+        job = session.scalars(sa.select(JobRun).where(JobRun.name == "operations.prune_jobs")).one()
+        job.held_for = Hold.PAUSE
+        session.flush()
+        post(browser, "/schedules/operations.prune_jobs/run")
+        session.refresh(job)
+        assert (job.state, job.held_for) == (JobState.QUEUED, None)
 
     def test_run_nothing_else(self, browser_of, post, staff):
         assert post(browser_of(staff), "/schedules/money.pay_out/run").status_code == 422

@@ -9,16 +9,20 @@ from sqlalchemy.orm import Session
 
 from jobs import queue, registry, schedule
 from studio import work
+from studio.accounts.permissions import SYSTEM
 from studio.kit import db
 from studio.kit.clock import utc_now
-from studio.work.models import JobRun, JobState
+from studio.work import steering
+from studio.work.models import Hold, JobRun, JobState
 from studio.work.schedules import PERIODIC, Periodic
 from tests.factories.work import make_running_job
 
 
 def periodic_jobs(house) -> list[JobRun]:
     with Session(house.engine) as session:
-        return list(session.scalars(sa.select(JobRun).where(JobRun.dedupe_key.startswith("period:"))))
+        return list(
+            session.scalars(sa.select(JobRun).where(JobRun.dedupe_key.startswith("period:")).order_by(JobRun.id))
+        )
 
 
 def tick(house, **options):
@@ -50,6 +54,14 @@ class TestTick:
             tick(house, known=known, asked={}, now=now + timedelta(days=2 * days))
         names = [job.name for job in periodic_jobs(house)]
         assert len(names) == len(set(names))
+
+    def test_goes_on_where_somebody_paused_one(self, house):
+        known, now = registry.load(), utc_now()
+        tick(house, known=known, asked={}, now=now)
+        paused = next(job for job in periodic_jobs(house) if job.name == "media.sweep")
+        house.change(steering.pause, actor=SYSTEM, job_id=paused.id, now=now)
+        tick(house, known=known, asked={}, now=now + timedelta(days=2))
+        assert [job.held_for for job in periodic_jobs(house) if job.name == "media.sweep"] == [Hold.PAUSE, None]
 
     def test_asks_once_even_from_several_schedulers(self, house):
         known, now = registry.load(), utc_now()

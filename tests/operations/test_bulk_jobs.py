@@ -16,11 +16,12 @@ from studio.media.models import MediaFile, VariantKind
 from studio.memory.models import CharacterEmbedding
 from studio.operations import bulk_jobs, queues
 from studio.operations.bulk_jobs import Means, NothingToDoError
+from studio.providers.storage import key_of
 from studio.work import figures
 from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_user
 from tests.factories.authoring import make_character
-from tests.factories.media import make_portrait
+from tests.factories.media import make_portrait, picture
 from tests.factories.work import make_failed_job
 
 
@@ -87,16 +88,29 @@ class TestEmbedAll:
 class TestRemakeVariants:
     def test_makes_every_size_anew_and_leaves_the_picture(self, engine, resources, runtime, staff):
         with session_scope(engine) as session:
-            picture = make_portrait(session, actor=staff, storage=resources.storage)
+            made = make_portrait(session, actor=staff, storage=resources.storage)
         for is_anew in (False, True):
             asked = start(engine, resources, staff, "variants", is_anew=is_anew)
             assert runtime.perform(asked.id)
             assert job(engine, asked).result == {"pictures": 1, "failed": 0}
         with session_scope(engine) as session:
-            sizes = session.scalars(sa.select(MediaFile).where(MediaFile.source_id == picture.id)).all()
+            sizes = session.scalars(sa.select(MediaFile).where(MediaFile.source_id == made.id)).all()
             assert {size.variant for size in sizes} == set(VariantKind)
             assert all(size.created_at >= asked.created_at for size in sizes)
-            assert session.get(MediaFile, picture.id) is not None
+            assert session.get(MediaFile, made.id) is not None
+
+    def test_passes_over_a_picture_whose_bytes_are_gone_and_names_it(self, engine, resources, runtime, staff):
+        with session_scope(engine) as session:
+            lost, _whole = (
+                make_portrait(session, actor=staff, storage=resources.storage, data=picture(color=color))
+                for color in ((10, 20, 30), (90, 80, 70))
+            )
+            resources.storage.delete(key_of(lost.sha256))
+        asked = start(engine, resources, staff, "variants", is_anew=True)
+        assert runtime.perform(asked.id)
+        done = job(engine, asked)
+        assert done.state is JobState.SUCCEEDED
+        assert done.result == {"pictures": 1, "failed": 0, "lost": 1, "lost_files": [str(lost.id)]}
 
 
 class TestRequeue:

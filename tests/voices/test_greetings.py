@@ -21,6 +21,7 @@ from tests.factories.accounts import make_actor
 from tests.factories.authoring import NOW, make_character
 from tests.factories.voices import TERMS, make_draft, make_speech, make_voice
 from tests.fakes import speech_server as fake
+from tests.fakes.storage_in_trouble import StorageInTrouble
 
 ELEVEN = make_draft("elevenlabs", voice_id="el0")
 THREE = Greetings("*smiles* Well met, {{user}}. I am {{char}}.", ("What, again?", "你来了。"), ())
@@ -185,19 +186,44 @@ class TestSpeakGreetings:
         assert runtime.perform(asked)
         assert job(engine, asked).result["spoken"] == 3
 
-    def test_waits_for_budget_and_goes_on_where_it_was(self, engine, runtime, creator, server):
+    def test_begins_with_what_there_is_room_for_and_waits_where_there_is_no_more(
+        self, engine, runtime, creator, server, monkeypatch
+    ):
+        limit = 100_000 * len("smiles Well met, friend. I am Dugu.")
         with session_scope(engine) as session:
-            limit = 100_000 * len("smiles Well met, friend. I am Dugu.") + 1
             budgets.set_limit(session, user_id=creator.user_id, limit_micro=limit, now=utc_now())
         asked = start(engine, runtime, creator)
+        assert job(engine, asked).estimate_micro > limit
+        keep = jobs.voices._keep
+
+        def keep_and_spend_the_rest(*given):
+            with session_scope(engine) as session:
+                budgets.record(session, user_id=creator.user_id, kind="images", cost_micro=limit, now=utc_now())
+            return keep(*given)
+
+        monkeypatch.setattr(jobs.voices, "_keep", keep_and_spend_the_rest)
         runtime.perform(asked)
         waiting = job(engine, asked)
         assert (waiting.state, waiting.held_for) == (JobState.QUEUED, Hold.BUDGET)
+        assert (waiting.result["spoken"], len(server.requests)) == (1, 1)
+        # What it asks for is its next step, not all that is left.
+        assert 0 < waiting.needs_micro <= 100_000 * len("What, again?")
         with session_scope(engine) as session:
             budgets.set_limit(session, user_id=creator.user_id, limit_micro=100_000_000, now=utc_now())
             budgets.let_go(session, default_micro=0, now=utc_now())
         assert runtime.perform(asked)
         assert job(engine, asked).state is JobState.SUCCEEDED
+        assert len(server.requests) == 3
+
+    def test_pays_once_for_each_through_a_full_disk(self, engine, runtime, creator, server):
+        runtime.resources.__dict__["storage"] = StorageInTrouble(runtime.resources.storage, writes=2)
+        asked = start(engine, runtime, creator)
+        for _ in range(3):
+            with session_scope(engine) as session:
+                session.execute(sa.update(JobRun).where(JobRun.id == asked).values(run_after=utc_now()))
+            runtime.perform(asked)
+        done = job(engine, asked)
+        assert (done.state, done.result["spoken"]) == (JobState.SUCCEEDED, 3)
         assert len(server.requests) == 3
 
     def test_counts_on_after_it_was_paused(self, engine, runtime, creator, server, monkeypatch):

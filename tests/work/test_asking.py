@@ -104,6 +104,15 @@ class TestAskWithDedupeKey:
         assert follower.arguments == job.arguments
         assert job.state is JobState.SUCCEEDED
 
+    def test_does_what_was_there_when_it_was_asked_for_again(self, session, now):
+        job, token = make_running_job(session, now=now, dedupe_key="same")
+        pressed, ended = now + timedelta(minutes=1), now + timedelta(minutes=9)
+        make_job(session, now=pressed, dedupe_key="same")
+        claiming.succeed(session, job_id=job.id, token=token, result=None, now=ended)
+        follower = session.scalars(sa.select(JobRun).where(JobRun.dedupe_key == "same", JobRun.id != job.id)).one()
+        # "Do all again" takes what had failed before this, and leaves what failed since.
+        assert (follower.created_at, follower.run_after) == (pressed, ended)
+
     def test_is_content_with_the_next_attempt_of_a_failed_one(self, session, now):
         job, token = make_running_job(session, now=now, dedupe_key="same")
         make_job(session, now=now, dedupe_key="same")

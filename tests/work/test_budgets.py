@@ -117,6 +117,15 @@ class TestLetGo:
         later = now + timedelta(days=31)
         assert budgets.let_go(session, default_micro=TEN, now=later) == [job.id for job in jobs[:2]]
 
+    def test_passes_over_what_no_month_has_room_for(self, session, now, owner):
+        dear = self.held(session, now, owner, estimate=TEN + 1)
+        fitting = self.held(session, now, owner, estimate=TEN)
+        later = now + timedelta(days=31)
+        assert budgets.let_go(session, default_micro=TEN, now=later) == [fitting.id]
+        assert stands(session, owner, later).never_has_room(dear.needs_micro)
+        budgets.set_limit(session, user_id=owner.user_id, limit_micro=3 * TEN, now=later)
+        assert budgets.let_go(session, default_micro=TEN, now=later) == [dear.id]
+
     def test_leaves_what_a_person_paused(self, session, now, owner):
         job = self.held(session, now, owner)
         steering.pause(session, actor=owner, job_id=job.id, now=now)
@@ -163,6 +172,17 @@ class TestRecord:
 
 
 class TestEstimate:
+    def test_never_takes_a_month_back_that_has_begun(self, session, owner):
+        border = datetime(2026, 12, 1, tzinfo=UTC)
+        budgets.record(session, user_id=owner.user_id, kind="images", cost_micro=3, now=border)
+        # The clock of another process is a second behind.
+        behind = border - timedelta(seconds=1)
+        budgets.record(session, user_id=owner.user_id, kind="images", cost_micro=4, now=behind)
+        assert stands(session, owner, border).spent_micro == stands(session, owner, behind).spent_micro == 7
+        budgets.set_limit(session, user_id=owner.user_id, limit_micro=TEN, now=behind)
+        assert stands(session, owner, border).spent_micro == 7
+        assert [row.spent_micro for row in budgets.history(session, user_id=owner.user_id)] == [7]
+
     def test_of_a_job_is_kept_with_it(self, session, now, owner):
         job = make_job(session, now=now, actor=owner, estimate_micro=12)
         assert session.get_one(JobRun, job.id).estimate_micro == 12

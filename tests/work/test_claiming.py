@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from studio.accounts.permissions import SYSTEM
 from studio.kit import db
-from studio.work import claiming, progress
+from studio.work import claiming, progress, steering
 from studio.work.errors import CancelRequestedError, ClaimLostError
 from studio.work.models import JobRun, JobState
 from studio.work.rules import OUTAGE_PATIENCE
@@ -122,7 +123,24 @@ class TestFail:
 
     def test_does_not_wait_for_ever_for_what_is_away(self, session, now):
         job, token = make_running_job(session, now=now, max_attempts=1)
-        assert fail(session, job, token, now + OUTAGE_PATIENCE, is_outage=True).state is JobState.FAILED
+        fail(session, job, token, now, is_outage=True)
+        last = now + OUTAGE_PATIENCE
+        claimed = claiming.claim(session, job_id=job.id, worker="one", now=last)
+        assert fail(session, job, claimed.claim_token, last, is_outage=True).state is JobState.FAILED
+
+    def test_has_as_much_patience_however_long_ago_it_was_asked_for(self, session, now):
+        # It was held for budget for weeks, and failed once for another reason when its turn came.
+        later = now + 5 * OUTAGE_PATIENCE
+        job, token = make_running_job(session, now=now, max_attempts=1)
+        fail(session, job, token, later, is_outage=True)
+        claimed = claiming.claim(session, job_id=job.id, worker="one", now=later + OUTAGE_PATIENCE / 2)
+        assert fail(session, job, claimed.claim_token, later + OUTAGE_PATIENCE / 2, is_outage=True).max_attempts == 3
+        ended = claiming.claim(session, job_id=job.id, worker="one", now=later + OUTAGE_PATIENCE)
+        assert fail(session, job, ended.claim_token, later + OUTAGE_PATIENCE, is_outage=True).state is JobState.FAILED
+        # Done again by somebody, it has all of it once more.
+        steering.retry(session, actor=SYSTEM, job_id=job.id, now=later + OUTAGE_PATIENCE, max_attempts=1)
+        again = claiming.claim(session, job_id=job.id, worker="one", now=later + OUTAGE_PATIENCE)
+        assert fail(session, job, again.claim_token, later + OUTAGE_PATIENCE, is_outage=True).max_attempts == 2
 
     def test_has_the_job_wait_for_its_next_attempt(self, session, now):
         job, token = make_running_job(session, now=now)

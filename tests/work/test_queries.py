@@ -8,7 +8,7 @@ import pytest
 from studio.accounts.permissions import NOBODY, RoleName
 from studio.kit.errors import NotFoundError
 from studio.work import queries
-from studio.work.models import JobState
+from studio.work.models import Hold, JobState
 from tests.factories.accounts import make_actor
 from tests.factories.work import make_failed_job, make_job, make_running_job
 
@@ -40,6 +40,13 @@ class TestListTray:
         make_failed_job(session, now=now - timedelta(hours=1), actor=creator)
         make_job(session, now=now)
         assert queries.list_tray(session, actor=creator, now=now) == [running, ended]
+
+    def test_shows_what_is_held_however_long_it_has_been(self, session, now):
+        creator = make_actor(session, RoleName.CREATOR)
+        held = make_job(session, now=now - timedelta(days=90), actor=creator)
+        held.held_for = Hold.BUDGET
+        session.flush()
+        assert queries.list_tray(session, actor=creator, now=now) == [held]
 
     def test_is_empty_for_nobody(self, session, now):
         make_job(session, now=now)
