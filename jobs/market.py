@@ -5,6 +5,7 @@ from uuid import UUID
 
 from jobs.registry import JobContext, job
 from studio import work
+from studio.accounts.models import User
 from studio.accounts.permissions import SYSTEM
 from studio.market.catalogue import category_tree, due, listings
 from studio.market.review import claims, effects, schedules
@@ -146,15 +147,18 @@ def move_listings(run: JobContext, *, from_id: UUID, to_id: UUID, then_delete: b
     """Put the listings of one category into another, a few hundred at a time; then delete the emptied one if asked."""
     with run.transaction() as session:
         left = category_tree.count_listings(session, category_ids=[from_id])[from_id]
+        # Who said where the listings go answers for it, whatever became of them since.
+        mover = session.get(User, run.owner_id) if run.owner_id is not None else None
+        actor = SYSTEM if mover is None else mover.actor
     moved = 0
     while True:
         run.progress("Moving listings", 95 * moved // max(left, moved + 1))
         with run.transaction() as session:
-            step = category_tree.move_listings(session, from_id=from_id, to_id=to_id, actor=SYSTEM)
+            step = category_tree.move_listings(session, from_id=from_id, to_id=to_id, actor=actor)
         moved += step
         if not step:
             break
     with run.transaction(last=True) as session:
-        gone = then_delete and category_tree.delete_emptied(session, category_id=from_id, actor=SYSTEM)
+        gone = then_delete and category_tree.delete_emptied(session, category_id=from_id, actor=actor)
         run.result = {"moved": moved, "deleted": gone}
     return None

@@ -58,6 +58,7 @@ STAYS: Mapping[str, str] = {
     "character_publications.publisher_id": "what was offered, and under which terms",
     "character_ratings.user_id": "an opinion that others read as part of a sum",
     "character_versions.created_by_id": "a version is proof",
+    "carried_approvals.by_id": "a decision",
     "creator_earnings.creator_id": "a closed statement",
     "error_groups.resolved_by_id": "who mended something",
     "import_runs.asked_by_id": "what was brought in",

@@ -12,7 +12,7 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError, StaleError
 from studio.kit.orm import lock_row
-from studio.market.catalogue import listings, publishing
+from studio.market.catalogue import approvals, listings, publishing
 from studio.market.catalogue.errors import (
     CategoryCircleError,
     CategoryDestinationError,
@@ -229,7 +229,10 @@ def delete(
 def move_listings(session: Session, *, from_id: UUID, to_id: UUID, actor: Actor, limit: int = 200) -> int:
     """At most `limit` listings stand in the other category now; returns how many. Zero says that none is left.
 
-    What a moderator reads at this moment is no longer what they saw: they are asked to read it again.
+    The shelf is part of what a moderator approved, so each listing has another hash since. For what is live, or was, the
+    move is the actor's decision that the approval holds on that shelf too, and is kept as such (`approvals`). What is
+    scheduled is reviewed again, and what a moderator reads at this moment is no longer what they saw: they are asked to
+    read it again.
     """
     found = session.scalars(
         sa.select(CharacterPublication)
@@ -242,8 +245,17 @@ def move_listings(session: Session, *, from_id: UUID, to_id: UUID, actor: Actor,
     if found and session.get(CharacterCategory, to_id) is None:
         raise NotFoundError("The category that the listings were to go to is gone. Choose another one.")
     for publication in found:
+        former = publication.content_hash
+        # What was not as it was approved before is not so by being moved.
+        is_carried = (
+            publication.status is not PublicationStatus.SCHEDULED
+            and publishing.current_hash(session, publication) == former
+            and approvals.is_approved(session, publication, content_hash=former)
+        )
         publication.category_id = to_id
         publication.content_hash = publishing.current_hash(session, publication)
+        if is_carried:
+            approvals.carry(session, publication, former_hash=former, actor=actor)
         if publication.status is PublicationStatus.SCHEDULED:
             # Its approval is void: whoever looks again shall have the time until it is to go live.
             work.ask(
@@ -259,8 +271,12 @@ def move_listings(session: Session, *, from_id: UUID, to_id: UUID, actor: Actor,
             action="listing.move_category",
             resource=listings.RESOURCE,
             resource_id=publication.id,
-            before={"category_id": str(from_id)},
-            after={"category_id": str(to_id)},
+            before={"category_id": str(from_id), "content_hash": former},
+            after={
+                "category_id": str(to_id),
+                "content_hash": publication.content_hash,
+                "is_approval_carried": is_carried,
+            },
         )
     session.flush()
     return len(found)

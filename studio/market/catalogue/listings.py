@@ -14,7 +14,7 @@ from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.errors import NotFoundError
-from studio.market.catalogue import cases, flags, publishing, queries, transitions
+from studio.market.catalogue import approvals, cases, flags, publishing, queries, transitions
 from studio.market.catalogue.errors import (
     ContentChangedError,
     NotLiveError,
@@ -110,7 +110,8 @@ def relist(session: Session, *, actor: Actor, publication_id: UUID, now: datetim
     if not transitions.can(publication, Step.RELIST):
         raise NotUnlistedError
     publishing.refuse_impossible(session, publication)
-    if publishing.current_hash(session, publication) != publication.content_hash:
+    is_same = publishing.current_hash(session, publication) == publication.content_hash
+    if not is_same or not approvals.is_approved(session, publication, content_hash=publication.content_hash):
         raise ContentChangedError
     live = find_by_status(session, publication.character_id, PublicationStatus.APPROVED)
     if live is not None:

@@ -229,6 +229,24 @@ class CharacterPublication(Identified, Timestamped, RowVersioned, Base):
     noticed_at: Mapped[datetime | None]
 
 
+class CarriedApproval(Identified, Base):
+    """An approval that was carried over to what a listing became when staff moved it to another shelf. PostgreSQL keeps it."""
+
+    __tablename__ = "carried_approvals"
+    __table_args__ = (
+        sa.CheckConstraint("from_hash <> to_hash", name="carries_to_something_else"),
+        sa.Index("ix_carried_approvals_publication_id_to_hash", "publication_id", "to_hash"),
+    )
+
+    publication_id: Mapped[UUID] = refers_to("character_publications.id", ondelete="RESTRICT", index=False)
+    # What was approved, or carried over before; and what the listing is since.
+    from_hash: Mapped[str]
+    to_hash: Mapped[str]
+    # Who moved it; empty for what was moved before this was kept.
+    by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+
+
 class ReviewCase(Identified, RowVersioned, Base):
     """One listing's way over the desk: screened, waiting, claimed, decided."""
 

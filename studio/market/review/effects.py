@@ -92,8 +92,10 @@ def take_effect(session: Session, *, decision_id: UUID, now: datetime) -> bool:
         return True
     moderator = session.get_one(User, decision.moderator_id).actor
     listings.tell(publication, None, now=now)
-    more = _carry_out(session, publication, decision, actor=moderator, now=now)
+    # PostgreSQL lets nothing go live that no decision in effect approved.
     decision.effected_at = now
+    session.flush()
+    more = _carry_out(session, publication, decision, actor=moderator, now=now)
     cases.close(case, CaseState.DECIDED, now=now)
     session.flush()
     flags.clear(session, publication_id=publication.id, now=now)

@@ -4,7 +4,9 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
+from studio.accounts.models import AuditEntry
 from studio.accounts.permissions import SYSTEM
 from studio.kit.errors import ForbiddenError, NotFoundError, StaleError
 from studio.market.catalogue import categories, category_tree, listings, publishing, queries
@@ -19,7 +21,7 @@ from studio.market.catalogue.errors import (
     CategoryTooDeepError,
     ContentChangedError,
 )
-from studio.market.models import CharacterCategory
+from studio.market.models import CarriedApproval, CharacterCategory, PublicationStatus
 from studio.market.review import decisions
 from studio.market.review.rules import AT_ONCE
 from studio.work.models import JobRun
@@ -186,6 +188,60 @@ class TestClose:
         assert live.category_id == by_name("B").id
         assert live.content_hash == publishing.current_hash(session, live)
         assert category_tree.move_listings(session, from_id=by_name("A").id, to_id=by_name("B").id, actor=SYSTEM) == 0
+
+    def test_carries_the_approval_of_what_is_live_over_and_says_whose_decision_that_was(
+        self, session, staff, creator, moderator, top, by_name, now
+    ):
+        live = make_live_listing(session, owner=creator, moderator=moderator, now=now, category_id=by_name("A").id)
+        seen = live.content_hash
+        category_tree.move_listings(session, from_id=by_name("A").id, to_id=by_name("B").id, actor=staff)
+        [carried] = session.scalars(sa.select(CarriedApproval))
+        assert (carried.from_hash, carried.to_hash, carried.by_id) == (seen, live.content_hash, staff.user_id)
+        category_tree.move_listings(session, from_id=by_name("B").id, to_id=by_name("C").id, actor=staff)
+        entry = session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "listing.move_category")).first()
+        assert (entry.actor_id, entry.before["content_hash"], entry.after["is_approval_carried"]) == (
+            staff.user_id,
+            seen,
+            True,
+        )
+        listings.unlist(session, actor=creator, publication_id=live.id, now=now)
+        listings.relist(session, actor=creator, publication_id=live.id, now=now)
+        assert live.status is PublicationStatus.APPROVED
+        session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+
+    def test_carries_no_approval_that_there_was_not(self, session, staff, creator, now, top, by_name):
+        make_listing(session, owner=creator, now=now, category_id=by_name("A").id)
+        category_tree.move_listings(session, from_id=by_name("A").id, to_id=by_name("B").id, actor=staff)
+        assert session.scalars(sa.select(CarriedApproval)).all() == []
+
+    @pytest.mark.parametrize(
+        "sentences",
+        [
+            ["UPDATE character_publications SET content_hash = 'another' WHERE id = :id"],
+            [
+                "UPDATE character_publications SET status = 'unlisted' WHERE id = :id",
+                "UPDATE character_publications SET content_hash = 'another' WHERE id = :id",
+                "UPDATE character_publications SET status = 'approved' WHERE id = :id",
+            ],
+            ["INSERT INTO carried_approvals VALUES (:id, 'never', 'another', NULL, now(), gen_random_uuid())"],
+        ],
+    )
+    def test_postgresql_refuses_to_have_live_what_nobody_approved(self, session, creator, moderator, now, sentences):
+        live = make_live_listing(session, owner=creator, moderator=moderator, now=now)
+        with pytest.raises(IntegrityError, match="nobody approved"), session.begin_nested():
+            for one in sentences:
+                session.execute(sa.text(one), {"id": live.id})
+            session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+
+    def test_what_has_no_approval_is_not_listed_again(self, session, staff, creator, moderator, now):
+        live = make_live_listing(session, owner=creator, moderator=moderator, now=now)
+        listings.unlist(session, actor=creator, publication_id=live.id, now=now)
+        other = make_category(session, staff=staff)
+        live.category_id = other.id
+        live.content_hash = publishing.current_hash(session, live)
+        session.flush()
+        with pytest.raises(ContentChangedError):
+            listings.relist(session, actor=creator, publication_id=live.id, now=now)
 
     def test_what_a_moderator_reads_meanwhile_is_no_longer_what_they_saw(
         self, session, staff, creator, moderator, top, by_name, now
