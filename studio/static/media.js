@@ -189,6 +189,29 @@
     // The line is back: everything goes on at once, without a hand.
     window.addEventListener("online", () => inState("cut").forEach((file) => file.again()));
 
+    // A folder cannot be sent, the files in it can: without what programs hide there, and no more than anybody watches.
+    const mostWithin = 500;
+    const filesWithin = async (entries) => {
+      const found = [];
+      const waiting = [...entries];
+      while (waiting.length && found.length < mostWithin) {
+        const entry = waiting.shift();
+        if (entry.isFile) {
+          const file = await new Promise((resolve) => { entry.file(resolve, () => resolve(null)); });
+          if (file && !file.name.startsWith(".")) found.push(file);
+        } else if (entry.isDirectory) {
+          const reader = entry.createReader();
+          // They come a hundred at a time.
+          for (let some = []; ; ) {
+            some = await new Promise((resolve) => { reader.readEntries(resolve, () => resolve([])); });
+            if (!some.length) break;
+            waiting.push(...some);
+          }
+        }
+      }
+      return found;
+    };
+
     const choose = (files) => {
       if (!files.length) return;
       area.hidden = false;
@@ -207,7 +230,10 @@
     for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("is-over"));
     zone.addEventListener("drop", (event) => {
       event.preventDefault();
-      choose(event.dataTransfer.files);
+      // What was dropped is known only until this handler returns.
+      const entries = [...(event.dataTransfer.items || [])].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+      if (!entries.some((entry) => entry.isDirectory)) return choose(event.dataTransfer.files);
+      filesWithin(entries).then(choose);
     });
     window.addEventListener("beforeunload", (event) => (countOf("running") || countOf("waiting") || countOf("cut")) && event.preventDefault());
   }

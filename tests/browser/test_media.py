@@ -10,6 +10,19 @@ from tests.factories.media import picture
 
 JOBS = 60_000
 
+FOLDER = """() => {
+  const file = (name, text) => ({ isFile: true, file: (found) => found(new File([text], name)) });
+  const folder = (within) => ({ isDirectory: true, createReader: () => {
+    // As browsers do: some at a time, and nothing at the end.
+    const some = [within.slice(0, 1), within.slice(1), []];
+    return { readEntries: (found) => found(some.shift()) };
+  } });
+  const tree = folder([file("one.txt", "abc"), folder([file("two.txt", "def"), file(".hidden", "x")])]);
+  const event = new Event("drop", { bubbles: true, cancelable: true });
+  Object.defineProperty(event, "dataTransfer", { value: { files: [], items: [{ webkitGetAsEntry: () => tree }] } });
+  document.querySelector("[data-upload-zone]").dispatchEvent(event);
+}"""
+
 
 def files(count):
     made = [(f"picture {number:02}.png", picture(120, 180, color=(number * 8, 90, 140))) for number in range(count - 1)]
@@ -43,8 +56,14 @@ def test_thirty_files_come_in_at_once_and_the_broken_one_says_why(visit, stage, 
     assert writer.axe(axe) == []
     shot(page, "media-2-library")
 
+    # A folder brings the files in it, also those of folders within, and nothing hidden.
+    page.evaluate(FOLDER)
+    expect(page.locator("[data-uploads-sum]")).to_contain_text("31 taken · 1 refused", timeout=JOBS)
+    expect(page.locator(".tile")).to_have_count(31)
+    page.locator(".tile", has_text="picture 00").first.wait_for()
+
     # A crop by dragging and a focal point by a click, kept and seen again.
-    page.locator(".tile a").first.click()
+    page.locator(".tile", has_text="picture 00").locator("a").click()
     box = page.locator("[data-cropper]").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.1)
     page.mouse.down()
