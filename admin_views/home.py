@@ -29,7 +29,7 @@ from studio.market.models import ReviewCase
 from studio.market.money import earnings
 from studio.market.money.ledger import balances_of
 from studio.market.money.queries import last_check
-from studio.market.review import appeals, held_queries, queue
+from studio.market.review import appeals, figures, held_queries, queue
 from studio.market.review import queries as review_queries
 from studio.operations import health
 from studio.operations import queries as operations
@@ -121,7 +121,7 @@ class HomeView(StudioView):
         return {
             "rows": queue.page(self.session, actor=actor, now=now, limit=_MOST_CASES).rows,
             "count": counted(self.session, waiting, exact=False),
-            "late": counted(self.session, waiting.where(ReviewCase.due_at < now), exact=False),
+            "late": figures.count_overdue(self.session, actor=actor, now=now),
             "seconds": sum(one.is_for_actor for one in held_queries.list_proposals(self.session, actor=actor)),
             "appeals": appeals.count_open_for(self.session, actor=actor),
             "now": now,

@@ -51,10 +51,15 @@ class AppealsView(StudioModelView):
         Column("title", _l("Listing"), cell=lambda row: g.appealed[row.id][0]),
         Column("outcome", _l("Against"), cell=lambda row: outcome_label(g.appealed[row.id][1])),
         Column("state", _l("State"), cell=lambda row: ui.badge(row.state)),
+        Column("due_at", _l("Due"), cell=lambda row: ui.moment(row.due_at), sort="due"),
         Column("created_at", _l("Made"), cell=lambda row: ui.moment(row.created_at), sort="created", wide_only=True),
     )
-    orders: ClassVar[dict[str, Any]] = {"created": (Key(Appeal.created_at), Key(Appeal.id))}
-    default_sort = ("created", True)
+    orders: ClassVar[dict[str, Any]] = {
+        # What is answered is due no more, and stands last.
+        "due": (Key(Appeal.due_at, nullable=True), Key(Appeal.id)),
+        "created": (Key(Appeal.created_at), Key(Appeal.id)),
+    }
+    default_sort = ("due", False)
     filters = (Filter("state", _l("State"), lambda value: Appeal.state == value, choices=_STATES, quick=True),)
     details_template = "market/appeal.html"
     empty_title = _l("No appeals")

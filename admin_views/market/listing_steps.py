@@ -16,7 +16,7 @@ from admin_views.session import current_actor
 from admin_views.times import typed_time
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, NotFoundError, StudioError
-from studio.market.catalogue import listings
+from studio.market.catalogue import due, listings
 from studio.market.models import APPEAL_LENGTH
 from studio.market.review import appeals, recalls, schedules
 from studio.market.review import queries as review_queries
@@ -100,7 +100,12 @@ class ListingSteps(StudioModelView):
         if request.method == "POST":
             try:
                 appeals.appeal(
-                    self.request_session, actor=current_actor(), publication_id=row_id, text=text, now=utc_now()
+                    self.request_session,
+                    actor=current_actor(),
+                    publication_id=row_id,
+                    text=text,
+                    now=utc_now(),
+                    pace=due.pace_from(self.resources.settings),
                 )
             except StudioError as error:
                 if error.status == _NOT_FOUND:

@@ -35,7 +35,7 @@ from studio.kit.differences import shortened
 from studio.kit.errors import StudioError
 from studio.market.catalogue import cases, queries
 from studio.market.models import CaseState, MatchKind, ReviewCase
-from studio.market.review import claims, differences, dossier, held_queries, queue
+from studio.market.review import beside, claims, differences, dossier, queue
 from studio.market.review import rules as review_rules
 from studio.market.review.differences import Differences
 from studio.market.review.dossier import Alike, Dossier, Former
@@ -108,7 +108,7 @@ class ReviewView(Decisions):
         )
         return self.render(
             "review/queue.html",
-            seconds=held_queries.list_proposals(self.session, actor=current_actor()),
+            beside=beside.list_beside(self.session, actor=current_actor()),
             page=page,
             now=now,
             show=show,
@@ -227,7 +227,7 @@ class ReviewView(Decisions):
             sinces=[one for one, found in _earlier(read) if found is not None],
             asked=_asked(read, card.changed) if since == _SENT_BACK and former is not None else [],
             following=self._following(case, is_open=holder["is_open"]),
-            is_overdue=holder["is_open"] and case.due_at < utc_now(),
+            is_overdue=case.closed_at is None and case.due_at < utc_now(),
             portrait=portrait_url(read.version.portrait_id, "card"),
             category=read.category,
             creator=read.creator_name,

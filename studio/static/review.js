@@ -1,5 +1,6 @@
 // Keys of the queue and the desk: j and k move, e goes to the next mark, Enter opens, c claims, u gives back, n claims
-// the next, a approves (and asks), r goes to the reasons. The dialog that ? opens tells them.
+// the next, a approves (and asks), r goes to the reasons, s, x and t to the buttons that send back, reject and take down,
+// h to hiding at once. The dialog that ? opens tells them. Beside a chosen reason stands what the creator will read.
 (() => {
   const keys = document.querySelector("[data-more-keys]");
   const dialog = document.querySelector("#keys dl");
@@ -37,7 +38,8 @@
   const press = (key) => {
     const target = document.querySelector(`[data-key="${key}"]`);
     if (!target) return false;
-    if (target.matches("select")) {
+    if (target.matches("select, textarea, button")) {
+      for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
       target.focus();
       target.scrollIntoView({ block: "center" });
     } else {
@@ -56,7 +58,7 @@
     } else if (event.key === "e") {
       event.preventDefault();
       nextMark();
-    } else if ("acrun".includes(event.key) && press(event.key)) {
+    } else if ("acrunsxth".includes(event.key) && press(event.key)) {
       event.preventDefault();
     }
   });
@@ -70,6 +72,13 @@
       set = reason.selectedOptions[0]?.dataset.about || "";
       field.value = set;
     });
+  });
+
+  const says = {};
+  for (const code of document.querySelectorAll("[data-says] dt")) says[code.textContent] = code.nextElementSibling.textContent;
+  document.addEventListener("change", (event) => {
+    const said = event.target.matches("select") && document.querySelector(`[data-says-of="${event.target.id}"]`);
+    if (said) said.textContent = says[event.target.value] || "";
   });
 
   // A mark that is led to must be seen: what folds it opens.

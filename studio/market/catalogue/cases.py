@@ -49,6 +49,13 @@ def screening_key(case_id: UUID) -> str:
     return f"market.screen_listing:{case_id}"
 
 
+def hurry(session: Session, case: ReviewCase) -> None:
+    """A review that is under way is due at once: it stands at the top of the queue, whatever the pace. Twice is once."""
+    case = lock_case(session, case.id)
+    case.due_at = min(case.due_at, case.opened_at)
+    session.flush()
+
+
 def undone(decision: ReviewDecision, *, why: UndoneReason, by_id: UUID | None, now: datetime) -> None:
     """A decision that was held back never takes effect."""
     decision.undone_at = now

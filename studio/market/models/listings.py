@@ -356,6 +356,12 @@ class ReviewDecision(Identified, Base):
         sa.Index("ix_review_decisions_decided_at", "decided_at"),
         sa.Index("uq_review_decisions_case_id", "case_id", unique=True, postgresql_where=sa.text("undone_at IS NULL")),
         sa.Index("ix_review_decisions_case_id", "case_id"),
+        # Whom an appeal overturned does not review that listing again.
+        sa.Index(
+            "ix_review_decisions_case_id_overturned",
+            "case_id",
+            postgresql_where=sa.text("overturned_at IS NOT NULL"),
+        ),
         sa.Index(
             "ix_review_decisions_effective_at_held",
             "effective_at",
@@ -434,6 +440,9 @@ class Appeal(Identified, Base):
         at_most("text", APPEAL_LENGTH),
         at_most("answer", COMMENT_LENGTH),
         sa.Index("ix_appeals_state_created_at_id", "state", "created_at", "id"),
+        # What waits for an answer is due; what is answered is not.
+        sa.CheckConstraint("(state = 'open') = (due_at IS NOT NULL)", name="due_while_it_is_open"),
+        sa.Index("ix_appeals_due_at_id", "due_at", "id"),
     )
 
     decision_id: Mapped[UUID] = refers_to("review_decisions.id", ondelete="RESTRICT", index=False)
@@ -443,6 +452,7 @@ class Appeal(Identified, Base):
         stored(AppealState, "state"), default=AppealState.OPEN, server_default=AppealState.OPEN
     )
     created_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
     decided_by_id: Mapped[UUID | None] = refers_to("users.id", ondelete="RESTRICT")
     decided_at: Mapped[datetime | None]
     answer: Mapped[str] = mapped_column(default="", server_default="")

@@ -11,7 +11,8 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
 from studio.kit.text import one_line, storable
-from studio.market.catalogue import cases, flags, listings, publishing, queries, transitions
+from studio.market.catalogue import cases, due, flags, listings, publishing, queries, transitions
+from studio.market.catalogue.due import Pace
 from studio.market.catalogue.transitions import Step
 from studio.market.models import (
     APPEAL_LENGTH,
@@ -60,8 +61,10 @@ def can_appeal(decision: ReviewDecision, *, now: datetime) -> bool:
     )
 
 
-def appeal(session: Session, *, actor: Actor, publication_id: UUID, text: str, now: datetime) -> Appeal:
-    """The actor objects to the newest decision on their own listing; somebody else will answer.
+def appeal(
+    session: Session, *, actor: Actor, publication_id: UUID, text: str, now: datetime, pace: Pace | None = None
+) -> Appeal:
+    """The actor objects to the newest decision on their own listing; somebody else will answer, at the pace of reviews.
 
     Raises ForbiddenError, NotFoundError, NotAppealableError, AppealedAlreadyError, or AppealInvalidError where it says
     nothing or more than 2,000 characters.
@@ -76,7 +79,12 @@ def appeal(session: Session, *, actor: Actor, publication_id: UUID, text: str, n
     if decided is None or publication.status not in queries.SENT_BACK or not can_appeal(decided.decision, now=now):
         raise NotAppealableError
     made = Appeal(
-        decision_id=decided.decision.id, appellant_id=actor.user_id, text=text, state=AppealState.OPEN, created_at=now
+        decision_id=decided.decision.id,
+        appellant_id=actor.user_id,
+        text=text,
+        state=AppealState.OPEN,
+        created_at=now,
+        due_at=due.due_at(now, pace=pace),
     )
     try:
         with session.begin_nested():
@@ -121,7 +129,7 @@ def answer(session: Session, *, actor: Actor, appeal_id: UUID, upholds: bool, te
     if row.state is not AppealState.OPEN:
         raise AppealClosedError
     row.state = AppealState.UPHELD if upholds else AppealState.DISMISSED
-    row.decided_by_id, row.decided_at, row.answer = actor.user_id, now, text
+    row.decided_by_id, row.decided_at, row.answer, row.due_at = actor.user_id, now, text, None
     session.flush()
     flags.clear(session, publication_id=publication.id, kinds=[FlagKind.APPEAL], now=now)
     before = publication.status

@@ -15,6 +15,7 @@ from studio.market.review import queries, rules
 from studio.market.review.errors import (
     ClaimedByOtherError,
     NotUnderReviewError,
+    OverturnedError,
     OwnPublicationError,
     StillScreenedError,
 )
@@ -26,8 +27,8 @@ _CLOSED = (CaseState.DECIDING, CaseState.DECIDED, CaseState.WITHDRAWN)
 def claim(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> ReviewCase:
     """The actor holds the case for half an hour from now; claiming again lengthens the claim.
 
-    Of two people who press at once one wins. Raises ForbiddenError, NotFoundError, OwnPublicationError,
-    StillScreenedError, NotUnderReviewError, or ClaimedByOtherError that names who holds it and until when.
+    Of two people who press at once one wins. Raises ForbiddenError, NotFoundError, OwnPublicationError, OverturnedError
+    for whose decision on the listing an appeal overturned, StillScreenedError, NotUnderReviewError, or ClaimedByOtherError that names who holds it and until when.
     """
     case = _locked(session, actor=actor, case_id=case_id)
     _refuse_own(session, actor=actor, case=case)
@@ -105,11 +106,15 @@ def _locked(session: Session, *, actor: Actor, case_id: UUID) -> ReviewCase:
 
 
 def _refuse_own(session: Session, *, actor: Actor, case: ReviewCase) -> None:
-    publisher_id = session.scalar(
-        sa.select(CharacterPublication.publisher_id).where(CharacterPublication.id == case.publication_id)
-    )
+    publisher_id, is_overturned = session.execute(
+        sa.select(CharacterPublication.publisher_id, queries.is_overturned(actor))
+        .join(ReviewCase, ReviewCase.publication_id == CharacterPublication.id)
+        .where(ReviewCase.id == case.id)
+    ).one()
     if publisher_id == actor.user_id:
         raise OwnPublicationError
+    if is_overturned:
+        raise OverturnedError
 
 
 def _let_go(case: ReviewCase) -> None:

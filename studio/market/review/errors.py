@@ -12,6 +12,13 @@ class OwnPublicationError(ForbiddenError):
         super().__init__("This is your own listing; somebody else has to review it.")
 
 
+class OverturnedError(ForbiddenError):
+    """Whom an appeal overturned does not judge the same listing again."""
+
+    def __init__(self) -> None:
+        super().__init__("An appeal overturned your decision on this listing; somebody else has to review it now.")
+
+
 class StillScreenedError(ConflictError):
     """The checks come first."""
 

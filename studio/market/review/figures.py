@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
 from studio.kit import paging
 from studio.market.models import Appeal, AppealState, FieldComment, Outcome, ReviewCase, ReviewDecision, ReviewReason
-from studio.market.review import queries, queue
+from studio.market.review import beside, queries, queue
 
 MOST_WAITING = 200_000
 """Cases that the ages are told of, those due first; beyond it the desk has other worries than a percentile."""
@@ -64,7 +64,7 @@ class Figures:
 
     since: datetime
     waiting: Span
-    """The age of what waits now."""
+    """The age of what waits now: reviews, takedowns for a second person, appeals."""
     taken: Span
     """From submission to decision, of what was decided in the time."""
     overdue: int
@@ -84,10 +84,7 @@ def read(session: Session, *, actor: Actor, now: datetime, days: int = 30) -> Fi
     """The figures of the last `days` days; raises ForbiddenError. Seven statements, each of a bounded cost."""
     actor.must(Permission.REVIEW_READ)
     since = now - timedelta(days=days)
-    overdue, is_capped = paging.capped_count(
-        session,
-        sa.select(ReviewCase).where(queries.case_visible_to(actor), queue.is_queued(), ReviewCase.due_at < now),
-    )
+    overdue, is_capped = count_overdue(session, actor=actor, now=now)
     taken, late, approved, rejected, taken_down = _decided(session, since=since)
     return Figures(
         since=since,
@@ -106,14 +103,32 @@ def read(session: Session, *, actor: Actor, now: datetime, days: int = 30) -> Fi
     )
 
 
-def _waiting(session: Session, *, now: datetime) -> Span:
-    ages = (
-        sa.select(sa.func.extract("epoch", sa.literal(now) - ReviewCase.opened_at).label("age"))
-        .where(queue.is_queued())
-        .order_by(ReviewCase.due_at, ReviewCase.id)
-        .limit(MOST_WAITING)
-        .subquery()
+def count_overdue(session: Session, *, actor: Actor, now: datetime) -> tuple[int, bool]:
+    """How much of what waits is late, reviews, takedowns for a second person and appeals; and whether there is more."""
+    most = paging.COUNT_CAP + 1
+    late = (
+        sa.select(sa.literal(1)).where(queries.case_visible_to(actor), queue.is_queued(), ReviewCase.due_at < now),
+        beside.proposed().where(ReviewCase.due_at < now).with_only_columns(sa.literal(1)),
+        beside.appealed().where(Appeal.due_at < now).with_only_columns(sa.literal(1)),
     )
+    count = sum(session.execute(sa.select(*(_count(one.limit(most)) for one in late))).one())
+    return min(count, paging.COUNT_CAP), count > paging.COUNT_CAP
+
+
+def _count(some: sa.Select[Any]) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
+
+
+def _waiting(session: Session, *, now: datetime) -> Span:
+    def age(since: InstrumentedAttribute[datetime]) -> sa.Label[Any]:
+        return sa.func.extract("epoch", sa.literal(now) - since).label("age")
+
+    waiting = (
+        sa.select(age(ReviewCase.opened_at)).where(queue.is_queued()).order_by(ReviewCase.due_at, ReviewCase.id),
+        beside.proposed().with_only_columns(age(ReviewCase.opened_at)).order_by(ReviewCase.due_at),
+        beside.appealed().with_only_columns(age(Appeal.created_at)).order_by(Appeal.due_at),
+    )
+    ages = sa.union_all(*(sa.select(one.limit(MOST_WAITING).subquery()) for one in waiting)).subquery()
     return _span(session.execute(sa.select(sa.func.count(), *_percentiles(ages.c.age))).one())
 
 

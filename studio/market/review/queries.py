@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
@@ -45,6 +45,26 @@ class Decided:
 def case_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
     """Who works or watches the desk sees every case; nobody else sees any."""
     return sa.true() if actor.may(Permission.REVIEW_READ) else sa.false()
+
+
+def is_overturned(actor: Actor) -> sa.ColumnElement[bool]:
+    """Cases of listings on which an appeal overturned a decision that the actor made or confirmed."""
+    decision, former = aliased(ReviewDecision), aliased(ReviewCase)
+    found = (
+        sa.select(sa.literal(True))
+        .select_from(decision)
+        .join(former, former.id == decision.case_id)
+        .where(
+            former.publication_id == ReviewCase.publication_id,
+            decision.overturned_at.is_not(None),
+            sa.or_(decision.moderator_id == actor.user_id, decision.second_id == actor.user_id),
+        )
+        .limit(1)
+        .correlate(ReviewCase)
+        .scalar_subquery()
+    )
+    # Not EXISTS, which the planner would join with the whole queue: asked of one case after the other, the first is found at once.
+    return found.is_not(None)
 
 
 def get_case(session: Session, *, actor: Actor, case_id: UUID, lock: bool = False) -> ReviewCase:

@@ -134,7 +134,9 @@ def is_queued() -> sa.ColumnElement[bool]:
 
 
 def next_case(session: Session, *, actor: Actor, now: datetime, but: UUID | None = None) -> UUID | None:
-    """The case that is due first of those that nobody holds and that are not the actor's own work; `but` is passed over.
+    """The case that is due first of those that nobody holds and that the actor may decide; `but` is passed over.
+
+    Not theirs are their own work, and a listing on which an appeal overturned them.
 
     It is locked until the transaction ends, and one that somebody else is taking at this moment is passed over: of
     two people who press at once each gets a case.
@@ -173,7 +175,7 @@ def _is_free(now: datetime) -> sa.ColumnElement[bool]:
 
 
 def _is_foreign(actor: Actor) -> sa.ColumnElement[bool]:
-    return CharacterPublication.publisher_id != actor.user_id
+    return sa.and_(CharacterPublication.publisher_id != actor.user_id, ~queries.is_overturned(actor))
 
 
 def _weights(session: Session, case_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:

@@ -289,9 +289,12 @@ def _weigh(session: Session, publication: CharacterPublication, *, now: datetime
         return
     detail = ", ".join(f"{row.reason.value} {row.reporter_count}" for row in is_open)
     flags.put(session, publication_id=publication.id, kind=FlagKind.REPORTED, now=now, detail=detail)
-    if cases.find_open_case(session, publication_id=publication.id) is None:
-        cases.open_case(session, publication, actor=SYSTEM, now=now)
+    case = cases.find_open_case(session, publication_id=publication.id)
+    if case is None:
+        case = cases.open_case(session, publication, actor=SYSTEM, now=now)
         listings.tell(publication, Notice.REPORTED, now=now)
+    if is_grave:
+        cases.hurry(session, case)
     session.flush()
 
 

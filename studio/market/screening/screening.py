@@ -261,7 +261,8 @@ def _into_queue(case: ReviewCase, pace: Pace | None) -> None:
     if case.state is not CaseState.SCREENING:
         return
     case.state = CaseState.WAITING
-    if pace is not None:
+    # What is due at once stays so.
+    if pace is not None and case.due_at > case.opened_at:
         case.due_at = due.due_at(case.opened_at, pace=pace)
 
 

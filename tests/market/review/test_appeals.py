@@ -20,7 +20,7 @@ from studio.market.models import (
     PublicationStatus,
     ReviewDecision,
 )
-from studio.market.review import appeals, claims, decisions
+from studio.market.review import appeals, claims, decisions, queue
 from studio.market.review.errors import (
     AnswerInvalidError,
     AppealClosedError,
@@ -28,6 +28,7 @@ from studio.market.review.errors import (
     AppealInvalidError,
     AppealOwnDecisionError,
     NotAppealableError,
+    OverturnedError,
 )
 from studio.market.review.rules import AT_ONCE, Reason
 from tests.factories.accounts import make_actor
@@ -134,6 +135,23 @@ class TestAnswer:
         assert rejected.status is S.REJECTED
         with pytest.raises(AppealClosedError):
             answer(session, other_moderator, row, now, upholds=True)
+
+    def test_upheld_keeps_the_new_review_from_whom_it_overturned(
+        self, session, rejected, creator, moderator, other_moderator, now
+    ):
+        row = make(session, creator, rejected, now)
+        assert row.due_at > now
+        answer(session, other_moderator, row, now, upholds=True)
+        assert row.due_at is None
+        case = case_of(session, rejected)
+        case.state = CaseState.WAITING
+        session.flush()
+        with pytest.raises(OverturnedError):
+            claims.claim(session, actor=moderator, case_id=case.id, now=now)
+        assert queue.next_case(session, actor=moderator, now=now) is None
+        assert queue.page(session, actor=moderator, now=now, show=queue.Show.FREE).rows == []
+        assert queue.next_case(session, actor=other_moderator, now=now) == case.id
+        assert claims.claim(session, actor=other_moderator, case_id=case.id, now=now)
 
     def test_is_not_given_by_a_creator_who_is_a_moderator_too(self, session, moderator, now):
         both = make_actor(session, RoleName.CREATOR, RoleName.MODERATOR)
@@ -244,7 +262,7 @@ class TestWhatPostgresqlRefuses:
         with pytest.raises(sa.exc.IntegrityError, match="uq_appeals_decision_id"):
             session.execute(
                 sa.insert(Appeal).values(
-                    decision_id=row.decision_id, appellant_id=creator.user_id, text="x", created_at=now
+                    decision_id=row.decision_id, appellant_id=creator.user_id, text="x", created_at=now, due_at=now
                 )
             )
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from studio.kit.errors import ForbiddenError
-from studio.market.models import Appeal, AppealState, CharacterPublication
-from studio.market.review import claims, decisions, figures
+from studio.market.catalogue import cases
+from studio.market.models import Appeal, AppealState, CaseState, CharacterPublication
+from studio.market.review import beside, claims, decisions, figures
 from studio.market.review.rules import AT_ONCE, Reason
-from tests.factories.market import make_claimed_case, make_waiting_case
+from tests.factories.market import make_appeal, make_claimed_case, make_live_listing, make_waiting_case
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -40,6 +41,26 @@ class TestRead:
         assert read.waiting.p90 is not None
         assert abs(read.waiting.p90 - timedelta(hours=123.2)) < timedelta(minutes=1)
         assert read.overdue == 1
+
+    def test_counts_takedowns_and_appeals_that_wait(self, session, creator, moderator, other_moderator):
+        then = NOW - timedelta(days=20)
+        make_appeal(session, owner=creator, moderator=moderator, now=then)
+        live = make_live_listing(session, owner=creator, moderator=other_moderator, now=then)
+        case = cases.open_case(session, live, actor=moderator, now=then)
+        case.state = CaseState.WAITING
+        session.flush()
+        given = {"actor": moderator, "case_id": case.id, "now": then}
+        claims.claim(session, **given)
+        decisions.take_down(
+            session, **given, content_hash=live.content_hash, reasons=[Reason("spam")], is_severe=True
+        )  # fmt: skip
+        read = figures.read(session, actor=moderator, now=NOW)
+        assert (read.waiting.count, read.overdue) == (2, 2)
+        assert read.waiting.p50 == timedelta(days=20)
+        found = beside.list_beside(session, actor=other_moderator)
+        assert {(one.kind, one.is_for_actor) for one in found} == {("takedown", True), ("appeal", True)}
+        assert not any(one.is_for_actor for one in beside.list_beside(session, actor=moderator))
+        assert all(one.due_at < NOW for one in found)
 
     def test_tells_decisions_by_time_day_reason_and_appeal(self, session, creator, moderator, other_moderator):
         yesterday = NOW - timedelta(days=1)

@@ -12,6 +12,7 @@ from studio.authoring.models import Character, CharacterStatus
 from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError, StudioError
 from studio.market.catalogue import cases, flags, listings, queries
+from studio.market.catalogue.due import Pace
 from studio.market.catalogue.errors import QuarantinedError, StepImpossibleError
 from studio.market.models import (
     CaseState,
@@ -35,6 +36,7 @@ from studio.market.review.errors import (
     TooManyReportsError,
 )
 from studio.market.review.rules import AT_ONCE, Reason
+from studio.market.screening import screening
 from tests.factories.accounts import make_actor
 from tests.factories.market import (
     case_of,
@@ -107,6 +109,11 @@ class TestReport:
     def test_of_minors_by_one_person_is_enough(self, session, live, people, now):
         make_report(session, reporter=people[0], publication=live, now=now, reason=R.MINORS)
         assert FlagKind.REPORTED in kinds(session, live)
+        # Due at once, and so it stays when the checks are done, whatever the pace.
+        case = case_of(session, live)
+        assert case.due_at <= now
+        screening.keep(session, case_id=case.id, findings={}, now=now, pace=Pace(days=5))
+        assert (case.state, case.due_at) == (CaseState.WAITING, now)
 
     def test_is_refused_for_ones_own_for_what_is_not_live_and_without_words(self, session, live, creator, people, now):
         with pytest.raises(OwnReportError):
