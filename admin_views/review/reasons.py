@@ -62,9 +62,11 @@ class ReasonForm(StudioForm):
 
 def _name(row: ReviewReason) -> Markup:
     severe = ui.badge("severe") if row.is_severe else ""
-    return Markup('{} {}<br><span class="text-secondary">{}</span>').format(
-        reason_title(row), severe, reason_message(row)
-    )
+    return Markup('{} {}<br><span class="reason-said">{}</span>').format(reason_title(row), severe, reason_message(row))
+
+
+def _unbroken(text: str) -> Markup:
+    return Markup('<span class="text-nowrap">{}</span>').format(text)
 
 
 def _given(row: ReviewReason) -> str:
@@ -86,11 +88,11 @@ class ReviewReasonsView(StudioModelView):
     resource = reasons.RESOURCE
     columns = (
         Column("title", _l("Reason"), cell=_name),
-        Column("field", _l("About"), cell=lambda row: field_label(row.field), wide_only=True),
+        Column("field", _l("About"), cell=lambda row: _unbroken(field_label(row.field)), wide_only=True),
         Column(
             "is_active",
             _l("State"),
-            cell=lambda row: (
+            cell=lambda row: _unbroken(
                 ui.badge("active", _l("in use")) if row.is_active else ui.badge("withdrawn", _l("out of use"))
             ),
         ),
