@@ -48,7 +48,7 @@ def make_link(
     if form not in FORMS:
         raise InvalidError("Choose one of the offered kinds of file.")
     _must_hold(purchase)
-    if version_number not in dict(queries.list_versions_held(session, purchase=purchase)):
+    if not queries.is_version_held(session, purchase=purchase, version_number=version_number):
         raise NotFoundError
     _refuse_withheld(session, character_id=purchase.character_id, version_number=version_number)
     download_id = (
@@ -101,7 +101,7 @@ def follow(session: Session, *, actor: Actor, token: str, secret: str, storage: 
     download = lock_one(session, CharacterDownload, link.download_id, key_share=False)
     if download.user_id != actor.user_id:
         raise NotFoundError
-    purchase = queries.get_own_purchase(session, actor=actor, purchase_id=download.purchase_id)
+    purchase = _licence(session, download, actor=actor)
     _must_hold(purchase)
     _refuse_withheld(session, character_id=download.character_id, version_number=download.version_number)
     made = _file_of(session, download, storage=storage, form=form, now=now)
@@ -126,6 +126,14 @@ def sweep_links(session: Session, *, now: datetime) -> int:
     return len(
         session.execute(sa.delete(DownloadLink).where(DownloadLink.id.in_(old)).returning(DownloadLink.id)).all()
     )
+
+
+def _licence(session: Session, download: CharacterDownload, *, actor: Actor) -> Purchase:
+    """The purchase by which the actor holds the character now; the proof keeps the name of the first, whatever became of it."""
+    held = queries.find_held(session, actor=actor, character_id=download.character_id)
+    if held is not None and held.status in HELD:
+        return held
+    return queries.get_own_purchase(session, actor=actor, purchase_id=download.purchase_id)
 
 
 def _must_hold(purchase: Purchase) -> None:

@@ -94,29 +94,43 @@ def is_sold_exclusively(session: Session, *, character_id: UUID) -> bool:
 
 
 def list_versions_held(session: Session, *, purchase: Purchase) -> Sequence[tuple[int, datetime]]:
-    """The versions that a licence covers, newest first, and when each went live: all that ever were on the market."""
-    rows = session.execute(
+    """Versions that a licence covers, newest first, and when each went live: the newest fifty, and always the one bought."""
+    newest = _versions_held(purchase).order_by(CharacterPublication.version_number.desc()).limit(_MOST_VERSIONS)
+    found = [(number, at) for number, at in session.execute(newest) if at is not None]
+    if purchase.version_number not in dict(found):
+        bought = _versions_held(purchase).where(CharacterPublication.version_number == purchase.version_number)
+        found += [(number, at) for number, at in session.execute(bought) if at is not None]
+    return found
+
+
+def is_version_held(session: Session, *, purchase: Purchase, version_number: int) -> bool:
+    """Whether a licence covers the version: all that ever were on the market, however many came after it."""
+    one = _versions_held(purchase).where(CharacterPublication.version_number == version_number)
+    return session.execute(one).first() is not None
+
+
+def _versions_held(purchase: Purchase) -> sa.Select[tuple[int, datetime | None]]:
+    return (
         sa.select(CharacterPublication.version_number, sa.func.max(CharacterPublication.published_at))
         .where(
             CharacterPublication.character_id == purchase.character_id, CharacterPublication.published_at.is_not(None)
         )
         .group_by(CharacterPublication.version_number)
-        .order_by(CharacterPublication.version_number.desc())
-        .limit(_MOST_VERSIONS)
     )
-    return [(number, published_at) for number, published_at in rows if published_at is not None]
 
 
 def list_downloads(session: Session, *, purchase: Purchase) -> list[CharacterDownload]:
-    """The proof of each version that was fetched under a purchase."""
-    return list(
-        session.scalars(
-            sa.select(CharacterDownload)
-            .where(CharacterDownload.purchase_id == purchase.id)
-            .order_by(CharacterDownload.version_number.desc())
-            .limit(_MOST_VERSIONS)
+    """The proof of each version of a purchase's character that its buyer fetched, under it or one before it."""
+    newest = (
+        sa.select(CharacterDownload)
+        .where(
+            CharacterDownload.character_id == purchase.character_id,
+            CharacterDownload.user_id == purchase.buyer_id,
         )
+        .order_by(CharacterDownload.version_number.desc())
+        .limit(_MOST_VERSIONS + 1)
     )
+    return list(session.scalars(newest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,26 @@ class TestFollowing:
         with pytest.raises(WithdrawnError):
             follow(token)
 
+    @pytest.mark.parametrize("ends", ["refund", "dispute"])
+    def test_works_for_who_bought_again_after_the_licence_had_ended(
+        self, session, buyer, bought, offer, now, follow, ends
+    ):
+        follow(link(session, buyer, bought, now))
+        if ends == "refund":
+            purchases.refunded(session, bought, now=now)
+        else:
+            tell(session, bought, EventKind.DISPUTED, now=now)
+            tell(session, bought, EventKind.DISPUTE_LOST, now=now)
+        again = begin(session, buyer=buyer, offer=offer, now=now)
+        # As long as it is not paid, the licence that ended is the only one.
+        with pytest.raises(NotBoughtError):
+            link(session, buyer, again, now)
+        tell(session, again, EventKind.PAID, now=now)
+        assert b"A keeper" in follow(link(session, buyer, again, now)).data
+        # The proof is of the first time, and the page of the second purchase knows it.
+        [proof] = money_queries.list_downloads(session, purchase=again)
+        assert proof.purchase_id == bought.id
+
 
 class TestMakingALink:
     def test_before_it_is_paid_is_refused(self, session, buyer, offer, now):
@@ -161,6 +181,22 @@ class TestMakingALink:
         make_offer(session, owner=creator, now=later, character=character, title="Second edition")
         assert dict(money_queries.list_versions_held(session, purchase=bought)).keys() == {1, 2}
         assert b"second edition" in follow(link(session, buyer, bought, later, version=2), at=later).data
+
+    def test_covers_the_version_that_was_bought_however_many_came_after_it(
+        self, session, buyer, bought, now, monkeypatch, creator, offer
+    ):
+        monkeypatch.setattr(money_queries, "_MOST_VERSIONS", 1)
+        character = session.get_one(Character, offer.character_id)
+        for number in (2, 3):
+            characters.update(
+                session, actor=creator, character_id=character.id, row_version=character.row_version,
+                changes={"description": f"Edition {number}, and longer than the one before it was, with {number} ships."},
+                now=now,
+            )  # fmt: skip
+            later = now + timedelta(days=30 * number)
+            make_offer(session, owner=creator, now=later, character=character, title=f"Edition {number}")
+        assert list(dict(money_queries.list_versions_held(session, purchase=bought))) == [3, 1]
+        assert all(link(session, buyer, bought, later, version=number) for number in (1, 2, 3))
 
 
 class TestPostgresRefuses:
