@@ -6,6 +6,7 @@ from uuid import UUID
 from jobs.registry import JobContext, job
 from studio.market.models import Purchase, PurchaseStatus
 from studio.market.money import downloads, invariants, payments, payouts, policy, purchases, statements
+from studio.market.money.errors import OtherProviderError
 from studio.providers.errors import ProviderError
 from studio.providers.payments import EventKind, LocalPayments
 
@@ -20,18 +21,20 @@ def refund_purchase(run: JobContext, *, purchase_id: UUID) -> dict[str, Any] | N
     with run.transaction() as session:
         purchase = session.get_one(Purchase, purchase_id)
         reference = purchase.payment_reference
-        is_due = purchase.refund_asked_at is not None and purchase.status is not PurchaseStatus.REFUNDED
+        is_due = purchases.is_refund_due(purchase)
         amount_minor = purchase.price_minor
+        if is_due and amount_minor and purchase.provider != run.resources.payments.name:
+            raise OtherProviderError(purchase.provider)
     if not is_due:
         return {"refunded": False}
     if reference is not None and amount_minor:
         run.resources.payments.refund(payment_reference=reference, purchase_id=purchase_id, amount_minor=amount_minor)
     with run.transaction(last=True) as session:
         purchase = purchases.locked(session, purchase_id)
-        too_late = purchase.was_paid_too_late and purchase.status is not PurchaseStatus.REFUNDED
-        if purchase.status is PurchaseStatus.PAID or too_late:
+        if purchases.is_refund_due(purchase):
             purchases.refunded(session, purchase, now=run.now())
-        run.result = {"refunded": True}
+        # Disputed in between, it is the bank's to decide, and asked for again once the dispute is won.
+        run.result = {"refunded": purchase.status is PurchaseStatus.REFUNDED}
     return None
 
 
@@ -97,7 +100,8 @@ def pay_out(run: JobContext, *, payout_id: UUID) -> dict[str, Any] | None:
     """Carry out one payout: begun, asked of the provider under the payout's own key, settled."""
     run.progress("Asking the payment provider", 10)
     with run.transaction() as session:
-        told = payouts.begin(session, payout_id=payout_id, now=run.now())
+        provider = run.resources.payments.name
+        told = payouts.begin(session, payout_id=payout_id, provider=provider, now=run.now())
     if told is None:
         return {"paid": False}
     try:
@@ -142,7 +146,11 @@ def close_month(run: JobContext) -> dict[str, Any]:
 
 @job("money.check_money", queue="bulk", timeout=1800)
 def check_money(run: JobContext) -> dict[str, Any] | None:
-    """Check all money anew; what is found alarms staff."""
+    """Check all money anew; what is found alarms staff. What waited for a day is put before them."""
+    for _ in range(_MOST_BATCHES):
+        with run.transaction() as session:
+            if not payments.question_waiting(session, now=run.now()):
+                break
     with run.transaction(last=True) as session:
         found = invariants.check(session, now=run.now())
         run.result = {"checked": found.transaction_count, "findings": found.finding_count}

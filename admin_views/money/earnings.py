@@ -176,7 +176,11 @@ class StatementsView(StudioModelView):
     def details_context(self, row: CreatorEarnings) -> dict[str, Any]:
         """The first lines."""
         lines = list(islice(statements.lines_of(self.request_session, row), 100))
-        return {"lines": lines, **money_labels.labels()}
+        return {
+            "lines": lines,
+            "carried": statements.carried(self.request_session, row),
+            **money_labels.labels(),
+        }
 
     @expose("/<uuid:row_id>/statement.csv")
     def csv_file(self, row_id: UUID) -> ResponseReturnValue:
@@ -348,7 +352,13 @@ class PayoutsView(StudioModelView):
         """Send a held payout, or try one again that got stuck."""
         self.get_one(row_id)
         try:
-            payout = payouts.let_go(self.request_session, actor=current_actor(), payout_id=row_id, now=utc_now())
+            payout = payouts.let_go(
+                self.request_session,
+                actor=current_actor(),
+                payout_id=row_id,
+                provider=self.resources.payments.name,
+                now=utc_now(),
+            )
         except StudioError as error:
             self.request_session.rollback()
             flash(sentence(error), "danger")

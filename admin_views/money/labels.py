@@ -65,15 +65,19 @@ ACCOUNT_LABELS = {
     "creator_available": _l("Creators: available"),
     "payouts_in_transit": _l("Payouts in transit"),
 }
+PROVIDER_NAMES = {"local": _l("the local test provider"), "stripe": "Stripe"}
 CHECK_LABELS = {
     "unbalanced_posting": _l("A posting does not balance"),
     "pending_differs_from_sales": _l("Pending earnings are not what the sales come to"),
     "transit_differs_from_payouts": _l("Money in transit is not what open payouts come to"),
     "provider_overdrawn": _l("More money has left the payment provider than it held"),
-    "sale_not_in_ledger": _l("A paid purchase is not in the ledger with its price"),
-    "refund_not_in_ledger": _l("A refund is not in the ledger"),
+    "sale_not_in_ledger": _l("A paid purchase is not in the ledger with its price and fee"),
+    "refund_not_in_ledger": _l("A refund is not in the ledger with the amounts of its sale"),
+    "release_not_in_ledger": _l("What left its hold is not in the ledger with what its creator earned"),
+    "dispute_not_in_ledger": _l("A dispute is not in the ledger as the purchase stands"),
     "payout_not_in_ledger": _l("A payout is not in the ledger as it stands"),
     "statement_differs_from_ledger": _l("A closed statement is not what the ledger says"),
+    "statements_are_missing": _l("A closed month has more or fewer statements than when it was closed"),
     "exclusive_on_the_market": _l("An exclusive that was sold is on the market"),
     "event_waits_for_a_day": _l("A message of the payment provider waits for what it is about"),
 }
@@ -135,6 +139,11 @@ def anew_where_changed(status: object) -> ResponseReturnValue:
     return "", 200, {} if request.args.get("was") == str(status) else {"HX-Refresh": "true"}
 
 
+def provider_name(name: str) -> str:
+    """A payment provider in the reader's words."""
+    return str(PROVIDER_NAMES.get(name, name))
+
+
 def reason_label(reason: str) -> str:
     """Why a purchase or a payout ended, in the reader's words."""
     return str(REASON_LABELS[reason]) if reason in REASON_LABELS else gettext(reason)
@@ -152,6 +161,7 @@ def labels() -> dict[str, Any]:
         "account_label": lambda kind: str(ACCOUNT_LABELS.get(str(kind), kind)),
         "check_label": lambda name: str(CHECK_LABELS.get(name, name)),
         "reason_label": reason_label,
+        "provider_name": provider_name,
         "license_label": license_label,
         "format_day": lambda moment: format_date(moment, "medium"),
         "month": month_label,

@@ -210,7 +210,7 @@ class ShopView(StudioModelView):
             "category": session.get_one(CharacterCategory, row.category_id),
             "publisher": session.scalar(sa.select(User.name).where(User.id == row.publisher_id)),
             "held": money_queries.find_held(session, actor=actor, character_id=row.character_id),
-            "is_taken": purchases.is_taken(session, row, buyer_id=actor.user_id, now=utc_now()),
+            "taken": money_queries.taken(session, row, buyer_id=actor.user_id, now=utc_now()),
             "is_own": row.publisher_id == actor.user_id,
             "is_featured": _is_featured(row),
             "key": uuid4().hex,
@@ -340,7 +340,12 @@ class PurchasesView(StudioModelView):
 
         try:
             url = purchases.open_checkout(
-                self.request_session, actor=current_actor(), purchase_id=row.id, open_=open_, now=utc_now()
+                self.request_session,
+                actor=current_actor(),
+                purchase_id=row.id,
+                provider=self.resources.payments.name,
+                open_=open_,
+                now=utc_now(),
             )
         except StudioError as error:
             self.request_session.rollback()

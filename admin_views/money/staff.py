@@ -30,10 +30,11 @@ from studio.kit.errors import InvalidError, NotFoundError, StudioError
 from studio.kit.money import parse_price
 from studio.kit.paging import Key
 from studio.market.models import EventOutcome, LedgerTransaction, Payout, PayoutStatus, Purchase, PurchaseStatus
-from studio.market.money import corrections, cover, earnings, ledger, payments, payouts, policy, purchases
+from studio.market.money import corrections, cover, dues, earnings, ledger, payments, payouts, policy, purchases
 from studio.market.money import queries as money_queries
 from studio.market.money.statements import Period
 from studio.providers.payments import EventKind, LocalPayments
+from studio.work.queries import OPEN
 
 _P = Permission
 _A_MONTH = timedelta(days=30)
@@ -65,7 +66,8 @@ class MoneyView(StudioView):
     def index(self) -> ResponseReturnValue:
         """Revenue, fees, payouts, exceptions and the trial balance."""
         actor, now = current_actor(), utc_now()
-        trial = ledger.trial_balance(self.session)
+        provider = self.resources.payments
+        trial = cover.trial_by_provider(self.session, provider=provider.name)
         currencies = sorted({line.currency for line in trial})
         currency = request.args.get("currency", "")
         if currency not in currencies:
@@ -74,9 +76,10 @@ class MoneyView(StudioView):
         months = earnings.revenue_by_month(self.session, actor=actor, currency=currency, since=since)
         rules = policy.from_settings(self.resources.settings)
         troubled = earnings.troubled_payouts(self.session, actor=actor, stuck_before=now - _STUCK)
-        due = payouts.list_due(
+        due = dues.list_due(
             self.session,
             actor=actor,
+            provider=provider.name,
             policy=rules,
             limit=payouts.MOST_IN_A_BATCH,
             # The trial balance has summed all accounts already.
@@ -94,11 +97,15 @@ class MoneyView(StudioView):
             payouts_by_status=earnings.payouts_by_status(self.session, actor=actor, since=now - 12 * _A_MONTH),
             troubled=troubled,
             disputes=money_queries.list_disputes(self.session),
+            stuck_refunds=money_queries.list_stuck_refunds(self.session, stuck_before=now - _STUCK),
             questions=money_queries.list_questions(self.session),
             leaving=[
                 (one, money_labels.seconds_left(one.send_at, now=now))
                 for one in payouts.list_leaving(self.session, actor=actor, now=now)
             ],
+            elsewhere=dues.list_elsewhere(self.session, actor=actor, provider=provider.name)
+            if _is_split(trial)
+            else [],
             due=due[:_MOST_DUE],
             more_due=len(due) > _MOST_DUE,
             to_pay=len(to_pay),
@@ -106,7 +113,7 @@ class MoneyView(StudioView):
             names=dict(self.session.execute(sa.select(User.id, User.name).where(User.id.in_(people))).all()),
             check=money_queries.last_check(self.session),
             key=uuid4().hex,
-            provider=self.resources.payments,
+            provider=provider,
             **money_labels.labels(),
         )
 
@@ -157,7 +164,13 @@ class MoneyView(StudioView):
         return redirect(url_for("payouts.index_view"), 303)
 
     def _name_left_out(self, rules: policy.Policy) -> None:
-        due = payouts.list_due(self.session, actor=current_actor(), policy=rules, limit=payouts.MOST_IN_A_BATCH)
+        due = dues.list_due(
+            self.session,
+            actor=current_actor(),
+            provider=self.resources.payments.name,
+            policy=rules,
+            limit=payouts.MOST_IN_A_BATCH,
+        )
         names = list(dict.fromkeys(one.name for one in due if not one.is_covered))
         if names:
             listed = ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
@@ -294,6 +307,7 @@ class SalesView(StudioModelView):
             "names": dict(session.execute(people).all()),
             "questions": money_queries.questions_of(session, purchase_id=row.id),
             "is_own": row.buyer_id == current_actor().user_id,
+            **self._refund_of(row),
             "can_correct": bool(row.paid_at and row.price_minor and row.creator_id != current_actor().user_id),
             "refusal": g.get("refusal"),
             "typed": request.form,
@@ -307,6 +321,17 @@ class SalesView(StudioModelView):
             **money_labels.labels(),
         }
 
+    def _refund_of(self, row: Purchase) -> dict[str, Any]:
+        """Whether a refund is due, and what became of the job that asks for it: open, or why it ended."""
+        if not purchases.is_refund_due(row):
+            return {"is_refund_due": False, "is_being_refunded": False, "refund_error": None}
+        job = money_queries.last_refund_job(self.request_session, purchase_id=row.id)
+        return {
+            "is_refund_due": True,
+            "is_being_refunded": job is not None and job.state in OPEN,
+            "refund_error": job.error_message if job is not None else None,
+        }
+
     def _provider_label(self, row: Purchase) -> str:
         provider = self.resources.payments
         if row.provider != provider.name:
@@ -315,8 +340,10 @@ class SalesView(StudioModelView):
 
     @expose("/<uuid:row_id>/state")
     def state(self, row_id: UUID) -> ResponseReturnValue:
-        """Ask again, from its page, whether a refund has come through; then the page is made anew."""
-        return money_labels.anew_where_changed(self.get_one(row_id).status)
+        """Ask again, from its page, whether a refund has come through or was given up; then the page is made anew."""
+        row = self.get_one(row_id)
+        is_asking = self._refund_of(row)["is_being_refunded"]
+        return money_labels.anew_where_changed(row.status if is_asking else "over")
 
     @expose("/<uuid:row_id>/refund", methods=("POST",))
     def refund(self, row_id: UUID) -> ResponseReturnValue:
@@ -431,7 +458,12 @@ def _person(person_id: UUID) -> str:
     return str(g.get("people", {}).get(person_id, ""))
 
 
-def _sums(due: Iterable[payouts.Due]) -> str:
+def _is_split(trial: Iterable[ledger.TrialLine]) -> bool:
+    """Whether there ever was another provider than the present one."""
+    return any(line.provider for line in trial)
+
+
+def _sums(due: Iterable[dues.Due]) -> str:
     sums: Counter[str] = Counter()
     for one in due:
         sums[one.currency] += one.available_minor

@@ -25,7 +25,7 @@ from studio.market.models import (
     PurchaseStatus,
     ReviewCase,
 )
-from studio.market.money import invariants, payouts
+from studio.market.money import dues, invariants
 from studio.market.money.policy import Policy
 from studio.market.screening.checks.picture import HINT
 from studio.media.pixels import difference_hash
@@ -86,7 +86,7 @@ class TestLoad:
         assert count(session, JobRun, JobRun.name == "money.check_money") == 1
         # What waits at the desk: three that are new, and what two people reported.
         assert count(session, ReviewCase, ReviewCase.state.in_((CaseState.SCREENING, CaseState.WAITING))) == 4
-        due = payouts.list_due(session, actor=make_actor(session, RoleName.STAFF), policy=Policy())
+        due = dues.list_due(session, actor=make_actor(session, RoleName.STAFF), provider="local", policy=Policy())
         assert [one.available_minor for one in due] == [2_465]
 
     @pytest.mark.parametrize("moment", FIRST_OF_A_MONTH)

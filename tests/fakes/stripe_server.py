@@ -22,7 +22,7 @@ class StripeServer:
         self.asked: list[tuple[str, dict[str, str], str]] = []
         self._answers: dict[str, dict[str, Any]] = {}
         self._transfers: list[dict[str, Any]] = []
-        self._failures: list[int] = []
+        self._failures: list[tuple[int, str]] = []
         self._count = 0
         owner = self
 
@@ -66,8 +66,8 @@ class StripeServer:
         self._server.server_close()
         self._thread.join(timeout=10)
 
-    def fail_next(self, status: int) -> None:
-        self._failures.append(status)
+    def fail_next(self, status: int, *, code: str = "fake_failure") -> None:
+        self._failures.append((status, code))
 
     def made(self, path: str) -> int:
         """How many things were really made at `path`."""
@@ -76,7 +76,7 @@ class StripeServer:
     def _post(self, path: str, fields: dict[str, str], key: str) -> tuple[int, dict[str, Any]]:
         self.asked.append((path, fields, key))
         if self._failures:
-            return _failure(self._failures.pop(0))
+            return _failure(*self._failures.pop(0))
         if key in self._answers:
             return 200, self._answers[key]
         self._count += 1
@@ -94,7 +94,7 @@ class StripeServer:
 
     def _get(self, path: str) -> tuple[int, dict[str, Any]]:
         if self._failures:
-            return _failure(self._failures.pop(0))
+            return _failure(*self._failures.pop(0))
         parts = urlsplit(path)
         group = parse_qs(parts.query).get("transfer_group", [""])[0]
         found = [one for one in self._transfers if one["transfer_group"] == group]
@@ -114,7 +114,5 @@ def signed(kind: str, about: dict[str, Any], *, id_: str = "evt_1", at: int | No
     return body.encode(), stripe.WebhookSignature.generate_signature_header(body, WEBHOOK_SECRET, moment)
 
 
-def _failure(status: int) -> tuple[int, dict[str, Any]]:
-    return status, {
-        "error": {"type": "api_error", "code": "fake_failure", "message": "The fake server was told to fail."}
-    }
+def _failure(status: int, code: str) -> tuple[int, dict[str, Any]]:
+    return status, {"error": {"type": "api_error", "code": code, "message": "The fake server was told to fail."}}

@@ -123,6 +123,10 @@ class TestStripe:
         [(_, fields, key)] = server.asked
         assert (fields["payment_intent"], fields["amount"], key) == ("pi_1", "499", f"refund-{purchase_id}")
 
+    def test_takes_a_payment_that_was_given_back_already_as_given_back(self, stripe, server):
+        server.fail_next(400, code="charge_already_refunded")
+        stripe.refund(payment_reference="pi_1", purchase_id=uuid4(), amount_minor=499)
+
     @pytest.mark.parametrize(
         ("status", "error"), [(400, ProviderRefusedError), (402, ProviderRefusedError), (500, ProviderBusyError)]
     )
@@ -167,7 +171,11 @@ class TestStripesEvents:
             ("checkout.session.async_payment_failed", {"amount_total": 499}, EventKind.FAILED),
             ("checkout.session.expired", {"amount_total": 499}, EventKind.EXPIRED),
             ("charge.refunded", {"amount_refunded": 499}, EventKind.REFUNDED),
-            ("charge.dispute.created", {"amount": 499, "balance_transactions": [{"fee": 1500}]}, EventKind.DISPUTED),
+            (
+                "charge.dispute.created",
+                {"amount": 499, "balance_transactions": [{"fee": 1500, "currency": "eur"}]},
+                EventKind.DISPUTED,
+            ),
             ("charge.dispute.closed", {"amount": 499, "status": "won"}, EventKind.DISPUTE_WON),
             ("charge.dispute.closed", {"amount": 499, "status": "lost"}, EventKind.DISPUTE_LOST),
         ],
@@ -183,7 +191,8 @@ class TestStripesEvents:
         event = stripe.event(*signed(kind, common | about), now=utc_now())
         assert (event.kind, event.amount_minor, event.currency) == (expected, 499, "USD")
         assert (event.purchase_id, event.payment_reference) == (purchase_id, "pi_1")
-        assert event.fee_minor == (1500 if expected is EventKind.DISPUTED else 0)
+        fee = (1500, "EUR") if expected is EventKind.DISPUTED else (0, "")
+        assert (event.fee_minor, event.fee_currency) == fee
 
     @pytest.mark.parametrize(
         ("kind", "about"),

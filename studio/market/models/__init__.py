@@ -57,6 +57,7 @@ from studio.market.models.oversight import (
     ReviewNote,
 )
 from studio.market.models.purchases import (
+    CLOSED,
     GIVEN_UP,
     HELD,
     REASON_LENGTH,
@@ -80,6 +81,7 @@ from studio.market.models.screening import (
 
 __all__ = [
     "APPEAL_LENGTH",
+    "CLOSED",
     "COMMENT_LENGTH",
     "CREATOR_ACCOUNTS",
     "DESCRIPTION_LENGTH",

@@ -29,6 +29,9 @@ class PurchaseStatus(StrEnum):
 HELD = (PurchaseStatus.PAID, PurchaseStatus.DISPUTED)
 """The statuses in which the buyer holds the licence (a dispute alone takes nothing away)."""
 
+CLOSED = (PurchaseStatus.FAILED, PurchaseStatus.CANCELLED)
+"""The statuses of a purchase that came to nothing."""
+
 GIVEN_UP = "given up by the buyer"
 """The reason of a purchase that its buyer gave up: a payment that comes afterwards goes back."""
 
@@ -95,6 +98,13 @@ class Purchase(Identified, Timestamped, RowVersioned, Base):
             "available_at",
             "id",
             postgresql_where=sa.text("status = 'paid' AND released_at IS NULL"),
+        ),
+        # Refunds that were asked for and have not come.
+        sa.Index(
+            "ix_transactions_refund_asked_at_open",
+            "refund_asked_at",
+            "id",
+            postgresql_where=sa.text("refund_asked_at IS NOT NULL AND refunded_at IS NULL"),
         ),
         sa.Index(
             "ix_transactions_expires_at_pending", "expires_at", "id", postgresql_where=sa.text("status = 'pending'")

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID, uuid5
 
+from studio.kit.money import Money
 from studio.market.models import CREATOR_ACCOUNTS, AccountKind, PostingKind
 
 _ACCOUNTS = UUID("6d1c7b1e-6f2f-5d0c-9d55-6f6d6f6e6579")
@@ -130,11 +131,11 @@ def dispute_reversal(terms: Terms, *, is_released: bool, at: datetime, times: in
     return _of_purchase(PostingKind.DISPUTE_REVERSAL, terms, _shares(terms, _where(is_released)), at=at, times=times)
 
 
-def dispute_fee(terms: Terms, *, fee_minor: int, at: datetime, times: int = 1) -> Posting | None:
-    """What the provider charged for the dispute; the platform bears it, not the creator."""
+def dispute_fee(terms: Terms, *, fee: Money, at: datetime, times: int = 1) -> Posting | None:
+    """What the provider charged for the dispute, in the currency it charged; the platform bears it, not the creator."""
     moved = {
-        Account(AccountKind.PROVIDER, terms.currency): fee_minor,
-        Account(AccountKind.PROVIDER_FEES, terms.currency): -fee_minor,
+        Account(AccountKind.PROVIDER, fee.currency): fee.minor,
+        Account(AccountKind.PROVIDER_FEES, fee.currency): -fee.minor,
     }
     return _of_purchase(PostingKind.DISPUTE_FEE, terms, moved, at=at, times=times)
 

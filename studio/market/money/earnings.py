@@ -207,12 +207,13 @@ def payouts_by_status(session: Session, *, actor: Actor, since: datetime) -> lis
 
 
 def count_exceptions(session: Session, *, actor: Actor, stuck_before: datetime) -> int:
-    """How much of money needs a person: payouts in trouble, open disputes, and what providers asked."""
+    """How much of money needs a person: payouts in trouble, open disputes, refunds that do not come, and what providers asked."""
     actor.must(Permission.MONEY_READ_ANY)
     listed = (
         sa.select(Payout.id).where(_is_troubled(stuck_before)).limit(_MOST_EXCEPTIONS),
         queries.disputed().with_only_columns(Purchase.id).limit(_MOST_EXCEPTIONS),
         queries.questions().with_only_columns(PaymentEvent.event_id).limit(_MOST_EXCEPTIONS),
+        queries.stuck_refunds(stuck_before).with_only_columns(Purchase.id).limit(_MOST_EXCEPTIONS),
     )
     counts = (sa.select(sa.func.count()).select_from(one.subquery()).scalar_subquery() for one in listed)
     return sum(session.execute(sa.select(*counts)).one())

@@ -56,6 +56,17 @@ class NotRefundableError(ConflictError):
         super().__init__("Only a purchase that is paid, and not disputed at the bank, can be refunded.")
 
 
+class OtherProviderError(ConflictError):
+    """Money goes back, or out, through the provider that took it."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            "This was paid through another payment provider (%(provider)s) than the studio uses now. Nothing was given back: "
+            "set STUDIO_PAYMENTS_PROVIDER to it and ask again.",
+            provider=provider,
+        )
+
+
 class OwnRefundError(ForbiddenError):
     """Nobody gives themselves money back."""
 

@@ -12,6 +12,27 @@ from studio.market.models import LedgerTransaction, MoneyCheck
 _MOST_EACH = 20
 _KEPT_FOR = timedelta(days=90)
 
+
+def _posted(kind: str, *, wants: str, as_agreed: str) -> str:
+    """Purchases of which the ledger has no posting of this kind and should, has one and should not, or has another one."""
+    return f"""
+        WITH posted AS (
+            SELECT t.purchase_id,
+                coalesce(sum(e.amount_minor) FILTER (WHERE a.kind = 'provider'), 0) AS provider,
+                coalesce(sum(e.amount_minor) FILTER (WHERE a.kind = 'platform_revenue'), 0) AS revenue,
+                coalesce(sum(e.amount_minor) FILTER (WHERE a.kind IN ('creator_pending', 'creator_available')), 0) AS creator,
+                coalesce(sum(e.amount_minor) FILTER (WHERE a.kind = 'creator_available'), 0) AS available
+            FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+            JOIN ledger_accounts a ON a.id = e.account_id
+            WHERE t.kind = '{kind}' AND t.purchase_id IS NOT NULL GROUP BY t.purchase_id
+        ), wanted AS (
+            SELECT p.id, p.price_minor, p.fee_minor FROM transactions p WHERE p.price_minor > 0 AND {wants}
+        )
+        SELECT coalesce(p.id, posted.purchase_id)::text FROM wanted p FULL JOIN posted ON posted.purchase_id = p.id
+        WHERE ({as_agreed}) IS NOT TRUE
+    """  # noqa: S608 - The words just below.
+
+
 CHECKS: Mapping[str, str] = {
     # Every posting has the entries that it says, in its currency, and they sum to zero.
     "unbalanced_posting": """
@@ -47,26 +68,48 @@ CHECKS: Mapping[str, str] = {
         SELECT coalesce(m.currency, w.currency) FROM moving m FULL JOIN wanted w ON w.currency = m.currency
         WHERE coalesce(m.amount, 0) <> coalesce(w.amount, 0)
     """,
-    # The provider holds money for the studio, and not the studio for the provider.
+    # Each provider holds money for the studio, and not the studio for it. A fee in a currency that nothing was sold in is
+    # settled with another currency there.
     "provider_overdrawn": """
-        SELECT a.currency FROM ledger_accounts a JOIN ledger_entries e ON e.account_id = a.id
-        WHERE a.kind = 'provider' GROUP BY a.currency HAVING sum(e.amount_minor) > 0
+        SELECT a.currency || ' ' || coalesce(p.provider, o.provider, '')
+        FROM ledger_accounts a JOIN ledger_entries e ON e.account_id = a.id
+        JOIN ledger_transactions t ON t.id = e.transaction_id
+        LEFT JOIN transactions p ON p.id = t.purchase_id LEFT JOIN payouts o ON o.id = t.payout_id
+        WHERE a.kind = 'provider' AND NOT (t.kind = 'dispute_fee' AND t.currency IS DISTINCT FROM p.currency)
+        GROUP BY a.currency, coalesce(p.provider, o.provider, '') HAVING sum(e.amount_minor) > 0
     """,
-    # Every paid purchase is in the ledger with its price.
-    "sale_not_in_ledger": """
-        SELECT p.id::text FROM transactions p
-        LEFT JOIN ledger_transactions t ON t.key = 'sale:' || p.id
-        LEFT JOIN LATERAL (
-            SELECT -sum(e.amount_minor) AS price FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id
-            WHERE e.transaction_id = t.id AND a.kind = 'provider'
-        ) AS posted ON true
-        WHERE p.paid_at IS NOT NULL AND p.price_minor > 0 AND posted.price IS DISTINCT FROM p.price_minor
-    """,
-    # And every refunded one with its refund.
-    "refund_not_in_ledger": """
-        SELECT p.id::text FROM transactions p
-        WHERE p.status = 'refunded' AND p.price_minor > 0
-            AND NOT EXISTS (SELECT 1 FROM ledger_transactions t WHERE t.key = 'refund:' || p.id)
+    # Every paid purchase is in the ledger with its price, fee and net, and nothing else as a sale.
+    "sale_not_in_ledger": _posted(
+        "sale",
+        wants="p.paid_at IS NOT NULL",
+        as_agreed="(posted.provider, posted.revenue, posted.creator) = (-p.price_minor, p.fee_minor, p.price_minor - p.fee_minor)",
+    ),
+    # Every refunded one with its refund, of the same amounts.
+    "refund_not_in_ledger": _posted(
+        "refund",
+        wants="p.status = 'refunded'",
+        as_agreed="(posted.provider, posted.revenue, posted.creator) = (p.price_minor, -p.fee_minor, p.fee_minor - p.price_minor)",
+    ),
+    # What left the hold, with what its creator got. Where the fee is all of it there is nothing to leave.
+    "release_not_in_ledger": _posted(
+        "release",
+        wants="p.released_at IS NOT NULL AND p.fee_minor < p.price_minor",
+        as_agreed="(posted.creator, posted.available) = (0, p.price_minor - p.fee_minor)",
+    ),
+    # And disputes, each with its end: the bank has the price of what is disputed or lost, and of nothing else.
+    "dispute_not_in_ledger": """
+        WITH posted AS (
+            SELECT t.purchase_id, count(*) FILTER (WHERE t.kind = 'dispute') AS disputes, sum(e.amount_minor) AS taken
+            FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+            JOIN ledger_accounts a ON a.id = e.account_id AND a.kind = 'provider'
+            WHERE t.kind IN ('dispute', 'dispute_reversal') GROUP BY t.purchase_id
+        ), wanted AS (
+            SELECT id, dispute_count, CASE WHEN status IN ('disputed', 'lost') THEN price_minor ELSE 0 END AS taken
+            FROM transactions WHERE price_minor > 0 AND (dispute_count > 0 OR status IN ('disputed', 'lost'))
+        )
+        SELECT coalesce(w.id, posted.purchase_id)::text FROM wanted w FULL JOIN posted ON posted.purchase_id = w.id
+        WHERE coalesce(posted.disputes, 0) <> coalesce(w.dispute_count, 0)
+            OR coalesce(posted.taken, 0) <> coalesce(w.taken, 0)
     """,
     # A payout is in the ledger when it is made, settled when it is paid, given back when it failed or was called off.
     "payout_not_in_ledger": """
@@ -77,20 +120,35 @@ CHECKS: Mapping[str, str] = {
         WHERE made.id IS NULL OR (p.status = 'paid') <> (settled.id IS NOT NULL)
             OR (p.status IN ('failed', 'cancelled')) <> (reversed.id IS NOT NULL)
     """,
-    # A closed statement is what the ledger says of its month.
+    # Each closed statement is what the ledger says of its month, and whatever the ledger says of it has one.
     "statement_differs_from_ledger": """
-        WITH said AS (
-            SELECT s.id, s.net_minor, s.fee_minor, (
-                SELECT coalesce(sum(e.amount_minor) FILTER (WHERE a.kind IN ('creator_pending', 'creator_available')), 0)
-                FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
-                JOIN ledger_accounts a ON a.id = e.account_id
-                WHERE t.creator_id = s.creator_id AND t.character_id = s.character_id AND t.currency = s.currency
-                    AND t.kind IN ('sale', 'refund', 'dispute', 'dispute_reversal', 'correction')
-                    AND t.occurred_at >= s.period_start::timestamp AT TIME ZONE 'UTC'
-                    AND t.occurred_at < s.period_end::timestamp AT TIME ZONE 'UTC'
-            ) AS net FROM creator_earnings s WHERE s.closed_at >= :since
+        WITH months AS (
+            SELECT period_start, period_end FROM closed_periods WHERE closed_at >= :since
+        ), said AS (
+            SELECT s.* FROM creator_earnings s JOIN months USING (period_start)
+        ), posted AS (
+            SELECT m.period_start, t.creator_id, t.character_id, t.currency, count(*) FILTER (WHERE e.ordinal = 0) AS lines,
+                coalesce(sum(e.amount_minor) FILTER (WHERE a.kind IN ('creator_pending', 'creator_available')), 0) AS net,
+                coalesce(
+                    sum(e.amount_minor) FILTER (WHERE a.kind = 'platform_revenue' AND t.kind <> 'correction'), 0
+                ) AS fee
+            FROM months m JOIN ledger_transactions t ON t.occurred_at >= m.period_start::timestamp AT TIME ZONE 'UTC'
+                AND t.occurred_at < m.period_end::timestamp AT TIME ZONE 'UTC'
+            JOIN ledger_entries e ON e.transaction_id = t.id JOIN ledger_accounts a ON a.id = e.account_id
+            WHERE t.character_id IS NOT NULL AND t.kind IN ('sale', 'refund', 'dispute', 'dispute_reversal', 'correction')
+            GROUP BY m.period_start, t.creator_id, t.character_id, t.currency
         )
-        SELECT id::text FROM said WHERE net <> net_minor
+        SELECT coalesce(said.id::text, posted.period_start || ' ' || posted.character_id || ' ' || posted.currency)
+        FROM said FULL JOIN posted ON posted.period_start = said.period_start AND posted.creator_id = said.creator_id
+            AND posted.character_id = said.character_id AND posted.currency = said.currency
+        WHERE (said.line_count, said.gross_minor, said.fee_minor, said.net_minor)
+            IS DISTINCT FROM (posted.lines, posted.net + posted.fee, posted.fee, posted.net)
+    """,
+    # And a closed month has as many as there were when it was closed, however long ago.
+    "statements_are_missing": """
+        SELECT c.period_start::text FROM closed_periods c
+        WHERE c.closed_at IS NOT NULL
+            AND c.statement_count <> (SELECT count(*) FROM creator_earnings s WHERE s.period_start = c.period_start)
     """,
     # What was sold exclusively is not on the market.
     "exclusive_on_the_market": """

@@ -74,6 +74,8 @@ class TrialLine:
     currency: str
     debit_minor: int
     credit_minor: int
+    provider: str = ""
+    """Of which other payment provider than the present one, where that is told apart."""
 
     @property
     def balance_minor(self) -> int:

@@ -1,7 +1,7 @@
 """What payment providers tell: applied once, whatever the order and however often it comes."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +12,33 @@ from sqlalchemy.orm import Session
 from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.kit.errors import NotFoundError
+from studio.kit.money import Money
 from studio.kit.orm import lock_one
 from studio.kit.text import excerpt
-from studio.market.models import GIVEN_UP, TAKEN_DOWN, EventOutcome, PaymentEvent, Purchase, PurchaseStatus
+from studio.market.models import (
+    CLOSED,
+    GIVEN_UP,
+    TAKEN_DOWN,
+    EventOutcome,
+    PaymentEvent,
+    Purchase,
+    PurchaseStatus,
+)
 from studio.market.money import bookkeeping, ledger, purchases
 from studio.market.money.policy import Policy
 from studio.providers.payments import Event, EventKind, PaymentProvider
 
 _MOST_WAITING = 20
-_CLOSED = (PurchaseStatus.FAILED, PurchaseStatus.CANCELLED)
+_MOST_QUESTIONED = 500
+_WAITS_FOR = timedelta(days=1)
+_DISPUTES = (EventKind.DISPUTED, EventKind.DISPUTE_WON, EventKind.DISPUTE_LOST)
+WAITED = (
+    "It waited a day for the payment that it is about, which the studio does not know. Look at the payment provider: it may "
+    "belong to something else that uses the same account there."
+)
+REFUNDED_WHILE_DISPUTED = "Refunded at the provider while disputed: the bank decides who has the money."
+_TRIED_AGAIN = (WAITED, REFUNDED_WHILE_DISPUTED)
+"""Questions that answer themselves where the purchase goes on."""
 
 
 class _Problem(Exception):  # noqa: N818 - Caught below; it is what staff read, not an error of the program's.
@@ -36,7 +54,8 @@ def receive(
 ) -> EventOutcome:
     """What the provider says in `body` is true here too; said twice, it is true once.
 
-    What comes before that which it is about waits for it. What cannot be right is kept for staff and changes nothing.
+    What comes before that which it is about waits for it. What cannot be right is kept for staff and changes nothing. What
+    is about no purchase of the studio's (the account may serve another shop too) is written down and ignored.
     Raises UnsignedEventError where the provider did not say it.
     """
     event = provider.event(body, signature, now=now)
@@ -53,7 +72,9 @@ def receive(
             kind=event.kind.value,
             facts=_facts(event),
             payment_reference=event.payment_reference,
-            outcome=EventOutcome.WAITING,
+            outcome=EventOutcome.WAITING
+            if purchase is not None or _may_be_ours(session, event)
+            else EventOutcome.IGNORED,
             occurred_at=event.occurred_at,
             received_at=now,
         )
@@ -64,11 +85,27 @@ def receive(
     if made is None and row.outcome is not EventOutcome.WAITING:
         return EventOutcome.IGNORED
     if purchase is None:
-        return EventOutcome.WAITING
+        return row.outcome
     outcome = _apply(session, row, event, purchase=purchase, policy=policy, now=now)
-    if outcome is EventOutcome.APPLIED:
+    if outcome in {EventOutcome.APPLIED, EventOutcome.PROBLEM}:
         _apply_waiting(session, row, purchase=purchase, policy=policy, now=now)
     return outcome
+
+
+def question_waiting(session: Session, *, now: datetime) -> int:
+    """What has waited for a day for what it is about needs a person from now on; at most a batch, and how many there were."""
+    waiting = session.scalars(
+        sa.select(PaymentEvent)
+        .where(PaymentEvent.outcome == EventOutcome.WAITING, PaymentEvent.received_at < now - _WAITS_FOR)
+        .order_by(PaymentEvent.provider, PaymentEvent.event_id)
+        .limit(_MOST_QUESTIONED)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    for row in waiting:
+        _question(session, row, WAITED)
+    session.flush()
+    return len(waiting)
 
 
 def settle_question(
@@ -112,34 +149,46 @@ def _apply(
     row.purchase_id = purchase.id
     try:
         is_done = _DOERS[event.kind](session, purchase, event, policy, now)
-        row.outcome = EventOutcome.APPLIED if is_done else EventOutcome.IGNORED
+        row.outcome, row.problem = EventOutcome.APPLIED if is_done else EventOutcome.IGNORED, ""
     except _NotYet:
-        row.outcome = EventOutcome.WAITING
+        row.outcome, row.problem = EventOutcome.WAITING, ""
     except _Problem as problem:
-        row.outcome, row.problem = EventOutcome.PROBLEM, excerpt(str(problem), 300)
-        audit.record(
-            session,
-            actor=SYSTEM,
-            action="payment.question",
-            resource=purchases.RESOURCE,
-            resource_id=purchase.id,
-            reason=row.problem,
-        )
+        _question(session, row, str(problem))
     session.flush()
     return row.outcome
+
+
+def _question(session: Session, row: PaymentEvent, problem: str) -> None:
+    if row.problem == problem:
+        return
+    row.outcome, row.problem = EventOutcome.PROBLEM, excerpt(problem, 300)
+    audit.record(
+        session,
+        actor=SYSTEM,
+        action="payment.question",
+        resource=purchases.RESOURCE,
+        resource_id=row.purchase_id,
+        reason=row.problem,
+    )
 
 
 def _apply_waiting(
     session: Session, applied: PaymentEvent, *, purchase: Purchase, policy: Policy, now: datetime
 ) -> None:
-    """What came too early about the same payment has its turn, in the order in which it happened."""
+    """What came too early about the same payment has its turn, in the order in which it happened, and what was a question."""
     if applied.payment_reference is None:
         return
+    is_again = sa.and_(
+        PaymentEvent.outcome == EventOutcome.PROBLEM,
+        PaymentEvent.settled_at.is_(None),
+        PaymentEvent.problem.in_(_TRIED_AGAIN),
+        PaymentEvent.event_id != applied.event_id,
+    )
     waiting = session.scalars(
         sa.select(PaymentEvent)
         .where(
             PaymentEvent.provider == applied.provider,
-            PaymentEvent.outcome == EventOutcome.WAITING,
+            sa.or_(PaymentEvent.outcome == EventOutcome.WAITING, is_again),
             PaymentEvent.payment_reference == applied.payment_reference,
         )
         .order_by(PaymentEvent.occurred_at, PaymentEvent.event_id)
@@ -164,13 +213,23 @@ def _find(session: Session, provider: str, event: Event) -> UUID | None:
     return session.scalar(sa.select(Purchase.id).where(Purchase.provider == provider, sa.or_(*known)).limit(1))
 
 
+def _may_be_ours(session: Session, event: Event) -> bool:
+    """Whether an event that finds no purchase may find one later: what was sold here says so itself, but for its disputes.
+
+    Of those a provider names the payment alone, and that is known once its payment was told.
+    """
+    if event.purchase_id is None:
+        return event.kind in _DISPUTES
+    return session.scalar(sa.select(sa.exists().where(Purchase.id == event.purchase_id))) or False
+
+
 def _paid(session: Session, purchase: Purchase, event: Event, policy: Policy, now: datetime) -> bool:
     if purchase.paid_at is not None:
         return False
     _must_be_the_price(purchase, event)
     purchase.payment_reference = purchase.payment_reference or event.payment_reference
     purchases.close_taken_down(session, purchase, now=now)
-    if purchase.status in _CLOSED and not purchases.can_be_completed(session, purchase):
+    if purchase.status in CLOSED and not purchases.can_be_completed(session, purchase):
         # The money came after the time was up, and what it was for is gone: it goes back.
         purchase.refund_asked_at = purchase.refund_asked_at or now
         purchases.ask_refund_job(session, purchase, actor=SYSTEM, now=now)
@@ -201,12 +260,13 @@ def _expired(session: Session, purchase: Purchase, _event: Event, _policy: Polic
 
 
 def _refunded(session: Session, purchase: Purchase, event: Event, _policy: Policy, now: datetime) -> bool:
-    if purchase.status is PurchaseStatus.REFUNDED or purchase.status in _CLOSED:
+    if purchase.status is PurchaseStatus.REFUNDED:
         return False
-    if purchase.paid_at is None:
+    is_too_late = purchase.status in CLOSED and purchase.was_paid_too_late
+    if purchase.paid_at is None and not is_too_late:
         raise _NotYet
-    if purchase.status is not PurchaseStatus.PAID:
-        raise _Problem("Refunded at the provider while disputed: the bank decides who has the money.")
+    if purchase.status is not PurchaseStatus.PAID and not is_too_late:
+        raise _Problem(REFUNDED_WHILE_DISPUTED)
     if event.amount_minor != purchase.price_minor:
         raise _Problem("Refunded in part at the provider; the studio knows whole refunds only.")
     purchases.refunded(session, purchase, now=now)
@@ -230,14 +290,15 @@ def _disputed(session: Session, purchase: Purchase, event: Event, _policy: Polic
         session,
         bookkeeping.dispute(terms, is_released=purchase.released_at is not None, at=now, times=times),
     )
-    ledger.post(session, bookkeeping.dispute_fee(terms, fee_minor=event.fee_minor, at=now, times=times))
+    fee = Money(event.fee_minor, event.fee_currency or terms.currency)
+    ledger.post(session, bookkeeping.dispute_fee(terms, fee=fee, at=now, times=times))
     _audit(session, purchase, "purchase.dispute", before=PurchaseStatus.PAID)
     return True
 
 
 def _won(session: Session, purchase: Purchase, _event: Event, _policy: Policy, now: datetime) -> bool:
     if purchase.status is not PurchaseStatus.DISPUTED:
-        _must_have_been_disputed(purchase)
+        _must_have_been_disputed(session, purchase)
         return False
     purchase.status = PurchaseStatus.PAID
     session.flush()
@@ -251,12 +312,15 @@ def _won(session: Session, purchase: Purchase, _event: Event, _policy: Policy, n
         ),
     )
     _audit(session, purchase, "purchase.win_dispute", before=PurchaseStatus.DISPUTED)
+    if purchases.is_refund_due(purchase):
+        # Asked for before the bank looked into it, and not done: it is the buyer's due again.
+        purchases.ask_refund_job(session, purchase, actor=SYSTEM, now=now)
     return True
 
 
 def _lost(session: Session, purchase: Purchase, _event: Event, _policy: Policy, _now: datetime) -> bool:
     if purchase.status is not PurchaseStatus.DISPUTED:
-        _must_have_been_disputed(purchase)
+        _must_have_been_disputed(session, purchase)
         return False
     purchase.status = PurchaseStatus.LOST
     session.flush()
@@ -281,9 +345,17 @@ def _must_be_the_price(purchase: Purchase, event: Event) -> None:
         raise _Problem("The provider names another amount or currency than the purchase has. Nothing was changed.")
 
 
-def _must_have_been_disputed(purchase: Purchase) -> None:
-    if purchase.disputed_at is None:
-        raise _NotYet
+def _must_have_been_disputed(session: Session, purchase: Purchase) -> None:
+    if purchase.disputed_at is not None and purchase.status is not PurchaseStatus.REFUNDED:
+        return
+    was_refused = sa.exists().where(
+        PaymentEvent.purchase_id == purchase.id,
+        PaymentEvent.kind == EventKind.DISPUTED.value,
+        PaymentEvent.outcome == EventOutcome.PROBLEM,
+    )
+    if purchase.status is PurchaseStatus.REFUNDED or session.scalar(sa.select(was_refused)):
+        raise _Problem("A dispute ended that the ledger does not know. Look at the payment provider who has the money.")
+    raise _NotYet
 
 
 def _audit(session: Session, purchase: Purchase, action: str, *, before: PurchaseStatus) -> None:
@@ -305,6 +377,7 @@ def _facts(event: Event) -> dict[str, Any]:
         "amount_minor": event.amount_minor,
         "currency": event.currency,
         "fee_minor": event.fee_minor,
+        "fee_currency": event.fee_currency,
         "reason": excerpt(event.reason, 200),
     }
 
@@ -321,5 +394,7 @@ def _event(row: PaymentEvent) -> Event:
         reference=facts["reference"],
         payment_reference=row.payment_reference,
         fee_minor=facts["fee_minor"],
+        # Written down before it was known that a fee may be in another currency than its payment.
+        fee_currency=facts.get("fee_currency") or "",
         reason=facts["reason"],
     )

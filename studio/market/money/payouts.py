@@ -5,7 +5,7 @@ same money twice; a payout that fails or is called off gives it back. It is sent
 only if the provider still holds enough: until then it can be called off.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,16 +23,14 @@ from studio.kit.errors import NotFoundError
 from studio.kit.orm import lock_row
 from studio.kit.text import excerpt
 from studio.market.models import (
-    OPEN_PAYOUTS,
     AccountKind,
-    LedgerAccount,
-    LedgerEntry,
     Payout,
     PayoutAccount,
     PayoutStatus,
 )
-from studio.market.money import bookkeeping, cover, ledger, queries
+from studio.market.money import bookkeeping, cover, dues, ledger, queries
 from studio.market.money.bookkeeping import Account
+from studio.market.money.dues import Due
 from studio.market.money.errors import NothingToPayError, PayoutOverError
 from studio.market.money.policy import GRACE, Policy
 
@@ -44,21 +42,13 @@ NO_DESTINATION = "The creator has not said where payouts go."
 NOT_ACTIVE = "The creator's account is suspended."
 TOO_LITTLE = "The payment provider holds too little for what is due. No payout was made; what is due stays due."
 BY_STAFF = "Staff hold it until they let it go."
+OTHER_PROVIDER = (
+    "It was made for another payment provider than the studio uses now. It was not sent; call it off, or let it go once the "
+    "studio uses that one again."
+)
 NOT_COVERED = (
     "The payment provider does not hold enough for it any more. It was not sent; let it go once there is enough."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What one creator could be paid in one currency."""
-
-    creator_id: UUID
-    name: str
-    currency: str
-    available_minor: int
-    is_covered: bool = True
-    """Whether the payment provider holds enough for it, after what is on its way and those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +60,6 @@ class Leaving:
     count: int
     amount_minor: int
     send_at: datetime
-
-
-def list_due(
-    session: Session, *, actor: Actor, policy: Policy, limit: int = 200, room: Mapping[str, int] | None = None
-) -> list[Due]:
-    """Creators whose available balance reaches the minimum and who have no payout under way, most first.
-
-    `room` is what `cover.room` says, where it was read already.
-    """
-    actor.must(Permission.MONEY_READ_ANY)
-    return _covered(session, _due(session, policy=policy, limit=limit), room=room)
 
 
 def list_leaving(session: Session, *, actor: Actor, now: datetime) -> list[Leaving]:
@@ -109,6 +88,7 @@ def make_batch(
 ) -> list[Payout]:
     """Everybody whose available balance reaches the minimum is being paid all of it, as far as the provider holds it.
 
+    What was sold through another provider is not in it: this one has no money for that, or that was test money.
     Nothing is sent before `grace` is over. Who does not fit into what the provider holds any more gets no payout now,
     and stays due. A creator who said no destination, or is suspended, has their payout held. The same `batch_key` again
     makes no payout more. Raises ForbiddenError, or NothingToPayError where there was nobody to pay or nobody fits.
@@ -119,13 +99,13 @@ def make_batch(
     if earlier:
         return list(earlier)
     made = []
-    everybody = _covered(session, _due(session, policy=policy, limit=MOST_IN_A_BATCH))
+    everybody = dues.list_due(session, actor=actor, provider=provider, policy=policy, limit=MOST_IN_A_BATCH)
     for due in everybody:
         if not due.is_covered:
             continue
         # A refund may have come since the list was read: what is paid is what is there.
         account = Account(AccountKind.CREATOR_AVAILABLE, due.currency, due.creator_id)
-        amount = min(due.available_minor, ledger.balance(session, account))
+        amount = min(due.available_minor, cover.balance(session, account, provider=provider))
         if amount >= policy.minimum(due.currency):
             parts = replace(due, available_minor=amount)
             payout = _make(session, actor=actor, due=parts, batch_key=batch_key, provider=provider, now=now)
@@ -159,8 +139,12 @@ def call_off_batch(session: Session, *, actor: Actor, batch_key: str, reason: st
     return off
 
 
-def let_go(session: Session, *, actor: Actor, payout_id: UUID, now: datetime, grace: timedelta = GRACE) -> Payout:
+def let_go(
+    session: Session, *, actor: Actor, payout_id: UUID, provider: str, now: datetime, grace: timedelta = GRACE
+) -> Payout:
     """A held payout goes on, now that its creator has a destination and the provider enough; else it stays held.
+
+    So does one that was made for another provider than the present one.
 
     It is sent after `grace`. One that is on its way and was given up by its job is tried again; the provider knows it
     by its key. Raises ForbiddenError, NotFoundError or PayoutOverError.
@@ -174,7 +158,9 @@ def let_go(session: Session, *, actor: Actor, payout_id: UUID, now: datetime, gr
     if payout.status is not PayoutStatus.HELD:
         raise PayoutOverError
     destination, reason = _destination(session, payout.creator_id, provider=payout.provider)
-    if not reason and not _is_covered(session, payout):
+    if payout.provider != provider:
+        reason = OTHER_PROVIDER
+    if not reason and not cover.covers(session, payout):
         reason = NOT_COVERED
     payout.destination, payout.reason = destination, reason
     if not reason:
@@ -233,10 +219,11 @@ class Instruction:
     currency: str
 
 
-def begin(session: Session, *, payout_id: UUID, now: datetime) -> Instruction | None:
+def begin(session: Session, *, payout_id: UUID, provider: str, now: datetime) -> Instruction | None:
     """The payout is on its way; None where it is paid, over or held, or its time has not come.
 
-    One that the provider does not hold enough for any more is held instead, and says so. Begun again after a crash, it
+    One that the provider does not hold enough for any more, or that was made for another provider, is held instead, and
+    says so; what that other one may have paid already waits for it. Begun again after a crash, it
     goes on as it was: the provider may have paid it.
     """
     cover.lock(session)
@@ -246,12 +233,19 @@ def begin(session: Session, *, payout_id: UUID, now: datetime) -> Instruction | 
     if payout.status is PayoutStatus.PENDING:
         if payout.send_at is None or payout.send_at > now:
             return None
-        if not _is_covered(session, payout):
+        if payout.provider != provider:
+            _hold(session, payout, actor=SYSTEM, reason=OTHER_PROVIDER)
+            return None
+        if not cover.covers(session, payout):
             _hold(session, payout, actor=SYSTEM, reason=NOT_COVERED)
             return None
         payout.status = PayoutStatus.PROCESSING
         payout.started_at = now
         session.flush()
+    elif payout.provider != provider:
+        payout.reason = OTHER_PROVIDER
+        session.flush()
+        return None
     return Instruction(payout.id, payout.destination, payout.amount_minor, payout.currency)
 
 
@@ -263,6 +257,7 @@ def settle(session: Session, *, payout_id: UUID, reference: str, now: datetime) 
     payout.status = PayoutStatus.PAID
     payout.paid_at = now
     payout.provider_reference = reference
+    payout.reason = ""
     session.flush()
     ledger.post(session, bookkeeping.payout_settlement(**_parts(payout), at=now))
     audit.record(
@@ -330,53 +325,6 @@ def get_payout(session: Session, *, actor: Actor, payout_id: UUID, lock: bool = 
     if payout is None:
         raise NotFoundError
     return payout
-
-
-def _due(session: Session, *, policy: Policy, limit: int) -> list[Due]:
-    available = sa.func.sum(LedgerEntry.amount_minor)
-    minimum = sa.case(
-        {currency: policy.minimum(currency) for currency in policy.minimums},
-        value=LedgerAccount.currency,
-        else_=policy.minimum(""),
-    )
-    is_open = (
-        sa.exists()
-        .where(
-            Payout.creator_id == LedgerAccount.owner_id,
-            Payout.currency == LedgerAccount.currency,
-            Payout.status.in_(OPEN_PAYOUTS),
-        )
-        .correlate(LedgerAccount)
-    )
-    rows = session.execute(
-        sa.select(LedgerAccount.owner_id, User.name, LedgerAccount.currency, available)
-        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
-        .join(User, User.id == LedgerAccount.owner_id)
-        .where(LedgerAccount.kind == AccountKind.CREATOR_AVAILABLE, sa.not_(is_open))
-        .group_by(LedgerAccount.id, User.name)
-        .having(available >= minimum)
-        .order_by(available.desc(), LedgerAccount.id)
-        .limit(limit)
-    )
-    return [Due(owner_id, name, currency, int(amount)) for owner_id, name, currency, amount in rows if owner_id]
-
-
-def _covered(session: Session, everybody: list[Due], *, room: Mapping[str, int] | None = None) -> list[Due]:
-    """Each with whether the provider holds enough for it, after those before it."""
-    if not everybody:
-        return []
-    free = dict(cover.room(session) if room is None else room)
-    told = []
-    for due in everybody:
-        left = free.get(due.currency, 0) - due.available_minor
-        if left >= 0:
-            free[due.currency] = left
-        told.append(replace(due, is_covered=left >= 0))
-    return told
-
-
-def _is_covered(session: Session, payout: Payout) -> bool:
-    return cover.covers(session, payout_id=payout.id, amount_minor=payout.amount_minor, currency=payout.currency)
 
 
 def _of_batch(batch_key: str) -> sa.Select[Payout]:

@@ -21,6 +21,7 @@ from studio.market.catalogue import listings, publishing, queries, transitions, 
 from studio.market.catalogue.transitions import Step
 from studio.market.catalogue.withheld import Withheld
 from studio.market.models import (
+    CLOSED,
     GIVEN_UP,
     HELD,
     TAKEN_DOWN,
@@ -45,7 +46,9 @@ from studio.market.money.errors import (
     ReservedError,
 )
 from studio.market.money.policy import CHECKOUT_LASTS, Policy
+from studio.market.money.queries import REFUND_JOB
 from studio.providers.payments import Checkout
+from studio.work.queries import find_open
 
 RESOURCE = "purchase"
 _BATCH = 200
@@ -78,7 +81,12 @@ def begin(
     publication = _for_sale(session, actor=actor, publication_id=publication_id)
     open_or_held = _sweep_aside(session, publication, buyer_id=actor.user_id, now=now)
     own = next((one for one in open_or_held if one.buyer_id == actor.user_id), None)
-    if own is not None:
+    if own is not None and own.status is PurchaseStatus.PENDING and own.provider != provider:
+        # The studio uses another provider by now, and listens to the former one no more.
+        _close(own, PurchaseStatus.CANCELLED, reason="not paid in time", now=now)
+        session.flush()
+        open_or_held.remove(own)
+    elif own is not None:
         if own.status is PurchaseStatus.PENDING:
             return own
         raise AlreadyBoughtError
@@ -118,15 +126,22 @@ def begin(
 
 
 def open_checkout(
-    session: Session, *, actor: Actor, purchase_id: UUID, open_: Callable[[Purchase], Checkout], now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    purchase_id: UUID,
+    provider: str,
+    open_: Callable[[Purchase], Checkout],
+    now: datetime,
 ) -> str:
     """Where the actor pays: `open_` asks the provider once, and asking again finds the same page.
 
-    Raises NotFoundError, or CheckoutOverError where there is nothing (any more) to pay, or nothing is handed out for it.
+    Raises NotFoundError, or CheckoutOverError where there is nothing (any more) to pay, nothing is handed out for it, or
+    another provider took over since: what is paid where it was not sold, nobody would know.
     """
     actor.must(Permission.PURCHASE_MAKE)
     purchase = money_queries.get_own_purchase(session, actor=actor, purchase_id=purchase_id, lock=True)
-    if purchase.status is not PurchaseStatus.PENDING or now >= purchase.expires_at:
+    if purchase.status is not PurchaseStatus.PENDING or now >= purchase.expires_at or purchase.provider != provider:
         raise CheckoutOverError
     if _why_withheld(session, purchase) is not None:
         raise CheckoutOverError
@@ -219,8 +234,9 @@ def fail(session: Session, purchase: Purchase, status: PurchaseStatus, *, reason
 
 
 def ask_refund(session: Session, *, actor: Actor, purchase_id: UUID, reason: str, now: datetime) -> Purchase:
-    """The buyer gets the money back: a job asks the provider, and then the ledger has it. Asking twice changes nothing.
+    """The buyer gets the money back: a job asks the provider, and then the ledger has it.
 
+    Asking again while that job is open changes nothing; where it was given up, the provider is asked anew.
     Raises ForbiddenError, NotFoundError, OwnRefundError, or NotRefundableError.
     """
     actor.must(Permission.MONEY_REFUND)
@@ -228,12 +244,16 @@ def ask_refund(session: Session, *, actor: Actor, purchase_id: UUID, reason: str
     purchase = locked(session, seen.id)
     if purchase.buyer_id == actor.user_id:
         raise OwnRefundError
-    if purchase.status is PurchaseStatus.REFUNDED or purchase.refund_asked_at is not None:
+    if purchase.status is PurchaseStatus.REFUNDED:
         return purchase
-    if purchase.status is not PurchaseStatus.PAID:
+    if is_refund_due(purchase):
+        if find_open(session, dedupe_key=refund_key(purchase.id)) is not None:
+            return purchase
+    elif purchase.status is not PurchaseStatus.PAID:
         raise NotRefundableError
-    purchase.refund_asked_at = now
-    purchase.reason = excerpt(reason, 300)
+    else:
+        purchase.reason = excerpt(reason, 300)
+        purchase.refund_asked_at = now
     session.flush()
     audit.record(
         session, actor=actor, action="purchase.ask_refund", resource=RESOURCE, resource_id=purchase.id, reason=reason
@@ -242,14 +262,26 @@ def ask_refund(session: Session, *, actor: Actor, purchase_id: UUID, reason: str
     return purchase
 
 
+def is_refund_due(purchase: Purchase) -> bool:
+    """Whether the buyer is to have the money back and has not; while a bank looks into it, the bank decides."""
+    if purchase.refund_asked_at is None:
+        return False
+    return purchase.status is PurchaseStatus.PAID or (purchase.was_paid_too_late and purchase.status in CLOSED)
+
+
+def refund_key(purchase_id: UUID) -> str:
+    """What the job that asks for a refund is known by while it is open."""
+    return f"{REFUND_JOB}:{purchase_id}"
+
+
 def ask_refund_job(session: Session, purchase: Purchase, *, actor: Actor, now: datetime) -> None:
     """Have the provider give the money back; asking again while that waits changes nothing."""
     work.ask(
         session,
-        "money.refund_purchase",
+        REFUND_JOB,
         actor=actor,
         about=("purchase", purchase.id),
-        dedupe_key=f"money.refund_purchase:{purchase.id}",
+        dedupe_key=refund_key(purchase.id),
         now=now,
         purchase_id=purchase.id,
     )
@@ -286,7 +318,13 @@ def release_due(session: Session, *, now: datetime) -> int:
     """What was held for long enough is available to its creators; at most a batch, and how many there were."""
     due = session.scalars(
         sa.select(Purchase)
-        .where(Purchase.status == PurchaseStatus.PAID, Purchase.released_at.is_(None), Purchase.available_at <= now)
+        .where(
+            Purchase.status == PurchaseStatus.PAID,
+            Purchase.released_at.is_(None),
+            Purchase.available_at <= now,
+            # What is about to go back stays where it is.
+            Purchase.refund_asked_at.is_(None),
+        )
         .order_by(Purchase.available_at, Purchase.id)
         .limit(_BATCH)
         .with_for_update(key_share=True, skip_locked=True)
@@ -297,19 +335,6 @@ def release_due(session: Session, *, now: datetime) -> int:
         ledger.post(session, bookkeeping.release(terms_of(purchase), at=now))
     session.flush()
     return len(due)
-
-
-def is_taken(session: Session, publication: CharacterPublication, *, buyer_id: UUID | None, now: datetime) -> bool:
-    """Whether somebody else holds the character exclusively, or is paying for an exclusive just now. Nothing is locked."""
-    is_open = sa.and_(Purchase.status == PurchaseStatus.PENDING, Purchase.expires_at > now)
-    query = sa.select(sa.literal(1)).where(
-        Purchase.character_id == publication.character_id,
-        Purchase.buyer_id != buyer_id,
-        sa.or_(Purchase.status.in_(HELD), is_open),
-    )
-    if publication.license_type is not LicenseType.EXCLUSIVE:
-        query = query.where(Purchase.license_type == LicenseType.EXCLUSIVE)
-    return session.scalar(query.limit(1)) is not None
 
 
 def locked(session: Session, purchase_id: UUID) -> Purchase:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import NotFoundError
 from studio.market.models import (
+    CLOSED,
     HELD,
     CharacterDownload,
     CharacterPublication,
@@ -24,7 +26,11 @@ from studio.market.models import (
     PurchaseStatus,
 )
 from studio.providers.payments import EventKind
+from studio.work.models import JobRun
+from studio.work.queries import OPEN
 
+REFUND_JOB = "money.refund_purchase"
+"""The job that has the provider give the money of one purchase back."""
 _MOST_VERSIONS = 50
 _MOST_PENDING = 50
 _MOST_QUESTIONS = 20
@@ -83,6 +89,32 @@ def find_held(session: Session, *, actor: Actor, character_id: UUID) -> Purchase
     )
 
 
+class Taken(StrEnum):
+    """How somebody else has what another person cannot buy for that."""
+
+    RESERVED = "reserved"
+    """They are paying for it just now; if they don't, it is free again within half an hour."""
+    SOLD = "sold"
+    """They have it, and keep it."""
+
+
+def taken(session: Session, publication: CharacterPublication, *, buyer_id: UUID | None, now: datetime) -> Taken | None:
+    """Whether somebody else's purchase keeps the buyer from this offer, as `begin` would find. Nothing is locked."""
+    is_open = sa.and_(Purchase.status == PurchaseStatus.PENDING, Purchase.expires_at > now)
+    query = sa.select(Purchase.status, Purchase.license_type).where(
+        Purchase.character_id == publication.character_id,
+        Purchase.buyer_id != buyer_id,
+        sa.or_(Purchase.status.in_(HELD), is_open),
+    )
+    if publication.license_type is not LicenseType.EXCLUSIVE:
+        query = query.where(Purchase.license_type == LicenseType.EXCLUSIVE)
+    # What is held before what only waits.
+    found = session.execute(query.order_by(Purchase.status == PurchaseStatus.PENDING).limit(1)).first()
+    if found is None:
+        return None
+    return Taken.RESERVED if found.status is PurchaseStatus.PENDING else Taken.SOLD
+
+
 def is_sold_exclusively(session: Session, *, character_id: UUID) -> bool:
     """Whether one person has the character alone, so that it can be offered to nobody else."""
     held = sa.select(sa.literal(1)).where(
@@ -109,7 +141,7 @@ def is_version_held(session: Session, *, purchase: Purchase, version_number: int
     return session.execute(one).first() is not None
 
 
-def _versions_held(purchase: Purchase) -> sa.Select[tuple[int, datetime | None]]:
+def _versions_held(purchase: Purchase) -> sa.Select[int, datetime | None]:
     return (
         sa.select(CharacterPublication.version_number, sa.func.max(CharacterPublication.published_at))
         .where(
@@ -210,6 +242,35 @@ def list_disputes(session: Session, *, limit: int = 50) -> list[Purchase]:
 def disputed() -> sa.Select[Purchase]:
     """Purchases that a bank is looking into."""
     return sa.select(Purchase).where(Purchase.status == PurchaseStatus.DISPUTED)
+
+
+def list_stuck_refunds(session: Session, *, stuck_before: datetime, limit: int = 50) -> list[Purchase]:
+    """Purchases whose refund was asked for and does not come: nobody asks the provider any more, or for too long already."""
+    oldest_first = (Purchase.refund_asked_at, Purchase.id)
+    return list(session.scalars(stuck_refunds(stuck_before).order_by(*oldest_first).limit(limit)))
+
+
+def stuck_refunds(stuck_before: datetime) -> sa.Select[Purchase]:
+    """As `list_stuck_refunds`, all of them."""
+    is_asked = sa.exists().where(
+        JobRun.dedupe_key == sa.literal(f"{REFUND_JOB}:") + sa.cast(Purchase.id, sa.Text), JobRun.state.in_(OPEN)
+    )
+    return sa.select(Purchase).where(
+        Purchase.refund_asked_at.is_not(None),
+        Purchase.refunded_at.is_(None),
+        Purchase.status.in_([PurchaseStatus.PAID, *CLOSED]),
+        sa.or_(Purchase.refund_asked_at < stuck_before, ~is_asked),
+    )
+
+
+def last_refund_job(session: Session, *, purchase_id: UUID) -> JobRun | None:
+    """The newest job that asked, or asks, a provider for the money of a purchase."""
+    return session.scalar(
+        sa.select(JobRun)
+        .where(JobRun.about_type == "purchase", JobRun.about_id == purchase_id, JobRun.name == REFUND_JOB)
+        .order_by(JobRun.created_at.desc(), JobRun.id.desc())
+        .limit(1)
+    )
 
 
 def _one(session: Session, scope: sa.ColumnElement[bool], purchase_id: UUID, *, lock: bool) -> Purchase:

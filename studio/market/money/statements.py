@@ -101,9 +101,10 @@ def seal(session: Session, *, period: Period, now: datetime) -> None:
     """Nothing is posted into the month, or before it, any more. Doing it twice changes nothing.
 
     Waits for the postings under way, and is short: what takes long comes after it, in a transaction of its own.
-    Raises PeriodNotOverError.
+    Raises PeriodNotOverError. That it is over, PostgreSQL's clock has to say too: a month that a wrong clock sealed would
+    take no posting any more, and nothing opens it again.
     """
-    if now < period.ends_at + SETTLES_AFTER:
+    if _earlier(session, now) < period.ends_at + SETTLES_AFTER:
         raise PeriodNotOverError
     session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('ledger.periods'))"))
     session.execute(
@@ -161,7 +162,13 @@ def next_to_close(session: Session, *, now: datetime) -> Period | None:
     if first is None:
         return None
     period = Period.of(last_end if last_end is not None else first.astimezone(UTC).date())
-    return period if now >= period.ends_at + SETTLES_AFTER else None
+    return period if _earlier(session, now) >= period.ends_at + SETTLES_AFTER else None
+
+
+def _earlier(session: Session, now: datetime) -> datetime:
+    """The present by the caller's clock or PostgreSQL's, whichever is behind."""
+    by_postgres = sa.func.clock_timestamp(type_=sa.TIMESTAMP(timezone=True))
+    return min(now, session.scalars(sa.select(by_postgres)).one())
 
 
 def stream_lines(
@@ -260,6 +267,34 @@ def lines_of(session: Session, statement: CreatorEarnings) -> Iterator[Line]:
         character_id=statement.character_id,
         currency=statement.currency,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a creator held in one currency, pending and available, over a month: of all their characters together."""
+
+    before_minor: int
+    """At its beginning; below zero it is what earlier refunds left to be made good."""
+    after_minor: int
+    """At its end, after all sales, refunds and payouts of the month."""
+
+
+def carried(session: Session, statement: CreatorEarnings) -> Carried:
+    """What was carried into a statement's month, and out of it."""
+    period = Period(statement.period_start, statement.period_end)
+    amount = LedgerEntry.amount_minor
+    before = sa.func.sum(amount).filter(LedgerTransaction.occurred_at < period.begins_at)
+    found = session.execute(
+        sa.select(sa.func.coalesce(before, 0), sa.func.coalesce(sa.func.sum(amount), 0))
+        .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .where(
+            LedgerAccount.owner_id == statement.creator_id,
+            LedgerAccount.currency == statement.currency,
+            LedgerTransaction.occurred_at < period.ends_at,
+        )
+    ).one()
+    return Carried(int(found[0]), int(found[1]))
 
 
 def verify(session: Session, statement: CreatorEarnings) -> None:

@@ -61,7 +61,7 @@ class Event:
     """Something that a provider told, checked to be the provider's own words.
 
     `purchase_id` is ours, where the provider passed it on; `reference` is the checkout's, `payment_reference` the payment's.
-    `fee_minor` is what the provider charged for it.
+    `fee_minor` is what the provider charged for it, in `fee_currency` (in the payment's where that is empty).
     """
 
     id: str
@@ -73,6 +73,7 @@ class Event:
     reference: str | None = None
     payment_reference: str | None = None
     fee_minor: int = 0
+    fee_currency: str = ""
     reason: str = ""
 
 
@@ -105,7 +106,7 @@ class PaymentProvider(Protocol):
         """Open a page on which the buyer pays `order`."""
 
     def refund(self, *, payment_reference: str, purchase_id: UUID, amount_minor: int) -> None:
-        """Give the whole payment back."""
+        """Give the whole payment back; one that was given back already is fine."""
 
     def event(self, body: bytes, signature: str, *, now: datetime) -> Event | None:
         """The event in `body`, or None for one that is of no interest. Raises UnsignedEventError."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stripe import StripeClient
 
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{8,64}")
+_REFUNDED_ALREADY = "charge_already_refunded"
 _BUSY = 500
 _TOO_MANY = 429
 _TITLE_LENGTH = 250
@@ -94,17 +95,21 @@ class StripePayments:
         return Checkout(reference=str(session.id), url=str(session.url))
 
     def refund(self, *, payment_reference: str, purchase_id: UUID, amount_minor: int) -> None:
-        """A Refund of the whole payment."""
-        self._ask(
-            lambda: self._client.v1.refunds.create(
-                {
-                    "payment_intent": payment_reference,
-                    "amount": amount_minor,
-                    "metadata": {"purchase_id": str(purchase_id)},
-                },
-                {"idempotency_key": f"refund-{purchase_id}"},
+        """A Refund of the whole payment, if there is none yet: Stripe forgets its keys, and people refund by hand."""
+        try:
+            self._ask(
+                lambda: self._client.v1.refunds.create(
+                    {
+                        "payment_intent": payment_reference,
+                        "amount": amount_minor,
+                        "metadata": {"purchase_id": str(purchase_id)},
+                    },
+                    {"idempotency_key": f"refund-{purchase_id}"},
+                )
             )
-        )
+        except ProviderRefusedError as error:
+            if error.params.get("code") != _REFUNDED_ALREADY:
+                raise
 
     def event(self, body: bytes, signature: str, *, now: datetime) -> Event | None:  # noqa: ARG002 - The SDK reads the clock.
         """The event, verified by the SDK: signature and age."""
@@ -196,18 +201,28 @@ def _event(told: Mapping[str, Any]) -> Event | None:
         )
     if kind == "charge.refunded":
         return Event(kind=EventKind.REFUNDED, amount_minor=int(about.get("amount_refunded") or 0), **common)
-    fees = sum(int(moved.get("fee") or 0) for moved in about.get("balance_transactions") or ())
     if kind == "charge.dispute.created":
+        fee_minor, fee_currency = _fee(about)
         return Event(
             kind=EventKind.DISPUTED,
             amount_minor=int(about["amount"]),
-            fee_minor=fees,
+            fee_minor=fee_minor,
+            fee_currency=fee_currency,
             reason=str(about.get("reason") or ""),
             **common,
         )
     if kind == "charge.dispute.closed" and about.get("status") in _DISPUTES:
         return Event(kind=_DISPUTES[about["status"]], amount_minor=int(about["amount"]), **common)
     return None
+
+
+def _fee(about: Mapping[str, Any]) -> tuple[int, str]:
+    """What Stripe charged for a dispute: in the currency of the account, whatever the payment's was."""
+    moved = [one for one in about.get("balance_transactions") or () if one.get("fee")]
+    if not moved:
+        return 0, ""
+    currency = str(moved[0].get("currency") or about.get("currency") or "").upper()
+    return sum(int(one["fee"]) for one in moved), currency
 
 
 def _purchase_id(about: Mapping[str, Any]) -> UUID | None:

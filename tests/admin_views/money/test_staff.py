@@ -108,12 +108,12 @@ class TestStaff:
         post(client, f"/payouts/{payout.id}/hold")
         session.refresh(payout)
         assert payout.status is PayoutStatus.HELD
-        assert payouts.begin(session, payout_id=payout.id, now=now) is None
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=now) is None
         assert "Staff hold it" in text(client_of(creator).get(f"/payouts/{payout.id}"))
         assert post(client_of(creator), f"/payouts/{payout.id}/hold").status_code == 403
         post(client, f"/payouts/{payout.id}/let-go")
-        assert payouts.begin(session, payout_id=payout.id, now=now) is None
-        assert payouts.begin(session, payout_id=payout.id, now=utc_now() + GRACE) is not None
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=now) is None
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=utc_now() + GRACE) is not None
         answer = post(client, f"/payouts/{payout.id}/hold")
         assert "on its way, paid or over already" in text(client.get(answer.location))
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.kit.money import Money
 from studio.market.models import AccountKind as Kind
 from studio.market.money import bookkeeping as books
 from studio.market.money.bookkeeping import Account, Terms
@@ -102,7 +103,7 @@ class TestDispute:
         life = [
             books.sale(terms(500), at=AT),
             books.dispute(terms(500), is_released=False, at=AT),
-            books.dispute_fee(terms(500), fee_minor=1500, at=AT),
+            books.dispute_fee(terms(500), fee=Money(1500, "USD"), at=AT),
         ]
         assert held(*life) == {"provider": 1500, "provider_fees": -1500}
 

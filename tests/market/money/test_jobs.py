@@ -30,7 +30,7 @@ from studio.market.money.policy import GRACE
 from studio.providers.payments import EventKind
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
-from tests.factories.money import POLICY, PROVIDER, begin, buy, make_offer
+from tests.factories.money import POLICY, PROVIDER, begin, buy, make_offer, tell
 from tests.market.money.test_payouts import earn
 
 
@@ -85,6 +85,23 @@ class TestRefund:
             assert session.get_one(Purchase, purchase_id).status is PurchaseStatus.REFUNDED
             refunds = sa.select(sa.func.count()).where(LedgerTransaction.kind == PostingKind.REFUND)
             assert session.scalar(refunds) == 1
+
+    def test_that_finds_the_sale_disputed_says_that_nothing_was_done(self, engine, runtime, people):
+        purchase_id = bought(engine, people)
+        with session_scope(engine) as session:
+            purchases.ask_refund(session, actor=people["staff"], purchase_id=purchase_id, reason="x", now=utc_now())
+            tell(session, session.get_one(Purchase, purchase_id), EventKind.DISPUTED, now=utc_now())
+        assert run(engine, runtime, "money.refund_purchase", purchase_id=purchase_id).result == {"refunded": False}
+
+    def test_of_what_another_provider_took_is_refused_with_a_way_out(self, engine, runtime, people):
+        purchase_id = bought(engine, people)
+        with session_scope(engine) as session:
+            session.execute(sa.text("SET session_replication_role = replica"))
+            session.execute(sa.text("UPDATE transactions SET provider = 'stripe'"))
+            session.execute(sa.text("SET session_replication_role = DEFAULT"))
+            purchases.ask_refund(session, actor=people["staff"], purchase_id=purchase_id, reason="x", now=utc_now())
+        job = run(engine, runtime, "money.refund_purchase", purchase_id=purchase_id)
+        assert (job.state, "another payment provider (stripe)" in job.error_message) == ("failed", True)
 
 
 class TestLateAnswer:

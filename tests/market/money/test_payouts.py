@@ -11,7 +11,7 @@ from studio.accounts.permissions import RoleName
 from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError
 from studio.market.models import AccountKind, LedgerTransaction, Payout, PayoutStatus, PostingKind
-from studio.market.money import bookkeeping, invariants, ledger, payouts, purchases
+from studio.market.money import bookkeeping, cover, dues, earnings, invariants, ledger, payouts, purchases
 from studio.market.money.bookkeeping import Account, Entry, Posting
 from studio.market.money.errors import NothingToPayError, PayoutOverError
 from studio.market.money.policy import GRACE
@@ -19,8 +19,12 @@ from studio.market.review.rules import AT_ONCE
 from studio.providers.payments import DestinationError
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
-from tests.factories.money import POLICY, PROVIDER, buy, make_offer
+from tests.factories.money import POLICY, PROVIDER, begin, buy, make_offer
 from tests.threads import at_once
+
+BEGUN = "status = 'processing', started_at = send_at"
+PAID = "status = 'paid', paid_at = now(), provider_reference = 'x'"
+OFF = "status = 'cancelled', ended_at = now()"
 
 
 def earn(session, creator, now, *, amount=5000, currency="USD", key="earned"):
@@ -125,7 +129,7 @@ class TestBatch:
         third = make_actor(session, RoleName.CREATOR)
         earn(session, third, now, amount=2500)
         give(session, other_creator, now, amount=4000)
-        due = payouts.list_due(session, actor=staff, policy=POLICY)
+        due = dues.list_due(session, actor=staff, provider="local", policy=POLICY)
         assert [(one.available_minor, one.is_covered) for one in due] == [(5000, True), (4000, False), (2500, True)]
         assert [one.amount_minor for one in batch(session, staff, now)] == [5000, 2500]
         assert available(session, other_creator) == 4000
@@ -149,23 +153,29 @@ class TestBatch:
         made = batch(session, staff, now)
         assert {one.status for one in made} == {PayoutStatus.HELD}
         assert {one.reason for one in made} == {payouts.NO_DESTINATION, payouts.NOT_ACTIVE}
-        assert payouts.begin(session, payout_id=made[0].id, now=now) is None
+        assert payouts.begin(session, provider="local", payout_id=made[0].id, now=now) is None
 
 
 class TestLettingGo:
     def test_sends_a_held_payout_once_there_is_a_destination(self, session, creator, staff, now):
         earn(session, creator, now)
         [payout] = batch(session, staff, now)
-        assert payouts.let_go(session, actor=staff, payout_id=payout.id, now=now).status is PayoutStatus.HELD
+        assert (
+            payouts.let_go(session, actor=staff, provider="local", payout_id=payout.id, now=now).status
+            is PayoutStatus.HELD
+        )
         aim(session, creator)
-        assert payouts.let_go(session, actor=staff, payout_id=payout.id, now=now).status is PayoutStatus.PENDING
+        assert (
+            payouts.let_go(session, actor=staff, provider="local", payout_id=payout.id, now=now).status
+            is PayoutStatus.PENDING
+        )
 
     def test_of_what_is_paid_is_refused(self, session, earner, staff, now):
         [payout] = batch(session, staff, now)
-        payouts.begin(session, payout_id=payout.id, now=now)
+        payouts.begin(session, provider="local", payout_id=payout.id, now=now)
         payouts.settle(session, payout_id=payout.id, reference="r", now=now)
         with pytest.raises(PayoutOverError):
-            payouts.let_go(session, actor=staff, payout_id=payout.id, now=now)
+            payouts.let_go(session, actor=staff, provider="local", payout_id=payout.id, now=now)
 
 
 class TestGrace:
@@ -174,8 +184,8 @@ class TestGrace:
         [job] = session.scalars(sa.select(JobRun).where(JobRun.name == "money.pay_out"))
         assert job.run_after == payout.send_at == now + GRACE
         # Started by hand, or by a worker that got it early, it does nothing.
-        assert payouts.begin(session, payout_id=payout.id, now=now + GRACE / 2) is None
-        assert payouts.begin(session, payout_id=payout.id, now=now + GRACE) is not None
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=now + GRACE / 2) is None
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=now + GRACE) is not None
 
     def test_lets_a_whole_batch_be_called_off_once(self, session, earner, other_creator, staff, now):
         earn(session, other_creator, now)  # Held, since it has nowhere to go: it is part of the batch all the same.
@@ -187,7 +197,7 @@ class TestGrace:
             off = payouts.call_off_batch(session, actor=staff, batch_key="1", reason="oops", now=now)
             assert {one.status for one in off} == {PayoutStatus.CANCELLED}
         assert (available(session, earner), available(session, other_creator)) == (5000, 5000)
-        assert payouts.begin(session, payout_id=off[0].id, now=now + GRACE) is None
+        assert payouts.begin(session, provider="local", payout_id=off[0].id, now=now + GRACE) is None
         assert payouts.list_leaving(session, actor=staff, now=now) == []
         assert len(batch(session, staff, now, key="2")) == 2
 
@@ -197,7 +207,7 @@ class TestGrace:
             payouts.call_off_batch(session, actor=earner, batch_key="1", reason="x", now=now)
         with pytest.raises(NotFoundError):
             payouts.call_off_batch(session, actor=staff, batch_key="none", reason="x", now=now)
-        payouts.begin(session, payout_id=payout.id, now=now)
+        payouts.begin(session, provider="local", payout_id=payout.id, now=now)
         with pytest.raises(PayoutOverError):
             payouts.call_off_batch(session, actor=staff, batch_key="1", reason="x", now=now)
 
@@ -205,12 +215,12 @@ class TestGrace:
         [payout] = batch(session, staff, now, grace=GRACE)
         payouts.hold(session, actor=staff, payout_id=payout.id)
         later = now + timedelta(seconds=5)
-        payouts.let_go(session, actor=staff, payout_id=payout.id, now=later)
+        payouts.let_go(session, actor=staff, provider="local", payout_id=payout.id, now=later)
         # The job for the former moment is there still, and finds that its time has not come.
-        assert payouts.begin(session, payout_id=payout.id, now=now + GRACE) is None
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=now + GRACE) is None
         due = sa.select(JobRun.run_after).where(JobRun.name == "money.pay_out").order_by(JobRun.run_after)
         assert session.scalars(due).all() == [now + GRACE, later + GRACE]
-        assert payouts.begin(session, payout_id=payout.id, now=later + GRACE) is not None
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=later + GRACE) is not None
 
 
 class TestCover:
@@ -219,17 +229,20 @@ class TestCover:
         earn(session, other_creator, now, amount=3000)
         first, second = batch(session, staff, now)
         spend(session, now, amount=4000)  # Refunds: of 8,000 the provider holds 4,000.
-        assert payouts.begin(session, payout_id=first.id, now=now) is None
+        assert payouts.begin(session, provider="local", payout_id=first.id, now=now) is None
         assert (first.status, first.reason) == (PayoutStatus.HELD, payouts.NOT_COVERED)
-        assert payouts.begin(session, payout_id=second.id, now=now) is not None
+        assert payouts.begin(session, provider="local", payout_id=second.id, now=now) is not None
         # Let go too early it stays held; and begun, it would not be stopped half way.
-        assert payouts.let_go(session, actor=staff, payout_id=first.id, now=now).status is PayoutStatus.HELD
+        assert (
+            payouts.let_go(session, actor=staff, provider="local", payout_id=first.id, now=now).status
+            is PayoutStatus.HELD
+        )
         earn(session, other_creator, now, amount=4000, key="later")
-        let_go = payouts.let_go(session, actor=staff, payout_id=first.id, now=now, grace=AT_ONCE)
+        let_go = payouts.let_go(session, actor=staff, provider="local", payout_id=first.id, now=now, grace=AT_ONCE)
         assert (let_go.status, let_go.reason) == (PayoutStatus.PENDING, "")
-        told = payouts.begin(session, payout_id=first.id, now=now)
+        told = payouts.begin(session, provider="local", payout_id=first.id, now=now)
         spend(session, now, amount=9000, key="more")
-        assert payouts.begin(session, payout_id=first.id, now=now) == told
+        assert payouts.begin(session, provider="local", payout_id=first.id, now=now) == told
 
     def test_of_two_workers_at_once_sends_only_what_there_is(self, committed_database, now):
         with session_scope(committed_database.engine) as session:
@@ -240,28 +253,99 @@ class TestCover:
             ids = [one.id for one in batch(session, staff, now)]
             spend(session, now, amount=2000)
         told = at_once(
-            committed_database.engine, *(lambda s, one=one: payouts.begin(s, payout_id=one, now=now) for one in ids * 2)
+            committed_database.engine,
+            *(lambda s, one=one: payouts.begin(s, provider="local", payout_id=one, now=now) for one in ids * 2),
         )
         assert len({one.payout_id for one in told if one is not None}) == 1
+
+
+class TestOtherProvider:
+    """Test money is never paid as real money, and a real payout never "paid" by the test provider."""
+
+    @pytest.fixture
+    def sell(self, session, creator, now):
+        offer = make_offer(session, owner=creator, now=now, price=4000)
+
+        def do(provider):
+            buyer = make_actor(session, RoleName.CREATOR)
+            sold = begin(session, buyer=buyer, offer=offer, now=now, provider=provider)
+            purchases.complete(session, sold, policy=POLICY, now=now)
+            purchases.release_due(session, now=now + timedelta(days=8))
+            return sold
+
+        return do
+
+    @pytest.fixture
+    def pay(self, session, creator, staff, now):
+        def do(provider, key="1"):
+            payouts.set_destination(session, actor=creator, provider=provider, text="acct_12345678", check=str)
+            return payouts.make_batch(
+                session, actor=staff, batch_key=key, provider=provider, policy=POLICY, now=now, grace=AT_ONCE
+            )
+
+        return do
+
+    def test_pays_nothing_of_what_was_sold_through_the_test_provider(self, session, creator, staff, sell, pay):
+        sell("local")
+        with pytest.raises(NothingToPayError, match="reaches the minimum"):
+            pay("stripe")
+        assert dues.list_elsewhere(session, actor=staff, provider="stripe") == [dues.Elsewhere("local", "USD", 3400, 1)]
+        assert cover.room(session, provider="stripe").get("USD", 0) == 0
+        assert [one.amount_minor for one in pay("local")] == [3400]
+
+    def test_pays_its_own_part_and_shows_the_other(self, session, creator, staff, now, sell, pay):
+        test_sale = sell("local")
+        sell("stripe")
+        sell("stripe")
+        [payout] = pay("stripe")
+        assert (payout.amount_minor, available(session, creator)) == (6800, 3400)
+        trial = cover.trial_by_provider(session, provider="stripe")
+        held = {one.provider: one.balance_minor for one in trial if one.kind is AccountKind.PROVIDER}
+        assert held == {"": -8000, "local": -4000}
+        assert sum(one.balance_minor for one in trial) == 0
+        # What the test provider took back is no reason to pay less of real money, nor does it cover any.
+        payouts.cancel(session, actor=staff, payout_id=payout.id, reason="x", now=now)
+        [test_payout] = pay("local", key="2")
+        payouts.begin(session, payout_id=test_payout.id, provider="local", now=now)
+        payouts.settle(session, payout_id=test_payout.id, reference="r", now=now)
+        purchases.refunded(session, test_sale, now=now)
+        assert [one.amount_minor for one in pay("stripe", key="3")] == [6800]
+        assert {"check": "provider_overdrawn", "about": "USD local"} in invariants.check(session, now=now).findings
+
+    def test_holds_what_was_made_for_another_one_until_that_is_used_again(self, session, staff, now, sell, pay):
+        sell("stripe")
+        [payout] = pay("stripe")
+        assert payouts.begin(session, payout_id=payout.id, provider="local", now=now) is None
+        assert (payout.status, payout.reason) == (PayoutStatus.HELD, payouts.OTHER_PROVIDER)
+        given = {"actor": staff, "payout_id": payout.id, "now": now, "grace": AT_ONCE}
+        assert payouts.let_go(session, provider="local", **given).status is PayoutStatus.HELD
+        assert payouts.let_go(session, provider="stripe", **given).status is PayoutStatus.PENDING
+        assert payouts.begin(session, payout_id=payout.id, provider="stripe", now=now) is not None
+        # Half way, nobody but the one who was asked knows whether it is paid.
+        assert payouts.begin(session, payout_id=payout.id, provider="local", now=now) is None
+        assert (payout.status, payout.reason) == (PayoutStatus.PROCESSING, payouts.OTHER_PROVIDER)
+        hour = now + timedelta(hours=1)
+        assert earnings.troubled_payouts(session, actor=staff, stuck_before=hour) == [payout]
+        assert payouts.begin(session, payout_id=payout.id, provider="stripe", now=now) is not None
 
 
 class TestCarryingOut:
     def test_pays_once_however_often_it_runs(self, session, earner, staff, now):
         [payout] = batch(session, staff, now)
         for _ in range(3):
-            payouts.begin(session, payout_id=payout.id, now=now)
+            payouts.begin(session, provider="local", payout_id=payout.id, now=now)
             payouts.settle(session, payout_id=payout.id, reference="r", now=now)
         assert payout.status is PayoutStatus.PAID
         assert settled(session) == 1
 
     def test_goes_on_after_a_crash_between_the_provider_and_us(self, session, earner, staff, now):
         [payout] = batch(session, staff, now)
-        first = payouts.begin(session, payout_id=payout.id, now=now)
-        assert payouts.begin(session, payout_id=payout.id, now=now) == first
+        first = payouts.begin(session, provider="local", payout_id=payout.id, now=now)
+        assert payouts.begin(session, provider="local", payout_id=payout.id, now=now) == first
 
     def test_that_fails_gives_the_money_back_and_says_why(self, session, earner, staff, now):
         [payout] = batch(session, staff, now)
-        payouts.begin(session, payout_id=payout.id, now=now)
+        payouts.begin(session, provider="local", payout_id=payout.id, now=now)
         for _ in range(2):
             payouts.fail(session, payout_id=payout.id, reason="closed account", now=now)
         assert (payout.status, payout.reason, available(session, earner)) == (
@@ -278,7 +362,7 @@ class TestCarryingOut:
             payout_id = batch(session, staff, now)[0].id
 
         def run(session):
-            payouts.begin(session, payout_id=payout_id, now=now)
+            payouts.begin(session, provider="local", payout_id=payout_id, now=now)
             payouts.settle(session, payout_id=payout_id, reference="r", now=now)
 
         at_once(committed_database.engine, *[run] * 6)
@@ -295,7 +379,7 @@ class TestCancelling:
 
     def test_is_refused_once_it_is_on_its_way(self, session, earner, staff, now):
         [payout] = batch(session, staff, now)
-        payouts.begin(session, payout_id=payout.id, now=now)
+        payouts.begin(session, provider="local", payout_id=payout.id, now=now)
         with pytest.raises(PayoutOverError):
             payouts.cancel(session, actor=staff, payout_id=payout.id, reason="x", now=now)
 
@@ -308,13 +392,13 @@ class TestRefundAfterPayout:
         later = now + timedelta(days=8)
         purchases.release_due(session, now=later)
         [payout] = batch(session, staff, later)
-        payouts.begin(session, payout_id=payout.id, now=later)
+        payouts.begin(session, provider="local", payout_id=payout.id, now=later)
         payouts.settle(session, payout_id=payout.id, reference="r", now=later)
         assert invariants.check(session, now=later).finding_count == 0
         purchases.refunded(session, first, now=later)
         assert available(session, creator) == -3400
         # The provider gave back what it no longer held: staff have to know.
-        assert invariants.check(session, now=later).findings == [{"check": "provider_overdrawn", "about": "USD"}]
+        assert invariants.check(session, now=later).findings == [{"check": "provider_overdrawn", "about": "USD local"}]
         with pytest.raises(NothingToPayError):
             batch(session, staff, later, key="2")
         for _ in range(2):
@@ -342,9 +426,9 @@ class TestPostgresRefuses:
         ("change", "why"),
         [
             ("amount_minor = 1", "agreed and stays"),
-            ("status = 'paid'", "goes_with"),
-            ("status = 'paid', paid_at = now(), started_at = now()", "paid_has_a_reference"),
-            ("status = 'failed'", "ended_goes_with_ended_at"),
+            (f"{BEGUN}; status = 'paid'", "goes_with"),
+            (f"{BEGUN}; status = 'paid', paid_at = now()", "paid_has_a_reference"),
+            (f"{BEGUN}; status = 'failed'", "ended_goes_with_ended_at"),
             ("status = 'processing'", "processing_goes_with_started_at"),
             ("send_at = NULL", "pending_has_its_moment"),
             ("status = 'processing', started_at = send_at - interval '1 second'", "sent_after_its_moment"),
@@ -352,8 +436,33 @@ class TestPostgresRefuses:
     )
     def test_a_status_without_its_dates(self, session, earner, staff, now, change, why):
         [payout] = batch(session, staff, now)
+        *before, last = change.split("; ")
+        for one in before:
+            session.execute(sa.text(f"UPDATE payouts SET {one}"))
         with pytest.raises(DBAPIError, match=why), session.begin_nested():
-            session.execute(sa.text(f"UPDATE payouts SET {change} WHERE id = :id"), {"id": payout.id})
+            session.execute(sa.text(f"UPDATE payouts SET {last} WHERE id = :id"), {"id": payout.id})
+
+    @pytest.mark.parametrize(
+        ("steps", "refused"),
+        [
+            ([], "status = 'paid', started_at = send_at, paid_at = now(), provider_reference = 'x'"),
+            ([], "status = 'failed', ended_at = now()"),
+            ([OFF], "status = 'pending', ended_at = NULL"),
+            ([OFF], f"{BEGUN}, ended_at = NULL"),
+            ([BEGUN], "status = 'pending'"),
+            ([BEGUN], "status = 'held'"),
+            ([BEGUN], OFF),
+            ([BEGUN, PAID], "status = 'failed', paid_at = NULL, ended_at = now()"),
+            ([BEGUN, "status = 'failed', ended_at = now()"], "status = 'processing', ended_at = NULL"),
+            (["status = 'held'"], BEGUN),
+        ],
+    )
+    def test_a_step_that_no_payout_takes(self, session, earner, staff, now, steps, refused):
+        batch(session, staff, now)
+        for step in steps:
+            session.execute(sa.text(f"UPDATE payouts SET {step}"))
+        with pytest.raises(DBAPIError, match="a payout cannot go from"), session.begin_nested():
+            session.execute(sa.text(f"UPDATE payouts SET {refused}"))
 
     def test_a_second_payout_under_way(self, session, earner, staff, now):
         [payout] = batch(session, staff, now)

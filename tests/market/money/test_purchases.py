@@ -25,7 +25,7 @@ from studio.market.models import (
     Purchase,
     PurchaseStatus,
 )
-from studio.market.money import invariants, ledger, payments, purchases
+from studio.market.money import earnings, invariants, ledger, payments, purchases
 from studio.market.money import queries as money_queries
 from studio.market.money.bookkeeping import Account
 from studio.market.money.errors import (
@@ -37,7 +37,9 @@ from studio.market.money.errors import (
     OwnRefundError,
     ReservedError,
 )
+from studio.market.money.queries import Taken
 from studio.providers.payments import Checkout, EventKind
+from studio.work.models import JobRun, JobState
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_listing
 from tests.factories.money import POLICY, PROVIDER, begin, buy, make_offer, tell
@@ -129,7 +131,9 @@ class TestCheckout:
             return Checkout("ref", "https://pay.example/1")
 
         for _ in range(2):
-            url = purchases.open_checkout(session, actor=buyer, purchase_id=purchase.id, open_=open_, now=now)
+            url = purchases.open_checkout(
+                session, actor=buyer, purchase_id=purchase.id, provider="local", open_=open_, now=now
+            )
             assert url == "https://pay.example/1"
         assert asked == [purchase.id]
 
@@ -137,13 +141,28 @@ class TestCheckout:
         purchase = begin(session, buyer=buyer, offer=offer, now=now)
         with pytest.raises(CheckoutOverError):
             purchases.open_checkout(
-                session, actor=buyer, purchase_id=purchase.id, open_=None, now=now + timedelta(hours=1)
+                session,
+                actor=buyer,
+                purchase_id=purchase.id,
+                provider="local",
+                open_=None,
+                now=now + timedelta(hours=1),
             )
+
+    def test_is_over_when_the_studio_uses_another_provider(self, session, buyer, offer, now):
+        purchase = begin(session, buyer=buyer, offer=offer, now=now)
+        with pytest.raises(CheckoutOverError):
+            purchases.open_checkout(
+                session, actor=buyer, purchase_id=purchase.id, provider="stripe", open_=None, now=now
+            )
+        assert begin(session, buyer=buyer, offer=offer, now=now, provider="stripe").id != purchase.id
 
     def test_of_somebody_else_is_not_found(self, session, buyer, other_buyer, offer, now):
         purchase = begin(session, buyer=buyer, offer=offer, now=now)
         with pytest.raises(NotFoundError):
-            purchases.open_checkout(session, actor=other_buyer, purchase_id=purchase.id, open_=None, now=now)
+            purchases.open_checkout(
+                session, actor=other_buyer, purchase_id=purchase.id, provider="local", open_=None, now=now
+            )
 
 
 class TestGivingUp:
@@ -201,6 +220,16 @@ class TestExclusive:
         begin(session, buyer=buyer, offer=offer, now=now)
         with pytest.raises(ReservedError):
             begin(session, buyer=other_buyer, offer=offer, now=now)
+
+    def test_says_whether_it_is_being_paid_for_or_gone(self, session, buyer, other_buyer, offer, now):
+        def taken(who=other_buyer, at=now):
+            return money_queries.taken(session, offer, buyer_id=who.user_id, now=at)
+
+        assert taken() is None
+        purchase = begin(session, buyer=buyer, offer=offer, now=now)
+        assert (taken(), taken(who=buyer), taken(at=now + timedelta(hours=1))) == (Taken.RESERVED, None, None)
+        tell(session, purchase, EventKind.PAID, now=now)
+        assert taken() is Taken.SOLD
 
     def test_leaves_the_market_in_the_transaction_that_sells_it(self, session, buyer, other_buyer, offer, now):
         buy(session, buyer=buyer, offer=offer, now=now)
@@ -265,6 +294,26 @@ class TestRefund:
         purchases.ask_refund(session, actor=staff, purchase_id=purchase.id, reason="a mistake", now=now)
         assert purchase.refund_asked_at == now
         assert purchase.status is PurchaseStatus.PAID
+
+    def test_that_was_given_up_is_asked_for_again_and_needs_a_person_until_then(
+        self, session, buyer, staff, offer, now
+    ):
+        purchase = buy(session, buyer=buyer, offer=offer, now=now)
+        hour = {"actor": staff, "stuck_before": now - timedelta(hours=1)}
+
+        def ask():
+            purchases.ask_refund(session, actor=staff, purchase_id=purchase.id, reason="a mistake", now=now)
+            return session.scalars(sa.select(JobRun.state).where(JobRun.name == money_queries.REFUND_JOB)).all()
+
+        assert (ask(), ask()) == ([JobState.QUEUED], [JobState.QUEUED])
+        assert earnings.count_exceptions(session, **hour) == 0
+        session.execute(sa.update(JobRun).values(state=JobState.FAILED, finished_at=now))
+        assert earnings.count_exceptions(session, **hour) == 1
+        assert sorted(ask()) == [JobState.FAILED, JobState.QUEUED]
+        assert earnings.count_exceptions(session, **hour) == 0
+        assert earnings.count_exceptions(session, actor=staff, stuck_before=now + timedelta(hours=2)) == 1
+        # It is on its way back: its creator is not paid it meanwhile.
+        assert purchases.release_due(session, now=now + timedelta(days=9)) == 0
 
     def test_takes_back_what_the_sale_gave(self, session, buyer, creator, offer, now):
         purchase = buy(session, buyer=buyer, offer=offer, now=now)

@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from threading import Event
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from studio.accounts.permissions import RoleName
+from studio.kit.clock import utc_now
+from studio.kit.db import session_scope
 from studio.kit.errors import NotFoundError
 from studio.market.models import ClosedPeriod, CreatorEarnings, LicenseType, Purchase
 from studio.market.money import bookkeeping, invariants, ledger, purchases, statements
@@ -16,9 +19,16 @@ from studio.market.money.statements import Period
 from studio.providers.payments import EventKind
 from tests.factories.accounts import make_actor
 from tests.factories.money import begin, buy, make_offer, tell
+from tests.threads import at_once
 
-NOVEMBER = Period.of(date(2026, 11, 22))
-AFTER = datetime(2026, 12, 1, 3, tzinfo=UTC)
+NOVEMBER = Period.of(date(2025, 11, 22))
+AFTER = datetime(2025, 12, 1, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def now():
+    """In a month that is over by every clock."""
+    return datetime(2025, 11, 22, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -39,6 +49,16 @@ def month(session, creator, other_creator, now):
     tell(session, bought[5], EventKind.DISPUTED, now=now + timedelta(days=1))
     tell(session, bought[5], EventKind.DISPUTE_WON, now=now + timedelta(days=2))
     return bought
+
+
+def somebody_waits(engine):
+    """Whether a transaction of this database waits for another one's advisory lock."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+        "WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted)"
+    )
+    with engine.connect() as connection:
+        return connection.scalar(sa.text(query))
 
 
 def closed(session, period=NOVEMBER, now=AFTER):
@@ -70,7 +90,48 @@ class TestClosing:
 
     def test_before_the_month_is_over_is_refused(self, session, month):
         with pytest.raises(PeriodNotOverError):
-            statements.seal(session, period=NOVEMBER, now=datetime(2026, 12, 1, 0, 59, tzinfo=UTC))
+            statements.seal(session, period=NOVEMBER, now=datetime(2025, 12, 1, 0, 59, tzinfo=UTC))
+
+    def test_of_the_running_month_is_refused_whatever_the_callers_clock_says(self, session, creator):
+        running = utc_now()
+        buy(
+            session,
+            buyer=make_actor(session, RoleName.CREATOR),
+            offer=make_offer(session, owner=creator, now=running),
+            now=running,
+        )
+        ahead = running + timedelta(days=40)
+        assert statements.next_to_close(session, now=ahead) is None
+        with pytest.raises(PeriodNotOverError):
+            statements.seal(session, period=Period.of(running.date()), now=ahead)
+
+    def test_waits_for_a_posting_under_way_and_has_it(self, committed_database, now):
+        """Whose transaction began in time, and whose commit comes late."""
+        with session_scope(committed_database.engine) as session:
+            owner = make_actor(session, RoleName.CREATOR)
+            offer = make_offer(session, owner=owner, now=now)
+            sold = begin(session, buyer=make_actor(session, RoleName.CREATOR), offer=offer, now=now)
+        posted, closed_ = Event(), Event()
+
+        def post(session):
+            tell(session, session.get_one(Purchase, sold.id), EventKind.PAID, now=now)
+            posted.set()
+            while not closed_.is_set() and not somebody_waits(committed_database.engine):
+                pass
+
+        def close_month(_session):
+            assert posted.wait(timeout=10)
+            try:
+                with session_scope(committed_database.engine) as session:
+                    statements.seal(session, period=NOVEMBER, now=AFTER)
+                with session_scope(committed_database.engine) as session:
+                    return statements.close(session, period=NOVEMBER, now=AFTER)
+            finally:
+                closed_.set()
+
+        assert at_once(committed_database.engine, post, close_month) == [None, 1]
+        with session_scope(committed_database.engine) as session:
+            assert invariants.check(session, now=AFTER).findings == []
 
     def test_leaves_a_correction_to_the_next_month(self, session, creator, month):
         closed(session)
@@ -80,8 +141,8 @@ class TestClosing:
         with pytest.raises(IntegrityError, match="is closed"), session.begin_nested():
             ledger.post(session, bookkeeping.correction(**correct, at=AFTER - timedelta(days=5)))
         ledger.post(session, bookkeeping.correction(**correct, at=AFTER))
-        december = Period.of(date(2026, 12, 1))
-        assert closed(session, period=december, now=datetime(2027, 1, 2, tzinfo=UTC)) == 1
+        december = Period.of(date(2025, 12, 1))
+        assert closed(session, period=december, now=datetime(2026, 1, 2, tzinfo=UTC)) == 1
         [later] = session.scalars(
             sa.select(CreatorEarnings).where(CreatorEarnings.period_start == december.start)
         ).all()
@@ -95,7 +156,7 @@ class TestClosing:
         assert statements.next_to_close(session, now=AFTER) == NOVEMBER
         closed(session)
         assert statements.next_to_close(session, now=AFTER) is None
-        assert statements.next_to_close(session, now=AFTER + timedelta(days=60)) == Period.of(date(2026, 12, 1))
+        assert statements.next_to_close(session, now=AFTER + timedelta(days=60)) == Period.of(date(2025, 12, 1))
 
     def test_of_a_month_without_sales_has_no_statements(self, session):
         assert closed(session) == 0
@@ -107,6 +168,30 @@ class TestStatement:
         closed(session)
         for statement in session.scalars(sa.select(CreatorEarnings)).all():
             statements.verify(session, statement)
+
+    def test_says_what_was_carried_over(self, session, creator, month, now):
+        before = now - timedelta(days=60)
+        offer = make_offer(session, owner=creator, now=before, price=1000)
+        sold = buy(session, buyer=make_actor(session, RoleName.CREATOR), offer=offer, now=before)
+        purchases.release_due(session, now=now - timedelta(days=40))
+        ledger.post(
+            session,
+            bookkeeping.payout(
+                payout_id=None,
+                creator_id=creator.user_id,
+                currency="USD",
+                amount_minor=850,
+                at=now - timedelta(days=39),
+            ),
+        )
+        purchases.refunded(session, sold, now=now - timedelta(days=38))
+        closed(session)
+        mine = sa.select(CreatorEarnings).where(
+            CreatorEarnings.creator_id == creator.user_id, CreatorEarnings.currency == "USD"
+        )
+        carried = statements.carried(session, session.scalars(mine.limit(1)).one())
+        # Refunded after it was paid out; of four sales of 4.25 (4.99 less the fee) in the month two came to nothing.
+        assert (carried.before_minor, carried.after_minor) == (-850, -850 + 2 * 425)
 
     def test_whose_lines_were_tampered_with_is_told(self, session, month):
         closed(session)
@@ -181,7 +266,7 @@ class TestChecks:
         tamper(
             session,
             "INSERT INTO payouts (id, batch_key, creator_id, currency, amount_minor, status, provider) "
-            f"VALUES (gen_random_uuid(), 'x', '{creator.user_id}', 'USD', 5, 'pending', 'local')",
+            f"VALUES (gen_random_uuid(), 'x', '{creator.user_id}', 'USD', 5, 'held', 'local')",
         )
         assert {one["check"] for one in invariants.check(session, now=now).findings} == {
             "payout_not_in_ledger",
