@@ -3,7 +3,11 @@
 In a test: `with PicturesServer(seconds=1) as server: server.script(Status(402))`; by hand:
 `python -m tests.fakes.pictures_server --port 7860 --seconds 8`. Answers left in the script go out first, one for each
 request that asks for pictures; every further request is answered well. A drawing takes `seconds`, tells its progress
-and stops when it is interrupted, as the real ones do.
+and stops when it is interrupted.
+
+As the real ones do, the server draws one request after the other, of whoever asks (`somebody` is somebody else in its own
+window); what interrupts has no name, and stops what is drawn just now; WebUI hands out what was half drawn as a success, tells
+the progress of whatever it draws, and calls what it draws by no name but at `/internal/progress`.
 """
 
 import argparse
@@ -63,11 +67,16 @@ class LineBreaks:
 
 
 @dataclass(frozen=True)
+class ViewHangs:
+    """ComfyUI: the pictures are drawn, and never handed out."""
+
+
+@dataclass(frozen=True)
 class DrawingFails:
     """ComfyUI: the workflow fails."""
 
 
-Answer = Status | Silence | HalfBody | HangUp | Bytes | Address | Raw | LineBreaks | DrawingFails
+Answer = Status | Silence | HalfBody | HangUp | Bytes | Address | Raw | LineBreaks | ViewHangs | DrawingFails
 
 
 def drawn(text: str = "", *, size: tuple[int, int] = (64, 96)) -> bytes:
@@ -90,8 +99,13 @@ class Drawing:
     count: int
     client_id: str = ""
     answer: Answer | None = None
+    # Of ComfyUI: the nodes that tell their progress.
+    samplers: tuple[str, ...] = ("3",)
     step: int = 0
+    is_running: bool = False
     is_done: bool = False
+    # When it began, as the server tells it.
+    stamp: str = ""
     stopped: threading.Event = field(default_factory=threading.Event)
 
 
@@ -105,6 +119,11 @@ class PicturesServer:
         self.headers: list[dict[str, str]] = []
         self.interrupts: list[dict[str, Any]] = []
         self.drawings: dict[str, Drawing] = {}
+        # What a client of ComfyUI's websocket is told.
+        self.told: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self.turn = threading.Lock()
+        self.is_interrupted = False
+        self.last_stamp = ""
         self.closing = threading.Event()
         self._script: deque[Answer] = deque()
         self._lock = threading.Lock()
@@ -142,15 +161,36 @@ class PicturesServer:
             return self._script.popleft() if self._script else None
 
     def draw(self, drawing: Drawing, tell: Any = None) -> bool:
-        """Take the time that a drawing takes; whether it was drawn to its end."""
-        for step in range(1, _STEPS + 1):
-            if drawing.stopped.wait(self.seconds / _STEPS) or self.closing.is_set():
-                break
-            drawing.step = step
-            if tell is not None:
-                tell(step)
-        drawing.is_done = True
-        return not drawing.stopped.is_set()
+        """Wait for its turn and take the time that a drawing takes; whether it was drawn to its end."""
+        with self.turn:
+            if not drawing.stopped.is_set():
+                drawing.is_running, self.is_interrupted = True, False
+                drawing.stamp = self.last_stamp = f"2026{len(self.drawings)}{time.monotonic_ns()}"
+                for sampler in drawing.samplers:
+                    for step in range(1, _STEPS + 1):
+                        if drawing.stopped.wait(self.seconds / _STEPS / len(drawing.samplers)) or self.closing.is_set():
+                            break
+                        drawing.step = step
+                        if tell is not None:
+                            tell(sampler, step)
+            drawing.is_running, drawing.is_done = False, True
+            return not drawing.stopped.is_set()
+
+    def interrupt(self) -> None:
+        """Whatever is drawn just now stops, whosever it is."""
+        for drawing in list(self.drawings.values()):
+            if drawing.is_running:
+                self.is_interrupted = True
+                drawing.stopped.set()
+
+    def somebody(self) -> Drawing:
+        """Somebody else begins a drawing in the server's own window, which is returned once it is under way."""
+        drawing = Drawing(prompt_id=f"window{len(self.drawings)}", text="theirs", seed=1, count=1)
+        self.drawings[drawing.prompt_id] = drawing
+        threading.Thread(target=self.draw, args=(drawing,), daemon=True).start()
+        while not drawing.is_running:
+            time.sleep(0.005)
+        return drawing
 
 
 class _Server(ThreadingHTTPServer):
@@ -172,14 +212,19 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_arguments: Any) -> None:
         pass
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: PLR0911 - One address after the other.
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parsed = json.loads(body or b"{}")
         path = urlsplit(self.path).path
+        if path == "/internal/progress":
+            return self._named_progress(str(parsed.get("id_task")))
         if path in {"/sdapi/v1/interrupt", "/interrupt", "/queue"}:
             self.fake.interrupts.append({"path": path, **parsed})
-            for drawing in list(self.fake.drawings.values()):
-                if path != "/queue" and parsed.get("prompt_id") in {None, drawing.prompt_id}:
+            if path != "/queue":
+                self.fake.interrupt()
+            for name in parsed.get("delete") or ():
+                drawing = self.fake.drawings.get(name)
+                if drawing is not None and not drawing.is_running:
                     drawing.stopped.set()
             return self._json({})
         answer = self.fake.begin(parsed, dict(self.headers))
@@ -196,19 +241,31 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: PLR0911 - One address after the other.
         parts = urlsplit(self.path)
         if parts.path == "/sdapi/v1/progress":
-            open_ones = [one for one in self.fake.drawings.values() if not one.is_done]
-            return self._json({"progress": open_ones[0].step / _STEPS if open_ones else 0, "eta_relative": 1.0})
+            running = next((one for one in self.fake.drawings.values() if one.is_running), None)
+            state = {"interrupted": self.fake.is_interrupted, "job_timestamp": self.fake.last_stamp}
+            share = running.step / _STEPS if running is not None else 0
+            return self._json({"progress": share, "eta_relative": 1.0, "state": state, "current_task": None})
         if parts.path == "/ws":
             return self._websocket(parse_qs(parts.query).get("clientId", [""])[0])
         if parts.path.startswith("/history/"):
             return self._history(parts.path.rpartition("/")[2])
         if parts.path == "/queue":
-            running = [[0, one.prompt_id] for one in self.fake.drawings.values() if not one.is_done]
-            return self._json({"queue_running": running, "queue_pending": []})
+            held = list(self.fake.drawings.values())
+            running = [[0, one.prompt_id, {}, {}, []] for one in held if one.is_running]
+            waiting = [
+                [1, one.prompt_id, {}, {}, []]
+                for one in held
+                if not (one.is_running or one.is_done or one.stopped.is_set())
+            ]
+            return self._json({"queue_running": running, "queue_pending": waiting})
         if parts.path == "/view":
             name = parse_qs(parts.query)["filename"][0]
             drawing = self.fake.drawings[name.partition("_")[0]]
-            data = drawing.answer.data if isinstance(drawing.answer, Bytes) else drawn(name)
+            if isinstance(drawing.answer, ViewHangs):
+                self.fake.closing.wait(30)
+            number = name.rpartition("_")[2]
+            content = drawn(f"{drawing.text} {drawing.seed} {number}")
+            data = drawing.answer.data if isinstance(drawing.answer, Bytes) else content
             return self._body(data, content_type="image/png")
         if parts.path.startswith("/result/"):
             if self.fake.is_expired:
@@ -259,13 +316,14 @@ class _Handler(BaseHTTPRequestHandler):
         drawing = self._draw_here(body)
         seeds = [drawing.seed + number for number in range(drawing.count)]
         images = [base64.b64encode(_data(answer, f"{body['prompt']} {seed}")).decode() for seed in seeds]
-        info = json.dumps({"seed": seeds[0], "all_seeds": seeds, "prompt": body["prompt"]})
+        told = {"seed": seeds[0], "all_seeds": seeds, "prompt": body["prompt"], "job_timestamp": drawing.stamp}
+        info = json.dumps(told)
         self._json({"images": images, "parameters": {}, "info": info})
 
     def _draw_here(self, body: dict[str, Any]) -> Drawing:
         seed = body.get("seed")
         drawing = Drawing(
-            prompt_id=f"here{len(self.fake.drawings)}",
+            prompt_id=str(body.get("force_task_id") or f"here{len(self.fake.drawings)}"),
             text=str(body.get("prompt")),
             seed=seed if isinstance(seed, int) and seed >= 0 else 1234,
             count=int(body.get("n_iter") or 1),
@@ -273,6 +331,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.drawings[drawing.prompt_id] = drawing
         self.fake.draw(drawing)
         return drawing
+
+    def _named_progress(self, name: str) -> None:
+        drawing = self.fake.drawings.get(name)
+        is_active = drawing is not None and drawing.is_running
+        is_queued = drawing is not None and not (drawing.is_running or drawing.is_done)
+        told: dict[str, Any] = {"active": is_active, "queued": is_queued, "paused": False}
+        told["completed"] = drawing is not None and drawing.is_done
+        if drawing is not None and is_active:
+            told["progress"] = drawing.step / _STEPS
+        return self._json(told)
 
     def _prompt(self, body: dict[str, Any], answer: Answer | None) -> None:
         nodes = body["prompt"]
@@ -283,14 +351,16 @@ class _Handler(BaseHTTPRequestHandler):
         for node in nodes.values():
             inputs |= {key: value for key, value in node["inputs"].items() if not isinstance(value, list)}
         drawing = Drawing(
-            prompt_id=f"p{len(self.fake.drawings)}x{int(time.monotonic() * 1000)}",
+            prompt_id=str(body.get("prompt_id") or f"p{len(self.fake.drawings)}x{int(time.monotonic() * 1000)}"),
             text=str(inputs.get("text")),
             seed=int(inputs.get("seed") or 0),
             count=int(inputs.get("batch_size") or 1),
             client_id=body.get("client_id") or "",
             answer=answer,
+            samplers=tuple(key for key, node in nodes.items() if "latent_image" in node["inputs"]) or ("3",),
         )
         self.fake.drawings[drawing.prompt_id] = drawing
+        threading.Thread(target=self._run, args=(drawing,), daemon=True).start()
         return self._json({"prompt_id": drawing.prompt_id, "number": 1, "node_errors": {}})
 
     def _history(self, prompt_id: str) -> None:
@@ -320,34 +390,36 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         self._say("status", {"status": {"exec_info": {"queue_remaining": 0}}})
-        drawing = None
-        deadline = time.monotonic() + 30
-        while drawing is None and time.monotonic() < deadline and not self.fake.closing.wait(0.02):
-            found = [one for one in self.fake.drawings.values() if one.client_id == client_id]
-            drawing = found[0] if found else None
-        if drawing is None:
-            return None
-        own = {"prompt_id": drawing.prompt_id}
-        self._say("execution_start", own)
+        told = self.fake.told.setdefault(client_id, [])
+        place = 0
+        self.is_gone = False
+        while not self.is_gone and not self.fake.closing.wait(0.01):
+            for kind, data in told[place:]:
+                place += 1
+                self._say(kind, data)
+                # A preview, as bytes.
+                self._frame(b"\x00\x00\x00\x01preview", kind=2)
+                if data.get("breaks"):
+                    self.connection.shutdown(2)
+                    return
 
-        def tell(step: int) -> None:
-            if isinstance(drawing.answer, LineBreaks) and step > _STEPS // 2:
-                return
-            self._say("progress", {"value": step, "max": _STEPS, "node": "3", **own})
-            # A preview, as bytes.
-            self._frame(b"\x00\x00\x00\x01preview", kind=2)
-            if isinstance(drawing.answer, LineBreaks) and step == _STEPS // 2:
-                self.connection.shutdown(2)
+    def _run(self, drawing: Drawing) -> None:
+        """A prompt of ComfyUI from its turn in the queue to its end, with what its client is told."""
+        own = {"prompt_id": drawing.prompt_id}
+
+        def say(kind: str, **data: Any) -> None:
+            self.fake.told.setdefault(drawing.client_id, []).append((kind, data | own))
+
+        def tell(sampler: str, step: int) -> None:
+            if not (isinstance(drawing.answer, LineBreaks) and step > _STEPS // 2):
+                breaks = isinstance(drawing.answer, LineBreaks) and step == _STEPS // 2
+                say("progress", value=step, max=_STEPS, node=sampler, breaks=breaks)
 
         if isinstance(drawing.answer, DrawingFails):
             drawing.is_done = True
-            return self._say("execution_error", {"exception_message": "CUDA out of memory", **own})
+            return say("execution_error", exception_message="CUDA out of memory")
         whole = self.fake.draw(drawing, tell)
-        if isinstance(drawing.answer, LineBreaks):
-            return None
-        self._say("executing", {"node": None, **own}) if whole else self._say("execution_interrupted", own)
-        self.fake.closing.wait(0.5)
-        return None
+        return say("executing", node=None) if whole else say("execution_interrupted")
 
     def _say(self, kind: str, data: dict[str, Any]) -> None:
         self._frame(json.dumps({"type": kind, "data": data}).encode(), kind=1)
@@ -358,7 +430,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(bytes([0x80 | kind]) + size + body)
             self.wfile.flush()
         except OSError:
-            self.close_connection = True
+            self.is_gone = True
 
     def _json(self, value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         self._body(json.dumps(value).encode(), status=status, content_type="application/json", headers=headers)

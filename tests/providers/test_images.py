@@ -1,9 +1,12 @@
 """Every picture provider through its protocol against a server that does what real ones do wrong."""
 
 import io
+import json
 import threading
 import time
+from dataclasses import replace
 from decimal import Decimal
+from importlib import resources
 
 import pytest
 from PIL import Image
@@ -31,6 +34,7 @@ from tests.fakes.pictures_server import (
     Raw,
     Silence,
     Status,
+    ViewHangs,
     drawn,
 )
 
@@ -141,6 +145,46 @@ class TestEveryKind:
         assert drawing.stopped.wait(5)
 
     @pytest.mark.parametrize("kind", ["webui", "comfyui"])
+    def test_lets_somebody_elses_drawing_be_while_ours_waits_behind_it(self, provider_of, server, kind):
+        server.seconds = 20.0
+        theirs = server.somebody()
+        provider = provider_of(kind, images_timeout=30.0, images_time_limit=30.0)
+        told = []
+        began = time.monotonic()
+
+        def stop(step, percent):
+            told.append((step, percent))
+            if server.requests and time.monotonic() - began > 2.5:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            provider.make(REQUEST, watch=stop)
+        # What is drawn there is theirs: it is neither shown as ours nor stopped.
+        assert set(told) == {("Waiting for the provider", None)}
+        assert theirs.step
+        assert not theirs.stopped.is_set()
+        if kind == "comfyui":
+            ours = next(one for one in server.drawings.values() if one is not theirs)
+            assert ours.stopped.is_set()
+
+    @pytest.mark.parametrize("kind", ["webui", "comfyui"])
+    def test_keeps_nothing_half_drawn_that_somebody_interrupted(self, provider_of, server, kind):
+        server.seconds = 3.0
+        threading.Timer(1.0, server.interrupt).start()
+        with pytest.raises(ProviderBrokenError, match="interrupted the drawing"):
+            provider_of(kind).make(replace(REQUEST, count=1), watch=quiet)
+
+    @pytest.mark.parametrize("kind", ["webui", "comfyui"])
+    def test_each_picture_comes_again_with_its_own_seed(self, provider_of, kind):
+        provider = provider_of(kind)
+        made = provider.make(replace(REQUEST, count=3), watch=quiet)
+        assert [picture.seed for picture in made.pictures] == [77, 78, 79]
+        assert len({picture.data for picture in made.pictures}) == 3
+        for picture in made.pictures:
+            again = provider.make(replace(REQUEST, count=1, seed=picture.seed), watch=quiet)
+            assert again.pictures == [picture]
+
+    @pytest.mark.parametrize("kind", ["webui", "comfyui"])
     def test_tells_its_progress(self, provider_of, server, kind):
         server.seconds = 2.0
         told = []
@@ -249,6 +293,43 @@ class TestComfyUI:
         assert graph["3"]["inputs"]["seed"] == 5
         assert graph["5"]["inputs"] == {"width": 512, "height": 768, "batch_size": 1}
         assert graph["4"]["inputs"]["ckpt_name"] == "test-model"
+
+    @pytest.mark.parametrize("answer", [Silence(), ViewHangs()], ids=["prompt", "view"])
+    def test_is_stopped_at_once_where_the_server_hangs(self, provider_of, server, answer):
+        server.script(answer)
+        provider = provider_of("comfyui", images_timeout=20.0)
+        stops_at = time.monotonic() + 1.0
+
+        def stop(_step, _percent):
+            if time.monotonic() > stops_at:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            provider.make(REQUEST, watch=stop)
+        assert time.monotonic() < stops_at + 10
+        # What it may have taken is taken back by the name that we gave it.
+        assert server.interrupts[0]["delete"] == [server.requests[0]["prompt_id"]]
+
+    def test_gives_each_sampler_its_share_of_the_progress(self, provider_of, server, tmp_path):
+        flow = json.loads(resources.files("studio.providers.images").joinpath("workflow.json").read_text())
+        second = json.loads(json.dumps(flow["3"]))
+        second["inputs"] |= {"latent_image": ["3", 0], "steps": 10, "seed": 0}
+        place = tmp_path / "flow.json"
+        place.write_text(json.dumps({**flow, "10": second}))
+        server.seconds = 2.0
+        shares = {}
+
+        def watch(_step, percent):
+            drawing = next(iter(server.drawings.values()), None)
+            if drawing is not None and drawing.is_running and percent is not None:
+                shares[len(shares)] = percent
+
+        provider_of("comfyui", images_workflow=place).make(replace(REQUEST, count=1), watch=watch)
+        told = list(shares.values())
+        assert told == sorted(told)
+        # The first has twenty of the thirty steps, and is drawn for half of the time.
+        assert any(percent < 60 for percent in told)
+        assert max(told[: len(told) // 2 - 1]) < 70
 
     def test_goes_on_where_the_websocket_breaks(self, provider_of, server):
         server.seconds = 1.0

@@ -5,21 +5,32 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx2
 from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from studio.providers.errors import ProviderBrokenError, ProviderBusyError, ProviderError, ProviderNotConfiguredError
+from studio.providers.errors import (
+    ProviderBrokenError,
+    ProviderBusyError,
+    ProviderError,
+    ProviderNotConfiguredError,
+    ProviderRefusedError,
+)
 from studio.providers.images import fetching, refusals
 from studio.providers.images.openai_images import web_address
 from studio.providers.images.protocol import Made, Picture, PictureRequest, Watch
 from studio.providers.images.speaking import Line
+from studio.providers.images.watching import watched
 from studio.settings import Settings
+
+T = TypeVar("T")
 
 USUAL_URL = "http://127.0.0.1:8188"
 USUAL_CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
@@ -42,6 +53,8 @@ _MOST_SEED = 2**63
 _USUAL_STEPS, _USUAL_GUIDANCE = 20, 7.5
 _MOST_WORKFLOW = 4_000_000
 _LOOK = 0.25
+_QUICK = 3.0
+_MOST_SHOWN = 98.0
 _LOOK_AT_HISTORY = 2.0
 _MOST_MESSAGE = 16_000_000
 
@@ -75,28 +88,40 @@ class ComfyUIImages:
         return f"{self.model or 'ComfyUI'}, at {urlsplit(self._base_url).hostname}"
 
     def make(self, request: PictureRequest, *, timeout: float, time_limit: float, watch: Watch) -> Made:
-        """Return the workflow's pictures; see the Protocol. Where `watch` raises, the prompt is taken back."""
+        """Return the workflow's pictures; see the Protocol. Where `watch` raises, the prompt is taken back.
+
+        Where the workflow takes a seed, each picture is a prompt of its own with the next one: a batch has one seed for all
+        of them, which makes only the first again.
+        """
         watch("Waiting for the provider", None)
         seed = request.seed if request.seed is not None else secrets.randbelow(_MOST_SEED)
         client_id = secrets.token_hex(16)
-        with self._line.open(timeout=timeout) as client, contextlib.ExitStack() as stack:
+        ends = time.monotonic() + time_limit
+        each = 1 if "seed" not in self.ignores else request.count
+        pictures: list[Picture] = []
+        asked: list[str] = []
+        with contextlib.ExitStack() as stack:
             # Listening comes first, or the beginning would be missed; without it the history tells the end.
-            socket = self._listen(stack, client_id)
-            graph = _filled(self._workflow, request, seed=seed, model=self.model)
-            asked = self._line.ask_json(
-                client, "POST", "/prompt", json={"prompt": graph, "client_id": client_id}, most=4_000_000
-            )
-            prompt_id = asked.get("prompt_id") if isinstance(asked, dict) else None
-            if not isinstance(prompt_id, str) or not prompt_id:
-                raise refusals.strange()
-            try:
-                self._wait(client, socket, prompt_id, timeout=timeout, time_limit=time_limit, watch=watch)
-                watch("Fetching the pictures", 99.0)
-                return Made(self._fetch(client, prompt_id, request, seed, watch=watch), request_id=prompt_id[:100])
-            except BaseException:
-                # Stopped, broken off or out of time: nobody waits for the pictures any more.
-                self._take_back(prompt_id)
-                raise
+            ear = _Ear(self._listen(stack, client_id))
+            while len(pictures) < request.count:
+                part = replace(request, count=each, seed=(seed + len(pictures)) % _MOST_SEED)
+                graph = _filled(self._workflow, part, model=self.model)
+                meter = _Meter(graph, before=len(pictures), count=request.count, each=each)
+                with self._line.open(timeout=timeout) as client:
+                    talk = _Talk(self._line, client, watch=watch, ends=ends)
+                    prompt_id = self._queue(talk, graph, client_id)
+                    try:
+                        self._wait(talk, ear, meter, prompt_id, timeout=timeout)
+                        made = self._fetch(talk, prompt_id, part)
+                    except BaseException:
+                        # Stopped, broken off or out of time: nobody waits for the pictures any more.
+                        self._take_back(prompt_id)
+                        raise
+                asked.append(prompt_id)
+                pictures += made
+                if not made or each != 1:
+                    break
+        return Made(pictures, request_id=asked[0][:100])
 
     def close(self) -> None:
         """Nothing is held between two requests."""
@@ -117,60 +142,49 @@ class ComfyUIImages:
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, WebSocketException):
             return None
 
-    def _wait(
-        self,
-        client: httpx2.Client,
-        socket: ClientConnection | None,
-        prompt_id: str,
-        *,
-        timeout: float,
-        time_limit: float,
-        watch: Watch,
-    ) -> None:
+    def _queue(self, talk: "_Talk", graph: Any, client_id: str) -> str:
+        """The prompt waits at the server; returns its name there, which is ours where the server takes it."""
+        ours = str(uuid4())
+        try:
+            asked = talk.ask_json(
+                "POST", "/prompt", json={"prompt": graph, "client_id": client_id, "prompt_id": ours}, most=4_000_000
+            )
+        except ProviderRefusedError:
+            raise
+        except BaseException:
+            # It may have taken it, and only its answer is missing.
+            self._take_back(ours)
+            raise
+        prompt_id = asked.get("prompt_id") if isinstance(asked, dict) else None
+        if not isinstance(prompt_id, str) or not prompt_id:
+            raise refusals.strange()
+        return prompt_id
+
+    def _wait(self, talk: "_Talk", ear: "_Ear", meter: "_Meter", prompt_id: str, *, timeout: float) -> None:
         """Return when the prompt is done; raises ProviderError, or what `watch` raises."""
-        ends, heard_at, looked_at = time.monotonic() + time_limit, time.monotonic(), time.monotonic()
-        step, shown = "Waiting for the provider", None
-        ear = _Ear(socket)
-        while time.monotonic() < min(ends, heard_at + timeout):
-            watch(step, shown)
+        heard_at = looked_at = time.monotonic()
+        while time.monotonic() < min(talk.ends, heard_at + timeout):
+            talk.show(meter.step, meter.shown)
             message = ear.listen()
             if message is not None:
                 heard_at = time.monotonic()
-                told = _told(message, prompt_id)
-                if told == "done":
+                if _is_done(message, prompt_id):
                     return
-                if isinstance(told, float):
-                    step, shown = "Drawing", max(shown or 0.0, told)
+                meter.hear(message, prompt_id)
             elif time.monotonic() - looked_at >= _LOOK_AT_HISTORY:
                 looked_at = time.monotonic()
-                entry = self._history(client, prompt_id)
+                entry = _history(talk, prompt_id)
                 if entry is not None:
                     _refuse_failed(entry)
                     return
-                if self._is_queued(client, prompt_id):
+                if _is_queued(talk, prompt_id):
                     # It knows of us and is at work, though it says nothing.
                     heard_at = time.monotonic()
         raise refusals.silent()
 
-    def _history(self, client: httpx2.Client, prompt_id: str) -> dict[str, Any] | None:
-        try:
-            told = self._line.ask_json(client, "GET", f"/history/{prompt_id}", most=20_000_000)
-        except ProviderBusyError:
-            return None
-        entry = told.get(prompt_id) if isinstance(told, dict) else None
-        return entry if isinstance(entry, dict) else None
-
-    def _is_queued(self, client: httpx2.Client, prompt_id: str) -> bool:
-        try:
-            told = self._line.ask(client, "GET", "/queue", most=20_000_000)
-        except ProviderError:
-            return False
-        return prompt_id.encode() in told
-
-    def _fetch(
-        self, client: httpx2.Client, prompt_id: str, request: PictureRequest, seed: int, *, watch: Watch
-    ) -> list[Picture]:
-        entry = self._history(client, prompt_id)
+    def _fetch(self, talk: "_Talk", prompt_id: str, request: PictureRequest) -> list[Picture]:
+        talk.show("Fetching the pictures", None)
+        entry = _history(talk, prompt_id)
         if entry is None:
             raise refusals.strange()
         _refuse_failed(entry)
@@ -178,18 +192,113 @@ class ComfyUIImages:
         for image in _images_of(entry):
             if len(pictures) == request.count:
                 break
-            watch("Fetching the pictures", 99.0)
-            data = self._line.ask(client, "GET", "/view", params=image, most=fetching.MOST_BYTES)
-            # One seed makes the whole batch; the first picture's is the one that can be given again.
-            pictures.append(Picture(data, seed))
+            data = talk.ask("GET", "/view", params=image, most=fetching.MOST_BYTES)
+            # Of a batch that a workflow makes in spite of all, the first picture's is the one that can be given again.
+            pictures.append(Picture(data, request.seed))
         return pictures
 
     def _take_back(self, prompt_id: str) -> None:
-        """The prompt leaves the queue, or its drawing is interrupted; what the server answers changes nothing."""
-        with self._line.open(timeout=5.0) as client:
-            for path, body in (("/queue", {"delete": [prompt_id]}), ("/interrupt", {"prompt_id": prompt_id})):
-                with contextlib.suppress(ProviderError):
-                    self._line.ask(client, "POST", path, json=body, most=100_000)
+        """The prompt leaves the queue, or its drawing is interrupted; what the server answers changes nothing.
+
+        Older servers interrupt whatever they draw, whosever it is: so only where the queue says that it is ours.
+        """
+        with self._line.open(timeout=_QUICK) as client, contextlib.suppress(ProviderError):
+            self._line.ask(client, "POST", "/queue", json={"delete": [prompt_id]}, most=100_000)
+            queue = self._line.ask_json(client, "GET", "/queue", most=20_000_000)
+            running = queue.get("queue_running") if isinstance(queue, dict) else None
+            if any(isinstance(one, list) and one[1:2] == [prompt_id] for one in running or ()):
+                self._line.ask(client, "POST", "/interrupt", json={"prompt_id": prompt_id}, most=100_000)
+
+
+class _Talk:
+    """Questions to the server while somebody watches: what `watch` raises ends one that hangs."""
+
+    def __init__(self, line: Line, client: httpx2.Client, *, watch: Watch, ends: float) -> None:
+        self._line, self._client, self._watch = line, client, watch
+        self.ends = ends
+        self._step, self._shown = "Waiting for the provider", None
+
+    def show(self, step: str, percent: float | None) -> None:
+        """Tell what is being done; without a number the last one stands."""
+        self._step, self._shown = step, self._shown if percent is None else percent
+        self._watch(self._step, self._shown)
+
+    def ask(self, method: str, path: str, **options: Any) -> bytes:
+        """As `Line.ask`."""
+        return self._watched(lambda: self._line.ask(self._client, method, path, **options))
+
+    def ask_json(self, method: str, path: str, **options: Any) -> Any:
+        """As `Line.ask_json`."""
+        return self._watched(lambda: self._line.ask_json(self._client, method, path, **options))
+
+    def _watched(self, work: Callable[[], T]) -> T:
+        return watched(
+            work,
+            look=lambda: self._watch(self._step, self._shown),
+            stop=self._client.close,
+            time_limit=max(self.ends - time.monotonic(), 0.0),
+        )
+
+
+class _Meter:
+    """How much of the pictures is drawn, in per cent: each sampler of the workflow has its share, by its steps."""
+
+    def __init__(self, graph: Any, *, before: int, count: int, each: int) -> None:
+        self._weights = {
+            name: _whole_number(node["inputs"].get("steps")) or _USUAL_STEPS
+            for name, node in graph.items()
+            if isinstance(node.get("inputs"), dict) and "latent_image" in node["inputs"]
+        }
+        self._heard: dict[str, float] = {}
+        self._begin, self._part = before / count, each / count
+        self.step = "Drawing" if before else "Waiting for the provider"
+        self.shown: float | None = _MOST_SHOWN * self._begin if before else None
+
+    def hear(self, message: dict[str, Any], prompt_id: str) -> None:
+        """The server said this; what it says of others' work changes nothing."""
+        data = message.get("data")
+        if message.get("type") != "progress" or not isinstance(data, dict):
+            return
+        value, most = data.get("value"), data.get("max")
+        if data.get("prompt_id") not in {prompt_id, None} or not _is_number(value) or not _is_number(most) or most <= 0:
+            return
+        self.step = "Drawing"
+        done = self._share(str(data.get("node") or ""), min(max(value / most, 0.0), 1.0))
+        self.shown = max(self.shown or 0.0, _MOST_SHOWN * (self._begin + self._part * done))
+
+    def _share(self, node: str, done: float) -> float:
+        if len(self._weights) < 2:  # noqa: PLR2004 - One sampler is the whole of it, whatever else counts to its end.
+            return done if not self._weights or node in self._weights or not node else 0.0
+        if node in self._weights:
+            # Where the next one is heard, those before it have ended.
+            self._heard = {**dict.fromkeys(self._heard, 1.0), node: done}
+        told = sum(self._weights[name] * share for name, share in self._heard.items())
+        return told / sum(self._weights.values())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _whole_number(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _history(talk: _Talk, prompt_id: str) -> dict[str, Any] | None:
+    try:
+        told = talk.ask_json("GET", f"/history/{prompt_id}", most=20_000_000)
+    except ProviderBusyError:
+        return None
+    entry = told.get(prompt_id) if isinstance(told, dict) else None
+    return entry if isinstance(entry, dict) else None
+
+
+def _is_queued(talk: _Talk, prompt_id: str) -> bool:
+    try:
+        told = talk.ask("GET", "/queue", most=20_000_000)
+    except ProviderError:
+        return False
+    return prompt_id.encode() in told
 
 
 class _Ear:
@@ -223,27 +332,19 @@ def _message(raw: str | bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
-def _told(message: dict[str, Any], prompt_id: str) -> float | str | None:
-    """Per cent, "done", or None for what says nothing of ours; raises ProviderError where ours failed."""
+def _is_done(message: dict[str, Any], prompt_id: str) -> bool:
+    """Whether the server says that ours is drawn; raises ProviderError where it failed."""
     kind, data = message.get("type"), message.get("data")
-    if not isinstance(data, dict) or data.get("prompt_id") not in {prompt_id, None}:
-        return None
-    if kind == "progress":
-        value, most = data.get("value"), data.get("max")
-        if isinstance(value, (int, float)) and isinstance(most, (int, float)) and most > 0:
-            return min(98.0, 100 * value / most)
-    if data.get("prompt_id") != prompt_id:
-        return None
-    if kind == "execution_success" or (kind == "executing" and data.get("node") is None):
-        return "done"
+    if not isinstance(data, dict) or data.get("prompt_id") != prompt_id:
+        return False
     if kind in {"execution_error", "execution_interrupted"}:
         raise _failed(kind)
-    return None
+    return kind == "execution_success" or (kind == "executing" and data.get("node") is None)
 
 
 def _failed(kind: str) -> ProviderBrokenError:
     if kind == "execution_interrupted":
-        return ProviderBrokenError("Somebody interrupted the drawing at the picture server. Ask for it again.")
+        return refusals.interrupted()
     return ProviderBrokenError(
         "The workflow failed at the picture server, which says why in its own window. Check the workflow and its models."
     )
@@ -285,7 +386,7 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(one)
 
 
-def _filled(workflow: Any, request: PictureRequest, *, seed: int, model: str) -> Any:
+def _filled(workflow: Any, request: PictureRequest, *, model: str) -> Any:
     """The workflow with our values: a text that is one of the signs becomes the value itself, a number too."""
     values: dict[str, Any] = {
         "%prompt%": request.prompt,
@@ -294,7 +395,7 @@ def _filled(workflow: Any, request: PictureRequest, *, seed: int, model: str) ->
         "%height%": max(64, request.height // 8 * 8),
         "%steps%": request.steps if request.steps is not None else _USUAL_STEPS,
         "%guidance%": request.guidance if request.guidance is not None else _USUAL_GUIDANCE,
-        "%seed%": seed,
+        "%seed%": request.seed,
         "%count%": request.count,
         "%model%": model or USUAL_CHECKPOINT,
     }

@@ -106,6 +106,11 @@ def strange() -> ProviderBrokenError:
     )
 
 
+def interrupted() -> ProviderBrokenError:
+    """Somebody stopped it at the server, or in its window: what came is half drawn."""
+    return ProviderBrokenError("Somebody interrupted the drawing at the picture server. Ask for it again.")
+
+
 def no_picture() -> ProviderBrokenError:
     """What came is no picture that can be shown."""
     return ProviderBrokenError("The picture server sent something that is no picture. Try again, or ask the staff.")

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +23,17 @@ _QUICK = 5.0
 _MULTIPLE = 8
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the server says of its work just now: whether it is ours, how much of it is done, whether somebody broke it off."""
+
+    is_ours: bool
+    share: float | None
+    is_interrupted: bool
+
+
 class WebUIImages:
-    """One WebUI. It draws one request after the other, so its progress is ours while ours is under way."""
+    """One WebUI. It draws one request after the other, of whoever asks: only the work that has our name is watched and stopped."""
 
     name = "webui"
     is_local = False
@@ -44,49 +55,88 @@ class WebUIImages:
     def make(self, request: PictureRequest, *, timeout: float, time_limit: float, watch: Watch) -> Made:
         """Return the server's pictures; see the Protocol. Where `watch` raises, the server is told to interrupt."""
         watch("Waiting for the provider", None)
+        task = f"task(greenroom-{secrets.token_hex(8)})"
+        body = _body(request, self.model) | {"force_task_id": task}
         # A drawing server says nothing until it is done, so only the limit of the whole ends the wait for its answer.
         with self._line.open(timeout=time_limit) as drawing, self._line.open(timeout=_QUICK) as asking:
             looked_at = time.monotonic()
             shown: float | None = None
+            is_interrupted = False
 
             def look() -> None:
-                nonlocal looked_at, shown
+                nonlocal looked_at, shown, is_interrupted
                 if time.monotonic() - looked_at >= _BETWEEN:
                     looked_at = time.monotonic()
-                    shown = self._progress(asking, shown)
+                    told = self._told(asking, task)
+                    if told.is_ours:
+                        is_interrupted |= told.is_interrupted
+                        shown = max(shown or 0.0, min(99.0, 100 * (told.share or 0.0)))
                 watch("Drawing" if shown is not None else "Waiting for the provider", shown)
 
             def stop() -> None:
-                # Before the connection is closed: the server goes on drawing for a client that is gone.
+                # Before the connection is closed: the server goes on drawing for a client that is gone. What is drawn
+                # now may be somebody else's, and ours behind it.
                 with contextlib.suppress(ProviderError):
-                    self._line.ask(asking, "POST", "/sdapi/v1/interrupt", most=100_000)
+                    if self._told(asking, task).is_ours:
+                        self._line.ask(asking, "POST", "/sdapi/v1/interrupt", most=100_000)
                 with contextlib.suppress(Exception):
                     drawing.close()
 
             answer = watched(
-                lambda: self._line.ask_json(drawing, "POST", "/sdapi/v1/txt2img", json=_body(request, self.model)),
+                lambda: self._line.ask_json(drawing, "POST", "/sdapi/v1/txt2img", json=body),
                 look=look,
                 stop=stop,
                 time_limit=time_limit,
             )
+            made, info = _read(answer)
+            if is_interrupted or self._was_interrupted(asking, info, is_short=len(made.pictures) < request.count):
+                # It hands out what was half drawn as if it were whole.
+                raise refusals.interrupted()
         del timeout
-        return _read(answer)
+        return made
 
     def close(self) -> None:
         """Nothing is held between two requests."""
 
-    def _progress(self, client: Any, before: float | None) -> float | None:
-        """How many per cent, never less than before; what the server cannot say just now is no error."""
+    def _told(self, client: Any, task: str) -> _Told:
+        """What is being drawn, by the name that we gave; what the server cannot say just now is no error."""
+        named = self._asked(client, "POST", "/internal/progress", json={"id_task": task, "live_preview": False})
+        if named is not None and named.get("active") is not True:
+            return _Told(False, None, False)
+        whole = self._whole(client)
+        if named is None and whole.get("current_task") != task:
+            # A server without its own window tells by the other address, if it does.
+            return _Told(False, None, False)
+        return _Told(True, _share(whole if named is None else named), _state(whole).get("interrupted") is True)
+
+    def _was_interrupted(self, client: Any, info: dict[str, Any], *, is_short: bool) -> bool:
+        state = _state(self._whole(client))
+        if state.get("job_timestamp") and state.get("job_timestamp") == info.get("job_timestamp"):
+            # Nothing else has begun since: this is what became of ours.
+            return state.get("interrupted") is True
+        return is_short
+
+    def _whole(self, client: Any) -> dict[str, Any]:
+        return self._asked(client, "GET", "/sdapi/v1/progress", params={"skip_current_image": "true"}) or {}
+
+    def _asked(self, client: Any, method: str, path: str, **options: Any) -> dict[str, Any] | None:
         try:
-            told = self._line.ask_json(
-                client, "GET", "/sdapi/v1/progress", params={"skip_current_image": "true"}, most=2_000_000
-            )
+            told = self._line.ask_json(client, method, path, most=20_000_000, **options)
         except ProviderError:
-            return before
-        share = told.get("progress") if isinstance(told, dict) else None
-        if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 < share <= 1:
-            return before
-        return max(before or 0.0, min(99.0, 100 * share))
+            return None
+        return told if isinstance(told, dict) else None
+
+
+def _state(whole: dict[str, Any]) -> dict[str, Any]:
+    state = whole.get("state")
+    return state if isinstance(state, dict) else {}
+
+
+def _share(told: dict[str, Any]) -> float | None:
+    share = told.get("progress")
+    if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1:
+        return None
+    return float(share)
 
 
 def _body(request: PictureRequest, model: str) -> dict[str, Any]:
@@ -113,7 +163,8 @@ def _body(request: PictureRequest, model: str) -> dict[str, Any]:
     return body
 
 
-def _read(answer: Any) -> Made:
+def _read(answer: Any) -> tuple[Made, dict[str, Any]]:
+    """The pictures, and what the server tells about them."""
     images = answer.get("images") if isinstance(answer, dict) else None
     if not isinstance(images, list):
         raise refusals.strange()
@@ -122,7 +173,8 @@ def _read(answer: Any) -> Made:
         info = json.loads(answer.get("info") or "{}")
     except (TypeError, ValueError, RecursionError):
         info = {}
-    seeds = info.get("all_seeds") if isinstance(info, dict) else None
+    info = info if isinstance(info, dict) else {}
+    seeds = info.get("all_seeds")
     seeds = seeds if isinstance(seeds, list) else []
     # Where it makes a grid of several pictures in spite of all, the grid stands first and has no seed.
     if len(seeds) < len(images) and len(seeds) > 1:
@@ -134,7 +186,7 @@ def _read(answer: Any) -> Made:
             raise refusals.no_picture()
         seed = seeds[place] if place < len(seeds) else None
         pictures.append(Picture(data, seed if isinstance(seed, int) and not isinstance(seed, bool) else None))
-    return Made(pictures)
+    return Made(pictures), info
 
 
 def from_settings(settings: Settings) -> WebUIImages:
