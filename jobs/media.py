@@ -1,5 +1,6 @@
 """Jobs of the media: sizes of pictures, pictures from prompts, and clearing away what nothing uses."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -8,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from jobs.registry import JobContext, job
+from studio.chat import attachments
 from studio.kit.errors import InvalidError, StudioError
 from studio.media import files, generations, library, screening, uploads, variants
 from studio.media.errors import GenerationFailedError
@@ -44,6 +46,7 @@ def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int]
     if begun is None:
         return {"pictures": 0}
     request, rating = begun
+    began = time.monotonic()
     held = run.find_paid(generation_id) or _drawn(run, generation_id, request, rating)
     made, cost = generations.made_from(held)
     _look_at(run, generation_id, held, made, cost)
@@ -65,6 +68,9 @@ def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int]
             screened_by=screening.screened_by(run.resources.moderation),
             refused_pictures=refused,
             now=run.now(),
+        )
+        attachments.fill_picture(
+            session, generation_id=generation_id, files=kept, took_ms=round((time.monotonic() - began) * 1_000)
         )
         run.result = {"pictures": len(kept), "refused": refused}
     return None

@@ -1,4 +1,4 @@
-"""What messages of test chats carry: having an answer spoken, attaching a picture, taking one away."""
+"""What messages of test chats carry: having an answer spoken or drawn, attaching a picture, taking one away."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -9,20 +9,30 @@ from flask_babel import gettext as _
 
 from admin_views.access import is_fragment
 from admin_views.base import Permission, StudioView, expose
+from admin_views.formats import hue
 from admin_views.forms import sentence
 from admin_views.listing import as_uuid
+from admin_views.media import pictures
 from admin_views.media.files import portrait_url
-from admin_views.resources import Resources
+from admin_views.resources import Resources, request_session, resources
 from admin_views.session import current_actor
 from admin_views.voices import labels as voice_labels
 from admin_views.voices.voices import terms_of
+from studio.accounts.permissions import Actor
 from studio.chat import attachments, queries
+from studio.chat.attachments import Attachment
 from studio.chat.models import ChatMessage
 from studio.kit.clock import utc_now
-from studio.kit.errors import NotFoundError, StudioError
+from studio.kit.errors import InvalidError, NotFoundError, StudioError
+from studio.media import generations
+from studio.media.generations import Wanted
 from studio.media.models import MediaFile, MediaPurpose
+from studio.media.prompting import NEGATIVE
+from studio.operations import jobs
+from studio.providers.images import cost_estimate
 from studio.voices import speaking
 from studio.voices.errors import NoVoiceError
+from studio.work.models import FINAL, JobRun
 
 _P = Permission
 
@@ -41,7 +51,28 @@ def picture_url(file: MediaFile) -> str:
 
 def helpers() -> dict[str, Any]:
     """What the part of a page calls these."""
-    return {**voice_labels.helpers(), "picture_url": picture_url}
+    return {**voice_labels.helpers(), "picture_url": picture_url, "drawing_of": drawing_of}
+
+
+def drawing_of(one: Attachment) -> dict[str, Any]:
+    """How far the picture is that a message waits for, or why none came."""
+    row, job = one.generation, one.job
+    if row is None:
+        return {}
+    state = generations.state_of(row, job)
+    is_open = state in pictures.OPEN
+    return {
+        "is_open": is_open,
+        "is_stopping": job is not None and job.cancel_requested_at is not None and job.state not in FINAL,
+        "step": _step(job) if job is not None and is_open else "",
+        "percent": job.percent if job is not None else 0,
+        "why": pictures.why_of(row, job, state),
+        "can_again": pictures.can_again(row, job, state),
+    }
+
+
+def _step(job: JobRun) -> str:
+    return pictures.step_of(request_session(), job, budget_micro=resources().settings.budget_micro)
 
 
 class ChatMediaView(StudioView):
@@ -53,6 +84,10 @@ class ChatMediaView(StudioView):
         "speak": _P.SPEECH_MAKE,
         "pictures": _P.CHAT_TEST,
         "attach": _P.CHAT_TEST,
+        "draw": _P.MEDIA_GENERATE,
+        "drawn": _P.CHAT_TEST,
+        "stop": _P.CHAT_TEST,
+        "again": _P.MEDIA_GENERATE,
         "remove": _P.CHAT_TEST,
     }
     in_menu = False
@@ -109,6 +144,95 @@ class ChatMediaView(StudioView):
         attachments.attach_picture(self.session, actor=actor, message_id=message.id, file_id=file_id, now=utc_now())
         return self._part(message)
 
+    @expose("/messages/<uuid:message_id>/draw", methods=("GET", "POST"))
+    def draw(self, message_id: UUID) -> ResponseReturnValue:
+        """Have a picture made of what the message tells; its prompt is drafted, and changed before it is sent."""
+        actor = current_actor()
+        message = queries.get_message(self.session, actor=actor, message_id=message_id)
+        if request.method == "GET":
+            _character, prompt = attachments.draft_picture(self.session, actor=actor, message_id=message_id)
+            return self._draw_form(message, prompt=prompt)
+        try:
+            self._draw(actor, message_id)
+        except StudioError as error:
+            if isinstance(error, NotFoundError):
+                raise
+            self.session.rollback()
+            message = queries.get_message(self.session, actor=actor, message_id=message_id)
+            told = error.fields if isinstance(error, InvalidError) else {}
+            problem = " ".join(_(text) for text in told.values()) or sentence(error)
+            return self._draw_form(message, prompt=request.form.get("prompt", ""), problem=problem)
+        return self._part(message)
+
+    def _draw(self, actor: Actor, message_id: UUID) -> None:
+        character, _prompt = attachments.draft_picture(self.session, actor=actor, message_id=message_id)
+        provider, settings = self.resources.images, self.resources.settings
+        offered = [value for value, _label in pictures.sizes_of(provider)]
+        size = request.form.get("size", "")
+        width, _cross, height = (size if size in offered else offered[0]).partition("x")
+        attachments.draw(
+            self.session,
+            actor=actor,
+            message_id=message_id,
+            wanted=Wanted(
+                prompt=request.form.get("prompt", ""),
+                negative_prompt=NEGATIVE,
+                width=int(width),
+                height=int(height),
+                name=character.name,
+                hue=hue(character.name),
+            ),
+            provider=provider,
+            estimate_micro=cost_estimate(settings, provider=provider, count=1),
+            currency=settings.language_currency,
+            quota=settings.media_quota * 1_000_000,
+            now=utc_now(),
+        )
+
+    def _draw_form(self, message: ChatMessage, *, prompt: str, problem: str = "") -> ResponseReturnValue:
+        resources = self.resources
+        answer = self.render(
+            "chat/_draw.html" if is_fragment() else "chat/draw.html",
+            message=message,
+            chat=queries.get_session(self.session, actor=current_actor(), session_id=message.session_id),
+            prompt=prompt,
+            problem=problem,
+            sizes=pictures.sizes_of(resources.images),
+            size=request.form.get("size", ""),
+            is_local=resources.images.is_local,
+            price=pictures.wait_label(resources, cost_estimate(resources.settings, provider=resources.images, count=1)),
+        )
+        if not problem:
+            return answer
+        if not is_fragment():
+            return answer, 422
+        # The form takes its own place again instead of the message's files.
+        return answer, {"HX-Retarget": f"#draw-{message.id}", "HX-Reswap": "outerHTML"}
+
+    @expose("/<uuid:attachment_id>/drawn")
+    def drawn(self, attachment_id: UUID) -> ResponseReturnValue:
+        """The picture that is being made, asked for again until it is there."""
+        return self._carried(attachment_id)
+
+    @expose("/<uuid:attachment_id>/stop", methods=("POST",))
+    def stop(self, attachment_id: UUID) -> ResponseReturnValue:
+        """Stop the drawing, at the provider too; the message says that it was stopped."""
+        actor = current_actor()
+        one = attachments.get_attachment(self.session, actor=actor, attachment_id=attachment_id)
+        if one.job is not None and one.job.state not in FINAL:
+            jobs.cancel(self.session, actor=actor, job_id=one.job.id, now=utc_now())
+        return self._carried(attachment_id)
+
+    @expose("/<uuid:attachment_id>/again", methods=("POST",))
+    def again(self, attachment_id: UUID) -> ResponseReturnValue:
+        """Have a picture that did not come drawn once more."""
+        actor = current_actor()
+        one = attachments.get_attachment(self.session, actor=actor, attachment_id=attachment_id)
+        if one.job is not None and one.generation is not None:
+            jobs.retry(self.session, actor=actor, job_id=one.job.id, now=utc_now())
+            generations.reopen(self.session, generation_id=one.generation.id)
+        return self._carried(attachment_id)
+
     @expose("/<uuid:attachment_id>/remove", methods=("POST",))
     def remove(self, attachment_id: UUID) -> ResponseReturnValue:
         """The message carries it no more."""
@@ -117,6 +241,13 @@ class ChatMediaView(StudioView):
         if not is_fragment():
             flash(_("Taken off the message. The file itself stays yours."), "success")
         return self._part(queries.get_message(self.session, actor=actor, message_id=message_id))
+
+    def _carried(self, attachment_id: UUID) -> ResponseReturnValue:
+        one = attachments.get_attachment(self.session, actor=current_actor(), attachment_id=attachment_id)
+        message = queries.get_message(self.session, actor=current_actor(), message_id=one.row.message_id)
+        if not is_fragment():
+            return self._part(message)
+        return self.render("chat/_carried.html", message=message, one=one, plays=False, **helpers())
 
     def _part(
         self, message: ChatMessage, *, plays: bool = False, problem: str = "", needs_voice: bool = False

@@ -40,7 +40,7 @@ from studio.media.models import GeneratedPicture, GenerationState, ImageGenerati
 from studio.media.prompting import NEGATIVE
 from studio.media.screening import screened_by
 from studio.operations import jobs
-from studio.providers.images import cost_estimate
+from studio.providers.images import ImageProvider, cost_estimate
 from studio.work import budgets, queues
 from studio.work.models import FINAL, JobRun, JobState
 
@@ -48,7 +48,7 @@ _P = Permission
 _MAKE = _P.MEDIA_GENERATE
 _SIZES = ((1024, 1024), (1024, 1536), (1536, 1024), (832, 1216), (768, 1152), (512, 768), (768, 512), (512, 512))
 _DIGITS = 19
-_OPEN = frozenset({GenerationState.PENDING, GenerationState.RUNNING})
+OPEN = frozenset({GenerationState.PENDING, GenerationState.RUNNING})
 _VAIN = frozenset({GenerationState.FAILED, GenerationState.CANCELLED})
 
 
@@ -214,8 +214,7 @@ class PicturesView(StudioModelView):
         """A form that offers what the provider makes, filled from a character or from an earlier request."""
         provider = self.resources.images
         form = super().make_form(row)
-        sizes = provider.sizes or _SIZES
-        form.size.choices = [(f"{width}x{height}", f"{width} × {height}") for width, height in sizes]
+        form.size.choices = sizes_of(provider)
         form.count.choices = [
             (str(number), self._count_label(number)) for number in range(1, min(provider.most_pictures, 4) + 1)
         ]
@@ -332,14 +331,14 @@ class PicturesView(StudioModelView):
         state = generations.state_of(row, job)
         character = self._character(row.character_id)
         shown = [_shown(one, row) for one in queries.pictures_of(session, generation_ids=[row.id])[row.id]]
-        is_open = state in _OPEN
+        is_open = state in OPEN
         return {
             "generation": row,
             "job": job,
             "state": mark_of(state),
             "is_open": is_open,
             "is_stopping": job is not None and job.cancel_requested_at is not None and job.state not in FINAL,
-            "step": _step(session, job, budget_micro=self.resources.settings.budget_micro)
+            "step": step_of(session, job, budget_micro=self.resources.settings.budget_micro)
             if job is not None and is_open
             else "",
             "percent": job.percent if job is not None else 0,
@@ -351,8 +350,8 @@ class PicturesView(StudioModelView):
             "cost": cost_of(row, job),
             "paid_in_vain": micro_label(paid, row.currency) if (paid := paid_of(row, job)) and not shown else "",
             "maker": _maker_cell(row),
-            "why": _why(row, job, state),
-            "can_again": state in _VAIN and job is not None and not row.details.get("is_refused"),
+            "why": why_of(row, job, state),
+            "can_again": can_again(row, job, state),
             "ignored": ignored_of(row.details.get("ignored") or ()),
             "is_local": bool(row.details.get("is_local")),
             "took": _took(row) if not is_open else "",
@@ -409,12 +408,34 @@ class PicturesView(StudioModelView):
         )
 
 
+def can_again(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> bool:
+    """Whether the same may be asked for once more."""
+    return state in _VAIN and job is not None and not row.details.get("is_refused")
+
+
+def sizes_of(provider: ImageProvider) -> list[tuple[str, str]]:
+    """The sizes that are offered, as a select field takes them."""
+    return [(f"{width}x{height}", f"{width} × {height}") for width, height in provider.sizes or _SIZES]
+
+
+def wait_label(resources: Resources, price_micro: int | None) -> str:
+    """What one picture costs, in a sentence, before it is asked for."""
+    if resources.images.is_local:
+        return str(_("Costs nothing."))
+    if not price_micro:
+        return str(_("What it costs is not known here."))
+    return str(
+        _("About %(price)s for each picture.", price=micro_label(price_micro, resources.settings.language_currency))
+    )
+
+
 def views(resources: Resources) -> list[Any]:
     """The views of this module."""
     return [PicturesView(resources, ImageGeneration, name=_l("Pictures"), endpoint="pictures")]
 
 
-def _why(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> str:
+def why_of(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> str:
+    """Why no picture came, in the reader's words; empty where one did, or may come."""
     if state is not GenerationState.FAILED:
         return ""
     # A job that ended without its handler (a lost worker, too long) says why itself.
@@ -424,7 +445,8 @@ def _why(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> st
     )
 
 
-def _step(session: Session, job: JobRun, *, budget_micro: int) -> str:
+def step_of(session: Session, job: JobRun, *, budget_micro: int) -> str:
+    """What is being done just now, or what it waits for."""
     if job.state is not JobState.QUEUED:
         return step_label(job.step)
     is_paused = any(one.queue == job.queue for one in queues.list_pauses(session))

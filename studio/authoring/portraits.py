@@ -18,8 +18,8 @@ from studio.media.queries import library_visible_to
 from studio.providers.images import ImageProvider
 
 
-def draft_prompt(session: Session, *, actor: Actor, character_id: UUID) -> tuple[Character, str]:
-    """The character, and a prompt for its picture from what its card says. Raises NotFoundError."""
+def draft_prompt(session: Session, *, actor: Actor, character_id: UUID, scene: str = "") -> tuple[Character, str]:
+    """The character, and a prompt for its picture from what its card says, and a message of its chat. Raises NotFoundError."""
     character = queries.get_draft(session, actor=actor, character_id=character_id)
     prompt = prompting.draft(
         name=character.name,
@@ -27,6 +27,7 @@ def draft_prompt(session: Session, *, actor: Actor, character_id: UUID) -> tuple
         description=character.description,
         personality=character.personality,
         tags=character.tags,
+        scene=scene,
     )
     return character, prompt
 

@@ -128,6 +128,13 @@ class NotToBeSpokenError(ConflictError):
         super().__init__("Only a character's finished answers can be spoken.")
 
 
+class NotToBeDrawnError(ConflictError):
+    """The message is still being written."""
+
+    def __init__(self) -> None:
+        super().__init__("The answer is still being written. Ask for its picture when it is done.")
+
+
 class TooManyAttachmentsError(ConflictError):
     """A message carries as much as it may."""
 

@@ -179,20 +179,25 @@ class ChatMessage(Counted, Identified, Base):
 
 
 class MultimediaMessage(Identified, Base):
-    """A file that a message carries, or speech that is still being made for it."""
+    """A file that a message carries, or speech or a picture that is still being made for it."""
 
     __tablename__ = "multimedia_messages"
     __table_args__ = (
         sa.CheckConstraint("processing_time_ms >= 0", name="processing_time_is_not_negative"),
-        sa.CheckConstraint("media_file_id IS NOT NULL OR speech_id IS NOT NULL", name="has_a_file_or_speech"),
+        sa.CheckConstraint(
+            "media_file_id IS NOT NULL OR speech_id IS NOT NULL OR generation_id IS NOT NULL",
+            name="has_a_file_or_waits_for_one",
+        ),
         # A message carries a thing once.
         sa.UniqueConstraint("message_id", "speech_id", name="uq_multimedia_messages_message_id_speech_id"),
+        sa.UniqueConstraint("message_id", "generation_id", name="uq_multimedia_messages_message_id_generation_id"),
         sa.UniqueConstraint("message_id", "media_file_id", name="uq_multimedia_messages_message_id_media_file_id"),
     )
 
     message_id: Mapped[UUID] = refers_to("chat_messages.id", ondelete="CASCADE")
     media_file_id: Mapped[UUID | None] = refers_to("media_files.id", ondelete="RESTRICT")
     speech_id: Mapped[UUID | None] = refers_to("speech_synthesis.id", ondelete="CASCADE")
+    generation_id: Mapped[UUID | None] = refers_to("image_generations.id", ondelete="CASCADE")
     media_type: Mapped[MediaKind] = mapped_column(stored(MediaKind, "media_type"))
     generated_by: Mapped[str] = mapped_column(default="", server_default="")
     prompt_used: Mapped[str] = mapped_column(default="", server_default="")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from studio.kit.text import is_cjk, one_line
+from studio.kit.text import excerpt, is_cjk, one_line
 
 PROMPT_LENGTH = 8_000
 NEGATIVE = "text, watermark, signature, blurry, extra fingers, deformed hands"
@@ -12,6 +12,8 @@ NEGATIVE = "text, watermark, signature, blurry, extra fingers, deformed hands"
 _LONGEST_DRAFT = 700
 _MOST_SENTENCES = 6
 _MOST_TAGS = 8
+_LONGEST_SCENE = 250
+_ACT = re.compile(r"\*{1,3}([^*]{3,600})\*{1,3}")
 _MACRO = re.compile(r"\{\{\s*(char|user|[^{}]{0,60})\s*\}\}", re.IGNORECASE)
 _MARKUP = re.compile(r"<[^<>]{0,200}>|[*_`#>\[\]{}|~]+")
 _BEFORE_MARKS = re.compile(r" +(?=[,.;:!?，。；：！？、])")
@@ -24,8 +26,11 @@ _LOOKS = re.compile(
 )
 
 
-def draft(*, name: str, tagline: str, description: str, personality: str, tags: Sequence[str]) -> str:
-    """A prompt of at most some hundred characters: who it is, the sentences about looks, a mood, the tags."""
+def draft(*, name: str, tagline: str, description: str, personality: str, tags: Sequence[str], scene: str = "") -> str:
+    """A prompt of at most some hundred characters: who it is, the sentences about looks, a mood, the tags.
+
+    With a `scene`, which is a message of a chat, it shows what happens there instead of the upper body.
+    """
     sentences = [_plain(sentence, name) for sentence in _ENDS.split(description)]
     looks = [sentence for sentence in sentences if sentence and _LOOKS.search(sentence)][:_MOST_SENTENCES]
     if not looks:
@@ -35,6 +40,8 @@ def draft(*, name: str, tagline: str, description: str, personality: str, tags: 
     is_chinese = is_cjk(description or tagline or name)
     opening = f"{name} 的半身像" if is_chinese else f"Portrait of {name}, upper body"
     comma = "，" if is_chinese else ", "
+    if happens := _scene(scene, name):
+        opening = f"{name}{'：' if is_chinese else ': '}{happens}"
     parts = [opening, *(sentence.rstrip(".。;； ") for sentence in looks), mood.rstrip(".。;； "), known]
     text = ""
     for part in (one for one in parts if one):
@@ -43,6 +50,13 @@ def draft(*, name: str, tagline: str, description: str, personality: str, tags: 
             break
         text = longer
     return text
+
+
+def _scene(text: str, name: str) -> str:
+    """What one would see of a message: what stands between asterisks, where anything does, else its beginning."""
+    acts = [found[1] for found in _ACT.finditer(text)]
+    seen = _plain(" ".join(acts), name) or _plain(text, name)
+    return excerpt(seen, _LONGEST_SCENE).rstrip(".。;； ")
 
 
 def _plain(text: str, name: str) -> str:

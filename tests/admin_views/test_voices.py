@@ -507,3 +507,27 @@ class TestChatMedia:
         assert posted(browser, f"/chat-media/{row.id}/remove").location.startswith("/test-chat/")
         assert session.scalar(sa.select(sa.func.count()).select_from(MultimediaMessage)) == 0
         assert posted(browser, f"{address}/attach", headers=PART, picture="x").status_code == 404
+
+    def test_makes_a_picture_of_a_message_and_shows_how_far_it_is(self, session, browser, person, character, message):
+        address = f"/chat-media/messages/{message.id}/draw"
+        assert f'hx-get="{address}"' in browser.get(f"/test-chat/{character.id}").text
+        for headers in (PART, {}):
+            assert character.name in browser.get(address, headers=headers).text
+        refused = posted(browser, address, headers=PART, prompt=" ")
+        assert "Say what the picture should show." in text_of(refused)
+        assert refused.headers["HX-Retarget"] == f"#draw-{message.id}"
+        assert "x" * 9_000 in posted(browser, address, prompt="x" * 9_000).text
+        part = text_of(posted(browser, address, headers=PART, prompt="a tower in the rain", size="512x768"))
+        assert "Stop" in part
+        row = session.scalars(sa.select(MultimediaMessage)).one()
+        assert (row.prompt_used, row.generation_params["width"]) == ("a tower in the rain", 512)
+        assert "Stop" in text_of(browser.get(f"/test-chat/{character.id}"))
+        assert "Stop" in text_of(browser.get(f"/chat-media/{row.id}/drawn", headers=PART))
+        stopped = text_of(posted(browser, f"/chat-media/{row.id}/stop", headers=PART))
+        assert "It was stopped before it was drawn." in stopped
+        assert "Stop" in text_of(posted(browser, f"/chat-media/{row.id}/again", headers=PART))
+        outsider = make_user(session, *RoleName)
+        session.flush()
+        stranger = signed_in(browser.application.test_client(), outsider)
+        assert stranger.get(f"/chat-media/{row.id}/drawn").status_code == 404
+        assert stranger.get(address).status_code == 404

@@ -15,6 +15,7 @@ from studio.providers import storage
 from tests.factories.authoring import import_character, json_card
 from tests.fakes import language_server as fake
 
+PHONE = {"width": 390, "height": 844}
 BOOK = {
     "extensions": {},
     "entries": [
@@ -272,3 +273,32 @@ class TestAssist:
         # What became of an offer is told beside the page.
         page.wait_for_load_state("networkidle")
         assert stage.count("writing_assists", owner_id=creator.id, outcome="partly") == 2
+
+
+class TestPicturesOfMessages:
+    def test_are_made_stopped_and_made_again_where_the_message_stands(self, visit, stage, creator, character, shot):
+        visitor = visit(creator, viewport=PHONE, locale="zh-CN")
+        page = visitor.go(f"/test-chat/{character}")
+        page.get_by_role("button", name="开始", exact=True).click()
+        message = answers(page).first
+        stage.pictures.seconds = 30.0
+        message.locator("a[href$='/draw']").click()
+        prompt = message.locator("textarea[name=prompt]")
+        expect(prompt).to_have_value(re.compile("Dugu"))
+        shot(page, "chat-picture-form")
+        prompt.fill("Dugu in the rain")
+        message.locator(".draw-form button.btn-primary").click()
+        expect(message.locator("progress")).to_be_visible()
+        page.wait_for_function("() => document.querySelector('.drawing progress')?.value > 3")
+        shot(page, "chat-picture-drawing")
+        message.locator(".drawing-buttons button").click()
+        expect(message.locator(".drawing [role=alert]")).to_contain_text("尚未画出就已停止。")
+        shot(page, "chat-picture-stopped")
+        assert stage.pictures.interrupts[-1]["path"] == "/sdapi/v1/interrupt"
+        stage.pictures.seconds = 1.0
+        message.locator(".drawing [role=alert] button").click()
+        picture = message.locator(".chat-picture img")
+        expect(picture).to_be_visible()
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        shot(page, "chat-picture-done")
+        stage.pictures.seconds = 0.0

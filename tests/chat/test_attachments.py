@@ -4,11 +4,13 @@ import pytest
 import sqlalchemy as sa
 
 from studio.chat import attachments
-from studio.chat.errors import NotToBeSpokenError, TooManyAttachmentsError
-from studio.chat.models import ChatMessage, MediaKind
-from studio.kit.errors import NotFoundError
+from studio.chat.errors import NotToBeDrawnError, NotToBeSpokenError, TooManyAttachmentsError
+from studio.chat.models import ChatMessage, MediaKind, MessageState
+from studio.kit.errors import InvalidError, NotFoundError
 from studio.media import files
+from studio.media.generations import Wanted
 from studio.media.models import MediaPurpose
+from studio.providers import images
 from studio.voices.errors import NoVoiceError
 from tests.factories.authoring import NOW
 from tests.factories.chat import make_chat, make_message
@@ -25,6 +27,21 @@ def message(session, creator, character):
 
 def speak(session, actor, message):
     return attachments.speak(session, actor=actor, message_id=message.id, terms=TERMS, now=NOW)
+
+
+def draw(session, actor, message, settings, *, prompt="a keeper of the tower"):
+    provider = images.from_settings(settings)
+    return attachments.draw(
+        session,
+        actor=actor,
+        message_id=message.id,
+        wanted=Wanted(prompt, count=4),
+        provider=provider,
+        estimate_micro=0,
+        currency="USD",
+        quota=0,
+        now=NOW,
+    )
 
 
 def carried(session, message):
@@ -60,6 +77,44 @@ class TestSpeak:
             speak(session, creator, make_message(session, owner=creator))
         with pytest.raises(NotFoundError):
             speak(session, outsider, message)
+
+
+class TestDraw:
+    def test_drafts_what_happens_in_the_message_and_how_the_character_looks(self, session, creator, message):
+        message.content = "*She draws a long sword and steps into the rain.* You are late!"
+        session.flush()
+        character, prompt = attachments.draft_picture(session, actor=creator, message_id=message.id)
+        assert prompt.startswith(f"{character.name}: She draws a long sword and steps into the rain")
+        assert "You are late" not in prompt
+
+    def test_waits_at_its_message_and_is_filled_when_the_picture_is_made(
+        self, session, creator, outsider, message, settings
+    ):
+        row = draw(session, creator, message, settings)
+        [one] = carried(session, message)
+        assert (one.row.id, one.row.media_type, one.file) == (row.id, MediaKind.IMAGE, None)
+        assert one.generation.picture_count == 1
+        assert one.job.name == "media.generate_pictures"
+        with pytest.raises(NotFoundError):
+            attachments.get_attachment(session, actor=outsider, attachment_id=row.id)
+        picture = make_portrait(session, actor=creator, storage=make_storage(settings.data))
+        # The same bytes were attached by hand before: the message carries them once.
+        attachments.attach_picture(session, actor=creator, message_id=message.id, file_id=picture.id, now=NOW)
+        for _ in range(2):
+            attachments.fill_picture(session, generation_id=one.generation.id, files=[picture], took_ms=12)
+        session.expire_all()
+        [one] = carried(session, message)
+        assert (one.row.id, one.file.id, one.job) == (row.id, picture.id, None)
+
+    def test_is_refused_where_nothing_could_come_of_it(self, session, creator, outsider, message, settings):
+        with pytest.raises(NotFoundError):
+            draw(session, outsider, message, settings)
+        with pytest.raises(InvalidError):
+            draw(session, creator, message, settings, prompt=" ")
+        message.state = MessageState.STREAMING
+        session.flush()
+        with pytest.raises(NotToBeDrawnError):
+            draw(session, creator, message, settings)
 
 
 class TestPictures:

@@ -216,7 +216,8 @@ class _Talk:
     def __init__(self, line: Line, client: httpx2.Client, *, watch: Watch, ends: float) -> None:
         self._line, self._client, self._watch = line, client, watch
         self.ends = ends
-        self._step, self._shown = "Waiting for the provider", None
+        self._step = "Waiting for the provider"
+        self._shown: float | None = None
 
     def show(self, step: str, percent: float | None) -> None:
         """Tell what is being done; without a number the last one stands."""
@@ -260,7 +261,9 @@ class _Meter:
         if message.get("type") != "progress" or not isinstance(data, dict):
             return
         value, most = data.get("value"), data.get("max")
-        if data.get("prompt_id") not in {prompt_id, None} or not _is_number(value) or not _is_number(most) or most <= 0:
+        if data.get("prompt_id") not in {prompt_id, None}:
+            return
+        if not isinstance(value, (int, float)) or not isinstance(most, (int, float)) or most <= 0:
             return
         self.step = "Drawing"
         done = self._share(str(data.get("node") or ""), min(max(value / most, 0.0), 1.0))
@@ -274,10 +277,6 @@ class _Meter:
             self._heard = {**dict.fromkeys(self._heard, 1.0), node: done}
         told = sum(self._weights[name] * share for name, share in self._heard.items())
         return told / sum(self._weights.values())
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _whole_number(value: Any) -> int:
