@@ -1,12 +1,13 @@
 """The bytes of files, for whoever may see them: pictures by their id, everything else by short signed links."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Response, current_app, has_request_context, redirect, request, url_for
+from flask import Response, current_app, has_request_context, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -42,6 +43,8 @@ _SHOWN_INLINE = _PICTURES | {
     "video/quicktime",
 }
 _AN_HOUR = 3600
+_MINUTES = 300
+_MOVED = "moved_pictures"
 _ANY_ID = UUID(int=0)
 _SALT = "media-link"
 
@@ -63,18 +66,34 @@ def views(resources: Resources) -> list[Any]:
     ]
 
 
-def portrait_url(portrait_id: UUID | None, kind: str = "avatar") -> str | None:
-    """The address of a portrait as `avatar` (96 square), `card` (400 x 600) or `cover` (800 wide); None without one."""
+def portrait_url(portrait_id: UUID | None, kind: str = "avatar", *, version: object = None) -> str | None:
+    """The address of a portrait as `avatar` (96 square), `card` (400 x 600) or `cover` (800 wide); None without one.
+
+    Browsers keep what lies there for minutes. A `version` makes it another address where something changed; without one it
+    is when the present person moved a crop or a focal point last, so that they see it wherever the portrait is shown, and
+    no list has to ask for the version of each.
+    """
     if portrait_id is None:
         return None
     before, after = _variant_address(request.root_path if has_request_context() else "", str(kind))
-    return f"{before}{portrait_id}{after}"
+    return f"{before}{portrait_id}{after}{_moved() if version is None else f'?v={version}'}"
 
 
 def portrait_urls(kind: str = "avatar") -> Callable[[UUID], str]:
     """`portrait_url` for many portraits of one page."""
     before, after = _variant_address(request.root_path if has_request_context() else "", kind)
+    after += _moved()
     return lambda portrait_id: f"{before}{portrait_id}{after}"
+
+
+def remember_moved(now: datetime) -> None:
+    """The present person's pages show portraits as they are from now on."""
+    session[_MOVED] = int(now.timestamp())
+
+
+def _moved() -> str:
+    moved = session.get(_MOVED) if has_request_context() else None
+    return f"?v={moved}" if moved else ""
 
 
 @lru_cache(maxsize=100)
@@ -135,7 +154,7 @@ class MediaView(StudioView):
             )
         )
         if made is not None:
-            return file_response(self.resources.storage, made, age=_AN_HOUR)
+            return file_response(self.resources.storage, made, age=_MINUTES, then=_AN_HOUR)
         source = queries.get_file(self.session, actor=actor, file_id=file_id)
         if source.purpose is not MediaPurpose.PORTRAIT:
             raise NotFoundError
@@ -148,13 +167,18 @@ def _to_fresh(link: str) -> Response:
     return cast("Response", response)
 
 
-def file_response(storage: Storage, file: MediaFile, *, age: int, as_download: bool = False) -> Response:
-    """The file's bytes, or the part of them that the browser asks for; sent piece by piece where they are many."""
+def file_response(storage: Storage, file: MediaFile, *, age: int, then: int = 0, as_download: bool = False) -> Response:
+    """The file's bytes, or the part of them that the browser asks for; sent piece by piece where they are many.
+
+    The browser keeps them for `age` seconds, and for `then` seconds more it shows them while it asks whether they changed.
+    """
     response = Response(mimetype=file.media_type)
     response.set_etag(file.sha256)
     # Kept by this person's browser alone, and asked for again where it may be another one soon.
     response.cache_control.private = True
     response.cache_control.max_age = age
+    if then:
+        response.cache_control.stale_while_revalidate = then
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Content-Security-Policy"] = _SANDBOX
     response.headers["X-Content-Type-Options"] = "nosniff"

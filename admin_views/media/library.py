@@ -10,12 +10,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from admin_views import listing, ui
 from admin_views.base import Permission, Picker, StudioModelView, expose
 from admin_views.forms import sentence, whole_number
 from admin_views.listing import Column, Filter, FilterKind
-from admin_views.media.files import portrait_url, signed_link
+from admin_views.media.files import portrait_url, remember_moved, signed_link
 from admin_views.media.labels import ICONS, KINDS, kind_of, size_of, told_out_of
 from admin_views.media.uploads import QUIET, limits
 from admin_views.media.uses import told_uses
@@ -27,7 +28,7 @@ from studio.authoring.models import Character, CharacterStatus
 from studio.authoring.queries import character_writable_by
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError, StaleError
-from studio.media import library, queries, references
+from studio.media import library, queries, references, variants
 from studio.media.models import GeneratedPicture, ImageGeneration, MediaFile, MediaPurpose
 
 _READ, _WRITE = Permission.MEDIA_READ_OWN, Permission.MEDIA_WRITE_OWN
@@ -43,6 +44,7 @@ class LibraryView(StudioModelView):
         "details_view": _WRITE,
         "lookup_view": _WRITE,
         "describe": _WRITE,
+        "sizes": _WRITE,
         "keep": _WRITE,
         "delete": _WRITE,
         "link": _WRITE,
@@ -148,6 +150,7 @@ class LibraryView(StudioModelView):
             "icon_name": ICONS.get(row.purpose, "file"),
             "size": size_of(row.size_bytes),
             "is_picture": row.purpose is MediaPurpose.PORTRAIT,
+            "sizes": _sizes(session, row),
             "is_player": row.purpose in {MediaPurpose.AUDIO, MediaPurpose.VIDEO},
             "uses": told_uses(session, actor=current_actor(), uses=uses),
             "look_alikes": queries.look_alikes(session, file=row),
@@ -164,6 +167,12 @@ class LibraryView(StudioModelView):
         """The page of one file."""
         row = self.get_one(row_id)
         return self.render(self.details_template, row=row, **self.details_context(row))
+
+    @expose("/<uuid:row_id>/sizes")
+    def sizes(self, row_id: UUID) -> ResponseReturnValue:
+        """How the picture is shown, asked for again while its sizes are being made."""
+        row = self.get_one(row_id)
+        return self.render("media/_sizes.html", file=row, sizes=_sizes(self.request_session, row))
 
     @expose("/<uuid:row_id>/describe", methods=("POST",))
     def describe(self, row_id: UUID) -> ResponseReturnValue:
@@ -186,6 +195,7 @@ class LibraryView(StudioModelView):
             row = self.get_one(row_id)
             context = self.details_context(row) | {"typed": request.form}
             return self.render(self.details_template, row=row, **context), error.status
+        remember_moved(utc_now())
         flash(_("Saved. Smaller sizes follow in a moment."), "success")
         return redirect(url_for(".details_view", row_id=row_id), 303)
 
@@ -234,6 +244,15 @@ def views(resources: Resources) -> list[Any]:
     return [LibraryView(resources, MediaFile, name=_l("Library"), endpoint="library")]
 
 
+def _sizes(session: Session, row: MediaFile) -> dict[str, Any]:
+    """Whether sizes of the picture are being made, and a version for their addresses that changes when they are there."""
+    if row.purpose is not MediaPurpose.PORTRAIT:
+        return {}
+    count = sa.select(sa.func.count()).where(MediaFile.source_id == row.id).scalar_subquery()
+    made, is_open = session.execute(sa.select(count, variants.is_asked(row.id))).one()
+    return {"version": f"{row.row_version}.{made}", "is_open": is_open}
+
+
 def _unfinished(session: Any) -> dict[str, Any]:
     """Uploads of earlier visits that wait to go on."""
     count, size, rows = queries.unfinished_uploads(session, actor=current_actor(), quiet_since=utc_now() - QUIET)
@@ -256,7 +275,7 @@ def _tile(row: MediaFile, url: str, moment: str) -> Markup:
     name = row.original_name or kind_of(row)
     if row.purpose is MediaPurpose.PORTRAIT:
         face = Markup('<img src="{}" alt="{}" loading="lazy" decoding="async" width="400" height="600">').format(
-            f"{portrait_url(row.id, 'card')}?v={row.row_version}", row.alt_text
+            portrait_url(row.id, "card", version=row.row_version), row.alt_text
         )
     else:
         icon_mark: Any = current_app.jinja_env.globals["icon_mark"]

@@ -56,7 +56,7 @@ def _scene(text: str, name: str) -> str:
     """What one would see of a message: what stands between asterisks, where anything does, else its beginning."""
     acts = [found[1] for found in _ACT.finditer(text)]
     seen = _plain(" ".join(acts), name) or _plain(text, name)
-    return excerpt(seen, _LONGEST_SCENE).rstrip(".。;； ")
+    return excerpt(seen, _LONGEST_SCENE).rstrip(".。;；?？!！ ")
 
 
 def _plain(text: str, name: str) -> str:

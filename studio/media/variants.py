@@ -11,7 +11,7 @@ from studio.accounts.permissions import SYSTEM, Actor
 from studio.media import files, pixels
 from studio.media.models import MediaFile, MediaPurpose, VariantKind
 from studio.providers.storage import Storage, key_of
-from studio.work.models import JobRun
+from studio.work.models import FINAL, JobRun
 
 
 def ask(session: Session, *, file_id: UUID, actor: Actor = SYSTEM) -> JobRun:
@@ -24,6 +24,12 @@ def ask(session: Session, *, file_id: UUID, actor: Actor = SYSTEM) -> JobRun:
         dedupe_key=f"media.make_variants:{file_id}",
         file_id=file_id,
     )
+
+
+def is_asked(file_id: UUID) -> sa.ColumnElement[bool]:
+    """Whether a job that makes the picture's variants is under way."""
+    key = f"media.make_variants:{file_id}"
+    return sa.exists().where(JobRun.dedupe_key == key, JobRun.state.not_in(FINAL))
 
 
 def make(session: Session, *, file_id: UUID, storage: Storage) -> list[MediaFile]:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -198,6 +199,35 @@ class TestLibrary:
         assert "Somebody changed this file" in late.text
         assert "Typed too late" in late.text
         assert 'name="row_version" value="2"' in late.text
+
+    def test_shows_a_moved_focal_point_at_once_wherever_the_portrait_is(
+        self, session, browser, post, storage, owner, shelf
+    ):
+        character = make_character(session, owner=owner.actor)
+        character.portrait_id = shelf[0].id
+        variants.make(session, file_id=shelf[0].id, storage=storage)
+        session.flush()
+
+        def shown():
+            return re.search(
+                rf'src="(/media/{shelf[0].id}/cover[^"]*)"', browser.get(f"/characters/{character.id}").text
+            )[1]
+
+        before = shown()
+        assert "stale-while-revalidate" in browser.get(before).headers["Cache-Control"]
+        place = f"/library/{shelf[0].id}"
+        assert 'hx-trigger="every 1s"' not in browser.get(f"{place}/sizes").text
+        post(browser, f"{place}/describe", row_version="1", alt_text="", focus_x="50", focus_y="20")
+        # Another address: what the browser keeps under the first one is not shown any more.
+        assert shown() != before
+        # The sizes ask for themselves until the job has made them, then under an address of their own.
+        waiting = browser.get(f"{place}/sizes").text
+        assert 'hx-trigger="every 1s"' in waiting
+        variants.make(session, file_id=shelf[0].id, storage=storage)
+        session.execute(sa.update(JobRun).values(state=JobState.SUCCEEDED, finished_at=utc_now()))
+        there = browser.get(f"{place}/sizes").text
+        assert 'hx-trigger="every 1s"' not in there
+        assert re.search(r"\?v=[\d.]+", there)[0] != re.search(r"\?v=[\d.]+", waiting)[0]
 
     def test_makes_a_picture_the_portrait_of_a_character(self, session, browser, post, owner, shelf):
         character = make_character(session, owner=owner.actor)

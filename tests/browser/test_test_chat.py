@@ -289,16 +289,16 @@ class TestPicturesOfMessages:
         prompt.fill("Dugu in the rain")
         message.locator(".draw-form button.btn-primary").click()
         expect(message.locator("progress")).to_be_visible()
-        page.wait_for_function("() => document.querySelector('.drawing progress')?.value > 3")
+        page.wait_for_function("() => document.querySelector('.drawing progress')?.value > 3", timeout=60_000)
         shot(page, "chat-picture-drawing")
         message.locator(".drawing-buttons button").click()
-        expect(message.locator(".drawing [role=alert]")).to_contain_text("尚未画出就已停止。")
+        expect(message.locator(".drawing [role=alert]")).to_contain_text("尚未画出就已停止。", timeout=60_000)
         shot(page, "chat-picture-stopped")
         assert stage.pictures.interrupts[-1]["path"] == "/sdapi/v1/interrupt"
         stage.pictures.seconds = 1.0
         message.locator(".drawing [role=alert] button").click()
         picture = message.locator(".chat-picture img")
-        expect(picture).to_be_visible()
+        expect(picture).to_be_visible(timeout=60_000)
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
         shot(page, "chat-picture-done")
         stage.pictures.seconds = 0.0
