@@ -151,7 +151,7 @@ def send_back(reader, title, name, shot):
     expect(page.get_by_text("You hold this review")).to_be_visible()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
     expect(page.locator(".findings > li").first).to_be_visible()
-    expect(page.locator(".neighbours li").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Alike")).to_be_visible()
     expect(page.locator(".bubble").first).not_to_contain_text("{{char}}")
     reasons, fields = page.get_by_label("Reason", exact=True), page.get_by_label("About", exact=True)
     reasons.first.select_option("thin_description")
