@@ -28,6 +28,7 @@ MODULES = (
     "review.figures",
     "review.reasons",
     "market.reports",
+    "market.own_reports",
     "market.appeals",
     "money.shop",
     "money.staff",

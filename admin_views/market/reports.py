@@ -150,7 +150,12 @@ class ReportsView(StudioModelView):
                         comment=request.form.get("comment", ""),
                         now=utc_now(),
                     )
-                    flash(_("Thank you. Moderators see your report; the creator never learns who made it."), "success")
+                    flash(
+                        _(
+                            "Thank you. Moderators see your report; the creator never learns who made it. “Your reports” tells what became of it."
+                        ),
+                        "success",
+                    )
                     return redirect(url_for("shop.details_view", row_id=publication_id), 303)
             except StudioError as error:
                 if error.status == _NOT_FOUND:

@@ -23,7 +23,7 @@ from studio.market.models import (
     ReviewNote,
     ReviewReason,
 )
-from studio.market.review import claims, decisions, effects, held_queries, notes, recalls, schedules
+from studio.market.review import claims, decisions, effects, held_queries, notes, recalls, reports, schedules
 from studio.market.review import rules as review_rules
 from tests.factories.accounts import make_actor, make_user
 from tests.factories.market import (
@@ -360,6 +360,37 @@ class TestReports:
         session.refresh(row)
         assert row.state is ReportState.DISMISSED
         assert browser_of(make_user(session, RoleName.CREATOR)).get("/reports/").status_code == 403
+
+    def test_tell_who_made_them_what_became_of_them_and_nobody_else(
+        self, session, browser_of, post, live, owner, moderator, statements
+    ):
+        people = [make_user(session, RoleName.CREATOR) for _ in range(3)]
+        mine, stranger = browser_of(people[0]), browser_of(people[2])
+        assert "You reported nothing" in mine.get("/own_reports/").text
+        post(mine, f"/reports/new/{live.id}", reason="copyright", comment="Seen elsewhere.")
+        row = session.scalars(sa.select(ListingReport)).one()
+        statements.clear()
+        page = mine.get("/own_reports/").text
+        assert len(statements) <= 8, statements
+        assert (live.title in page, "No moderator has answered it yet" in page) == (True, True)
+        reports.dismiss(session, actor=moderator.actor, report_id=row.id, now=utc_now())
+        page = mine.get("/own_reports/").text
+        assert "left it as it is" in page
+        assert moderator.name not in page
+        make_report(session, reporter=people[1].actor, publication=live, now=utc_now() + timedelta(seconds=1))
+        case = case_of(session, live)
+        case.state = CaseState.WAITING
+        session.flush()
+        claims.claim(session, actor=moderator.actor, case_id=case.id, now=utc_now())
+        decisions.take_down(
+            session, actor=moderator.actor, case_id=case.id, content_hash=live.content_hash, now=utc_now(),
+            reasons=[review_rules.Reason("spam")], hold=review_rules.AT_ONCE,
+        )  # fmt: skip
+        page = mine.get("/own_reports/").text
+        assert "You were right to say so" in page
+        assert f"/shop/{live.id}" not in page
+        assert live.title not in stranger.get("/own_reports/").text
+        assert live.title not in browser_of(owner).get("/own_reports/").text
 
     def test_teach_when_there_are_none(self, browser_of, moderator):
         assert "Nobody reported anything" in browser_of(moderator).get("/reports/").text
