@@ -338,14 +338,16 @@ def _settle_listings(
     if listings_go.to is None:
         return
     target = tree.get(listings_go.to)
-    if target is None or target.id == category.id or not target.is_active:
+    if target is None or target.id == category.id or not _is_open(tree, target):
         raise CategoryDestinationError
+    # Whoever says something else before the listings are moved is heard too; what is moved first is then elsewhere.
+    what_then = "delete" if then_delete else "keep"
     work.ask(
         session,
         "market.move_listings",
         actor=actor,
         about=("category", category.id),
-        dedupe_key=f"market.move_listings:{category.id}",
+        dedupe_key=f"market.move_listings:{category.id}:{target.id}:{what_then}",
         from_id=category.id,
         to_id=target.id,
         then_delete=then_delete,
@@ -389,6 +391,14 @@ def _refuse_circle(tree: Mapping[UUID, CharacterCategory], category_id: UUID, pa
         if above == category_id:
             raise CategoryCircleError
         above = tree[above].parent_id
+
+
+def _is_open(tree: Mapping[UUID, CharacterCategory], category: CharacterCategory) -> bool:
+    """Whether it takes listings: it and all in which it stands are open."""
+    above: CharacterCategory | None = category
+    while above is not None and above.is_active:
+        above = tree.get(above.parent_id) if above.parent_id is not None else None
+    return above is None
 
 
 def _depth(tree: Mapping[UUID, CharacterCategory], category_id: UUID | None) -> int:

@@ -18,7 +18,7 @@ from studio.editing import common_start
 from studio.kit.errors import InvalidError, NotFoundError, StaleError
 from studio.kit.money import Money, parse_price
 from studio.kit.text import storable
-from studio.market.catalogue import rules
+from studio.market.catalogue import queries, rules
 from studio.market.catalogue.errors import ListingInvalidError, TooManyDraftsError
 from studio.market.models import DRAFT_LENGTHS, CharacterCategory, LicenseType, ListingDraft
 
@@ -167,9 +167,7 @@ def unfinished(session: Session, drafts: Sequence[ListingDraft]) -> list[Unfinis
             ).where(Character.id.in_({draft.character_id for draft in drafts}))
         )
     }
-    shelves = {draft.category_id for draft in drafts}
-    is_open = sa.and_(CharacterCategory.id.in_(shelves), CharacterCategory.is_active)
-    open_shelves = set(session.scalars(sa.select(CharacterCategory.id).where(is_open)))
+    open_shelves = queries.open_categories(session, [one.category_id for one in drafts if one.category_id is not None])
     found = []
     for draft in drafts:
         name, is_offered = named.get(draft.character_id, ("", False)) if draft.character_id else ("", False)

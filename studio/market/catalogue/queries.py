@@ -123,6 +123,27 @@ def list_categories(session: Session, *, actor: Actor, only_active: bool = False
     return shelves
 
 
+def open_categories(session: Session, category_ids: Iterable[UUID], *, lock: bool = False) -> set[UUID]:
+    """Those of these categories that take listings: they and all in which they stand are open.
+
+    With `lock` nobody closes one of them until the transaction ends.
+    """
+    wanted = set(category_ids)
+    if not wanted:
+        return set()
+    start = sa.select(CharacterCategory.id.label("leaf"), CharacterCategory.id, CharacterCategory.parent_id).where(
+        CharacterCategory.id.in_(wanted)
+    )
+    way = start.cte("way", recursive=True)
+    above = aliased(CharacterCategory)
+    way = way.union_all(sa.select(way.c.leaf, above.id, above.parent_id).join(above, above.id == way.c.parent_id))
+    query = sa.select(way.c.leaf, CharacterCategory.is_active).join(way, way.c.id == CharacterCategory.id)
+    if lock:
+        query = query.order_by(CharacterCategory.id).with_for_update(read=True, of=CharacterCategory)
+    rows = session.execute(query).all()
+    return {leaf for leaf, _active in rows} - {leaf for leaf, is_active in rows if not is_active}
+
+
 def was_approved_before(session: Session, *, publisher_id: UUID) -> bool:
     """Whether any listing of this creator was ever live."""
     found = sa.select(sa.literal(1)).where(

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -27,7 +26,6 @@ from studio.market.catalogue.errors import (
     SoldExclusivelyError,
 )
 from studio.market.models import (
-    CharacterCategory,
     CharacterPublication,
     FlagKind,
     LicenseType,
@@ -124,8 +122,9 @@ def submit(
 
 
 def _category_problems(session: Session, category_id: UUID) -> dict[str, str]:
-    is_active = session.scalar(sa.select(CharacterCategory.is_active).where(CharacterCategory.id == category_id))
-    return {} if is_active else {"category_id": "Choose an open category."}
+    """A closed shelf takes nothing, and neither does what stands in it; who closes one waits until this is submitted."""
+    is_open = category_id in queries.open_categories(session, [category_id], lock=True)
+    return {} if is_open else {"category_id": "Choose an open category."}
 
 
 def _sold_problems(session: Session, character_id: UUID, license_type: LicenseType) -> dict[str, str]:

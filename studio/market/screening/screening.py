@@ -160,8 +160,12 @@ def keep(
     _into_queue(case, pace)
     session.flush()
     assessing.assess(session, case=case)
-    found = [finding.severity for finding in findings.values()]
-    unasked = sum(finding.is_failed for finding in findings.values())
+    # The job's page shows this to the creator too: nothing of a check that is only tried.
+    told = [
+        one for check, one in findings.items() if (modes or {}).get(check.name, CheckMode.ACTIVE) is CheckMode.ACTIVE
+    ]
+    found = [finding.severity for finding in told]
+    unasked = sum(finding.is_failed for finding in told)
     counts: dict[str, Any] = {"screened": True, **{severity.value: found.count(severity) for severity in Severity}}
     return counts | ({"unscreened": unasked} if unasked else {})
 

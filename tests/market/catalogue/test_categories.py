@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from studio.accounts.models import AuditEntry
-from studio.accounts.permissions import SYSTEM
+from studio.accounts.permissions import SYSTEM, RoleName
+from studio.kit.db import session_scope
 from studio.kit.errors import ForbiddenError, NotFoundError, StaleError
-from studio.market.catalogue import categories, category_tree, listings, publishing, queries
+from studio.market.catalogue import categories, category_tree, listing_drafts, listings, publishing, queries
 from studio.market.catalogue.category_tree import Listings
 from studio.market.catalogue.errors import (
     CategoryCircleError,
@@ -20,11 +21,13 @@ from studio.market.catalogue.errors import (
     CategoryParentError,
     CategoryTooDeepError,
     ContentChangedError,
+    ListingInvalidError,
 )
 from studio.market.models import CarriedApproval, CharacterCategory, PublicationStatus
 from studio.market.review import decisions
 from studio.market.review.rules import AT_ONCE
 from studio.work.models import JobRun
+from tests.factories.accounts import make_actor
 from tests.factories.market import make_category, make_claimed_case, make_listing, make_live_listing
 
 
@@ -261,6 +264,51 @@ class TestClose:
                 session, actor=staff, category_id=by_name("A").id, row_version=by_name("A").row_version,
                 listings_go=Listings(closed.id),
             )  # fmt: skip
+
+    def test_what_stands_in_a_closed_one_takes_nothing_either(self, session, staff, creator, top, by_name, now):
+        make_listing(session, owner=creator, now=now, category_id=by_name("B").id)
+        inside = make_category(session, staff=staff, parent_id=by_name("A").id)
+        category_tree.close(session, actor=staff, category_id=by_name("A").id, row_version=by_name("A").row_version)
+        # The page on which it was chosen is still open somewhere.
+        with pytest.raises(ListingInvalidError) as caught:
+            make_listing(session, owner=creator, now=now, category_id=inside.id)
+        assert caught.value.fields == {"category_id": "Choose an open category."}
+        draft = listing_drafts.begin(session, actor=creator, words=listing_drafts.Words(category_id=inside.id), now=now)
+        [unfinished] = listing_drafts.unfinished(session, [draft])
+        assert "category_id" in dict(unfinished.missing)
+        with pytest.raises(CategoryDestinationError):
+            category_tree.close(
+                session, actor=staff, category_id=by_name("B").id, row_version=by_name("B").row_version,
+                listings_go=Listings(inside.id),
+            )  # fmt: skip
+
+    def test_takes_no_listing_that_is_submitted_at_the_same_moment(self, committed_database, now):
+        with session_scope(committed_database.engine) as session:
+            staff, owner = make_actor(session, RoleName.STAFF), make_actor(session, RoleName.CREATOR)
+            shelf = make_category(session, staff=staff)
+            shelf_id, row_version = shelf.id, shelf.row_version
+        with session_scope(committed_database.engine) as first:
+            make_listing(first, owner=owner, now=now, category_id=shelf_id)
+            with session_scope(committed_database.engine) as second:
+                second.execute(sa.text("SET LOCAL lock_timeout = '200ms'"))
+                # It waits for the listing, and then has to say where that goes.
+                with pytest.raises(sa.exc.OperationalError, match="lock timeout"), second.begin_nested():
+                    category_tree.close(second, actor=staff, category_id=shelf_id, row_version=row_version)
+        with session_scope(committed_database.engine) as session, pytest.raises(CategoryInUseError):
+            category_tree.close(session, actor=staff, category_id=shelf_id, row_version=row_version)
+
+    def test_whoever_then_has_it_deleted_is_heard(self, session, staff, creator, top, by_name, now):
+        make_listing(session, owner=creator, now=now, category_id=by_name("A").id)
+        for act, to in ((category_tree.close, "B"), (category_tree.delete, "C")):
+            session.refresh(by_name("A"))
+            act(
+                session, actor=staff, category_id=by_name("A").id, row_version=by_name("A").row_version,
+                listings_go=Listings(by_name(to).id),
+            )  # fmt: skip
+        asked = session.scalars(
+            sa.select(JobRun).where(JobRun.name == "market.move_listings").order_by(JobRun.id)
+        ).all()
+        assert [job.arguments["then_delete"] for job in asked] == [False, True]
 
 
 class TestDelete:
