@@ -18,7 +18,7 @@ from studio.accounts.permissions import Actor
 from studio.kit.paging import Key
 from studio.market.models import ListingReporter
 from studio.market.review import own_reports
-from studio.market.review.own_reports import Standing
+from studio.market.review.own_reports import Standing, Told
 
 STANDINGS = {
     Standing.WAITING: _l("Received. No moderator has answered it yet."),
@@ -31,7 +31,7 @@ STANDINGS = {
 
 
 def _title(row: ListingReporter) -> Markup | str:
-    told = g.told[row.id]
+    told: Told = g.told[row.id]
     if told.live_id is None:
         return told.title
     return Markup('<a href="{}">{}</a>').format(url_for("shop.details_view", row_id=told.live_id), told.title)

@@ -30,7 +30,7 @@ from studio.market.models import (
     ReviewReason,
     UndoneReason,
 )
-from studio.market.review import report_states
+from studio.market.review import report_states, reports
 
 _BATCH = 100
 _AGAINST = {
@@ -99,13 +99,17 @@ def take_effect(session: Session, *, decision_id: UUID, now: datetime) -> bool:
     cases.close(case, CaseState.DECIDED, now=now)
     session.flush()
     flags.clear(session, publication_id=publication.id, now=now)
+    is_kept = decision.outcome is Outcome.APPROVED
     report_states.close_all(
         session,
         publication_id=publication.id,
-        was_right=decision.outcome is not Outcome.APPROVED,
+        was_right=not is_kept,
         by_id=decision.moderator_id,
-        now=now,
+        seen_at=decision.decided_at if is_kept else now,
     )
+    if publication.status is PublicationStatus.APPROVED:
+        # What was reported while the decision was held back, nobody has looked at.
+        reports.weigh(session, publication, now=now)
     audit.record(
         session,
         actor=moderator,

@@ -125,7 +125,7 @@ def report(
         after={"reason": reason.value},
         kept_from_id=publication.publisher_id,
     )
-    _weigh(session, publication, now=now)
+    weigh(session, publication, now=now)
     return row
 
 
@@ -171,6 +171,55 @@ def is_trusted(session: Session, *, actor: Actor) -> bool:
     """Whether one report of the actor's is enough: who works at the desk, or who was right often enough before."""
     right, judged = _record_of(session, actor=actor)
     return _is_trusted(actor, right=right, judged=judged)
+
+
+def weigh(session: Session, publication: CharacterPublication, *, now: datetime) -> None:
+    """Each report is open where enough people say so, and with enough in the open ones the listing is on its way to the desk.
+
+    What a moderator answered is counted for that reason alone: many who were wrong about one take no weight from another.
+    """
+    rows = session.scalars(sa.select(ListingReport).where(ListingReport.publication_id == publication.id)).all()
+    voices = (
+        sa.select(
+            ListingReport.id,
+            sa.func.count().filter(ListingReporter.is_heard),
+            sa.func.bool_or(ListingReporter.is_trusted & (ListingReporter.created_at > ListingReport.closed_at)),
+        )
+        .join(ListingReporter, ListingReporter.report_id == ListingReport.id)
+        .where(ListingReport.publication_id == publication.id, ListingReport.state != ReportState.OPEN)
+        .group_by(ListingReport.id)
+    )
+    heard = {row_id: (count, has_trusted) for row_id, count, has_trusted in session.execute(voices)}
+    for row in rows:
+        if row.state is ReportState.OPEN:
+            continue
+        count, has_trusted = heard.get(row.id, (0, False))
+        # Of what is grave everybody's word counts.
+        people = row.reporter_count if row.reason in report_rules.GRAVE else count
+        if has_trusted or report_rules.reopens(reporters=people, reviewed=row.reviewed_count):
+            row.state, row.closed_at, row.closed_by_id = ReportState.OPEN, None, None
+    session.flush()
+    people, has_trusted = session.execute(
+        sa.select(
+            sa.func.count(ListingReporter.reporter_id.distinct()).filter(ListingReporter.is_heard),
+            sa.func.coalesce(sa.func.bool_or(ListingReporter.is_trusted), sa.false()),
+        )
+        .join(ListingReport, ListingReport.id == ListingReporter.report_id)
+        .where(ListingReport.publication_id == publication.id, ListingReport.state == ReportState.OPEN)
+    ).one()
+    is_open = [row for row in rows if row.state is ReportState.OPEN]
+    is_grave = any(row.reason in report_rules.GRAVE for row in is_open)
+    if not report_rules.is_enough(people=people, has_trusted=has_trusted, is_grave=is_grave):
+        return
+    detail = ", ".join(f"{row.reason.value} {row.reporter_count}" for row in is_open)
+    flags.put(session, publication_id=publication.id, kind=FlagKind.REPORTED, now=now, detail=detail)
+    case = cases.find_open_case(session, publication_id=publication.id)
+    if case is None:
+        case = cases.open_case(session, publication, actor=SYSTEM, now=now)
+        listings.tell(publication, Notice.REPORTED, now=now)
+    if is_grave:
+        cases.hurry(session, case)
+    session.flush()
 
 
 def list_voices(session: Session, *, actor: Actor, report_id: UUID) -> Sequence[Voice]:
@@ -247,55 +296,6 @@ def _record_of(session: Session, *, actor: Actor) -> tuple[int, int]:
         .where(ListingReporter.reporter_id == actor.user_id)
     ).one()
     return right, judged
-
-
-def _weigh(session: Session, publication: CharacterPublication, *, now: datetime) -> None:
-    """Each report is open where enough people say so, and with enough in the open ones the listing is on its way to the desk.
-
-    What a moderator answered is counted for that reason alone: many who were wrong about one take no weight from another.
-    """
-    rows = session.scalars(sa.select(ListingReport).where(ListingReport.publication_id == publication.id)).all()
-    voices = (
-        sa.select(
-            ListingReport.id,
-            sa.func.count().filter(ListingReporter.is_heard),
-            sa.func.bool_or(ListingReporter.is_trusted & (ListingReporter.created_at > ListingReport.closed_at)),
-        )
-        .join(ListingReporter, ListingReporter.report_id == ListingReport.id)
-        .where(ListingReport.publication_id == publication.id, ListingReport.state != ReportState.OPEN)
-        .group_by(ListingReport.id)
-    )
-    heard = {row_id: (count, has_trusted) for row_id, count, has_trusted in session.execute(voices)}
-    for row in rows:
-        if row.state is ReportState.OPEN:
-            continue
-        count, has_trusted = heard.get(row.id, (0, False))
-        # Of what is grave everybody's word counts.
-        people = row.reporter_count if row.reason in report_rules.GRAVE else count
-        if has_trusted or report_rules.reopens(reporters=people, reviewed=row.reviewed_count):
-            row.state, row.closed_at, row.closed_by_id = ReportState.OPEN, None, None
-    session.flush()
-    people, has_trusted = session.execute(
-        sa.select(
-            sa.func.count(ListingReporter.reporter_id.distinct()).filter(ListingReporter.is_heard),
-            sa.func.coalesce(sa.func.bool_or(ListingReporter.is_trusted), sa.false()),
-        )
-        .join(ListingReport, ListingReport.id == ListingReporter.report_id)
-        .where(ListingReport.publication_id == publication.id, ListingReport.state == ReportState.OPEN)
-    ).one()
-    is_open = [row for row in rows if row.state is ReportState.OPEN]
-    is_grave = any(row.reason in report_rules.GRAVE for row in is_open)
-    if not report_rules.is_enough(people=people, has_trusted=has_trusted, is_grave=is_grave):
-        return
-    detail = ", ".join(f"{row.reason.value} {row.reporter_count}" for row in is_open)
-    flags.put(session, publication_id=publication.id, kind=FlagKind.REPORTED, now=now, detail=detail)
-    case = cases.find_open_case(session, publication_id=publication.id)
-    if case is None:
-        case = cases.open_case(session, publication, actor=SYSTEM, now=now)
-        listings.tell(publication, Notice.REPORTED, now=now)
-    if is_grave:
-        cases.hurry(session, case)
-    session.flush()
 
 
 def _forget(session: Session, publication: CharacterPublication, *, now: datetime) -> None:

@@ -25,7 +25,7 @@ from studio.market.models import (
     ReportReason,
     ReportState,
 )
-from studio.market.review import claims, decisions, recalls, report_rules, reports
+from studio.market.review import claims, decisions, effects, recalls, report_rules, reports
 from studio.market.review.errors import (
     DecisionMadeError,
     NothingToSayError,
@@ -35,7 +35,7 @@ from studio.market.review.errors import (
     ReportInvalidError,
     TooManyReportsError,
 )
-from studio.market.review.rules import AT_ONCE, Reason
+from studio.market.review.rules import AT_ONCE, UNDO, Reason
 from studio.market.screening import screening
 from tests.factories.accounts import make_actor
 from tests.factories.market import (
@@ -253,6 +253,26 @@ class TestAfterALook:
         recalls.review_again(session, actor=moderator, publication_id=live.id, reason="Odd greeting.", now=now)
         reports.dismiss(session, actor=moderator, report_id=row.id, now=now)
         assert (case_of(session, live).state, kinds(session, live)) == (CaseState.SCREENING, {FlagKind.REQUEUED})
+
+    def test_what_is_reported_while_the_decision_is_held_back_is_not_answered_by_it(
+        self, session, live, people, moderator, now
+    ):
+        for one in people[:2]:
+            row = make_report(session, reporter=one, publication=live, now=now)
+        case = case_of(session, live)
+        case.state = CaseState.WAITING
+        session.flush()
+        given = {"actor": moderator, "case_id": case.id, "now": now + HOUR}
+        claims.claim(session, **given)
+        decisions.approve(session, **given, content_hash=live.content_hash)
+        later = now + HOUR + timedelta(seconds=5)
+        make_report(session, reporter=people[2], publication=live, now=later)
+        fresh = make_report(session, reporter=people[3], publication=live, now=later, reason=R.MINORS)
+        effects.release_due(session, now=now + HOUR + UNDO)
+        session.expire_all()
+        assert (row.state, row.reviewed_count, row.reporter_count) == (ReportState.DISMISSED, 2, 3)
+        assert fresh.state is ReportState.OPEN
+        assert (case_of(session, live).state, kinds(session, live)) == (CaseState.SCREENING, {FlagKind.REPORTED})
 
     def test_is_told_to_nobody_but_moderators(self, session, live, people, creator, now):
         row = make_report(session, reporter=people[0], publication=live, now=now)

@@ -49,6 +49,16 @@ class TestSwitch:
             check_modes.switch(session, actor=admin, name="horoscope", mode=CheckMode.OFF, now=now)
 
 
+class TestShadow:
+    def test_is_not_told_in_what_the_job_brought(self, session, creator, now):
+        case = case_of(session, make_listing(session, owner=creator, now=now))
+        found = screening.keep(
+            session, case_id=case.id, findings={CHECKS[0]: HIT, CHECKS[1]: NOTE}, now=now,
+            modes={CHECKS[0].name: CheckMode.SHADOW},
+        )  # fmt: skip
+        assert (found["warning"], found["info"]) == (0, 1)
+
+
 class TestListSwitches:
     def test_counts_hits_and_how_moderators_decided(self, session, creator, moderator, admin, now):
         check = CHECKS[0]
