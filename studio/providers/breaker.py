@@ -19,6 +19,9 @@ MOST_FAILURES = 4
 REST = 30.0
 """Seconds for which a provider that is down is not asked; then one request tries."""
 
+_TOLD_IN_A_REST = 3
+"""So often in one rest a trial tells that it goes on."""
+
 _TRUSTED = 1.0
 """Seconds for which a process believes what it last saw of the shared store."""
 
@@ -39,6 +42,9 @@ class Store(Protocol):
 
     def may_try(self, provider: str, *, rest: float) -> bool | None:
         """Whether the caller is the one that tries a provider whose rest is over."""
+
+    def keep_trying(self, provider: str, *, rest: float) -> None:
+        """The caller's trial is still under way: nobody else tries for another `rest`; 0 where it ended without an answer."""
 
     def fail(self, provider: str, *, most: int, rest: float, error: str) -> View | None:
         """Count one more failure in a row."""
@@ -81,15 +87,16 @@ class Breaker:
         self._until = 0.0
         self._looked_at: float | None = None
 
-    def enter(self) -> None:
+    def enter(self) -> bool:
         """Return where a request may go out; raises ProviderRestsError while the provider rests.
 
-        Whoever returns from here says `succeed` or `fail` afterwards.
+        Whoever returns from here says `succeed` or `fail` afterwards. True where the request tries whether the provider
+        is back: nobody else does for one rest, which `trying` makes longer while the request goes on.
         """
         self._refresh()
         with self._lock:
             if self._failures < self._most:
-                return
+                return False
             left = self._until - self._clock()
             if left <= 0:
                 # This request tries here; the others of this process go on resting until it is known how it went.
@@ -97,7 +104,7 @@ class Breaker:
         if left <= 0:
             # And of all processes one: where another was quicker, this one rests as well.
             if _shared is None or _shared.may_try(self.provider, rest=self._rest) is not False:
-                return
+                return True
             left = self._rest
         refusal = ProviderRestsError(
             "%(provider)s failed several times in a row; it is asked again in %(seconds)d seconds.",
@@ -132,11 +139,14 @@ class Breaker:
     def guarding(self) -> Iterator[None]:
         """One request: `enter`, then `succeed` or `fail` by what the body raises.
 
-        What a provider refuses (an error that is not transient) says nothing against it. Raises as `enter`.
+        What a provider refuses (an error that is not transient) says nothing against it. While a provider that rested is
+        tried, however long that takes, nobody else tries it; one that is given up (a person stopped the job) leaves
+        that to the next at once. Raises as `enter`.
         """
-        self.enter()
+        is_trial = self.enter()
         try:
-            yield
+            with self.trying(is_trial=is_trial):
+                yield
         except ProviderError as error:
             if error.is_transient:
                 self.fail(error)
@@ -144,6 +154,42 @@ class Breaker:
                 self.succeed()
             raise
         self.succeed()
+
+    @contextmanager
+    def trying(self, *, is_trial: bool) -> Iterator[None]:
+        """A request that `enter` let out: where it is a trial, that is known while the body goes on.
+
+        A process that is killed in it holds it for one rest at most; whoever stops it without an answer leaves it to the next.
+        """
+        if not is_trial:
+            yield
+            return
+        ended = threading.Event()
+
+        def go_on() -> None:
+            while not ended.wait(self._rest / _TOLD_IN_A_REST):
+                self._prolong(self._rest)
+
+        thread = threading.Thread(target=go_on, name="trial", daemon=True)
+        thread.start()
+        try:
+            yield
+        except ProviderError:
+            raise
+        except BaseException:
+            ended.set()
+            thread.join()
+            self._prolong(0.0)
+            raise
+        finally:
+            ended.set()
+            thread.join()
+
+    def _prolong(self, rest: float) -> None:
+        with self._lock:
+            self._until = self._clock() + rest
+        if _shared is not None:
+            _shared.keep_trying(self.provider, rest=rest)
 
     def _refresh(self) -> None:
         """Look at what the others know, unless that was done a moment ago."""

@@ -54,6 +54,14 @@ class SharedCircuits:
             _tell(error)
             return None
 
+    def keep_trying(self, provider: str, *, rest: float) -> None:
+        """Nobody else tries a provider that rests for another `rest` seconds."""
+        try:
+            with self._scope() as session:
+                prolong(session, provider=provider, rest=rest, now=self._now())
+        except SQLAlchemyError as error:
+            _tell(error)
+
     def fail(self, provider: str, *, most: int, rest: float, error: str) -> View | None:
         """Count one more failure in a row."""
         try:
@@ -94,6 +102,16 @@ def try_once(session: Session, *, provider: str, rest: float, now: datetime) -> 
         .execution_options(synchronize_session=False)
     )
     return won is not None
+
+
+def prolong(session: Session, *, provider: str, rest: float, now: datetime) -> None:
+    """The trial of a provider that rests goes on: the next is allowed in `rest` seconds."""
+    session.execute(
+        sa.update(ProviderCircuit)
+        .where(ProviderCircuit.provider == provider, ProviderCircuit.open_until.is_not(None))
+        .values(open_until=now + timedelta(seconds=rest), changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def count_failure(session: Session, *, provider: str, most: int, rest: float, error: str, now: datetime) -> View:

@@ -18,7 +18,7 @@ GOAL_SECONDS = 20.0
 
 
 def main() -> int:
-    """Play the drill; 1 where a job of ours was lost or done twice, a file is torn, or recovering took too long."""
+    """Play the drill; 1 where a job of ours was lost or done twice, a file is torn, no kill struck a job, or recovering took too long."""
     words = argparse.ArgumentParser(prog="make drill ARGS=…", description=__doc__)
     words.add_argument("--jobs", type=int, default=10_000)
     words.add_argument("--kills", type=int, default=20)
@@ -41,7 +41,7 @@ def main() -> int:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps([asdict(report) for report in reports], indent=2) + "\n")
     ours = [report for report in reports if report.name == Ours.name]
-    return int(any(not one.is_perfect or one.slowest > GOAL_SECONDS for one in ours))
+    return int(any(not one.is_perfect or not one.hits or one.slowest > GOAL_SECONDS for one in ours))
 
 
 if __name__ == "__main__":

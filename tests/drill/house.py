@@ -88,13 +88,14 @@ class Disk:
 
 @dataclass
 class House:
-    """The servers, where they are, and what can be done to them."""
+    """The servers, where they are, and what can be done to them; in `paid` the provider counts what it was paid for."""
 
     postgres: PostgresServer
     valkey: ValkeyServer
     settings: Settings
     disk: Disk
     logs: Path
+    paid: Path
     _connection: "psycopg.Connection[tuple[object, ...]] | None" = field(default=None)
 
     @property
@@ -164,6 +165,8 @@ def opened(folder: Path, *, durable: bool = True, **changes: object) -> Iterator
         ).model_copy(update=changes)
         disk = Disk(settings.media_folder)
         stack.callback(disk.close)
-        house = House(server, queue, settings, disk, logs)
+        paid = folder / "paid"
+        paid.mkdir()
+        house = House(server, queue, settings, disk, logs, paid)
         stack.callback(lambda: house._connection and house._connection.close())
         yield house

@@ -48,7 +48,11 @@ class Report:
     distinct: int = 0
     torn: int = 0
     missing_files: int = 0
+    # Files that were left on their way, by processes that were killed in the middle of a write.
     staging: int = 0
+    # Times that the provider was paid, and kills that struck a worker with a job in hand.
+    paid: int = 0
+    hits: int = 0
     seconds: float = 0.0
     cut_short: bool = False
     disk: str = ""
@@ -66,9 +70,18 @@ class Report:
         return self.effects - self.distinct
 
     @property
+    def paid_twice(self) -> int:
+        """Payments beyond one for each job. Whoever is killed while the provider works cannot know that it was paid."""
+        return self.paid - self.jobs
+
+    @property
     def is_perfect(self) -> bool:
-        """Nothing was lost, nothing happened twice, no file is torn or missing."""
-        return not (self.lost or self.twice or self.torn or self.missing_files)
+        """Nothing was lost, nothing happened twice, no file is torn or missing; only kills cost a payment or left a file."""
+        return (
+            not (self.lost or self.twice or self.torn or self.missing_files)
+            and self.paid_twice <= self.hits
+            and self.staging <= self.hits
+        )
 
     @property
     def slowest(self) -> float:
@@ -78,6 +91,7 @@ class Report:
     def lines(self) -> Iterator[str]:
         """The report for people."""
         yield f"lost {self.lost:,} of {self.jobs:,}; effects twice {self.twice:,}; files torn {self.torn}, missing {self.missing_files}"
+        yield f"kills that struck a job {self.hits} of {self.kills}; paid twice {self.paid_twice:,}; files left on their way {self.staging}"
         yield f"took {self.seconds:.0f} s{' (cut short: nothing moved any more)' if self.cut_short else ''}; disk: {self.disk}, {self.refused_by_disk} jobs met it full"
         for kind, found in self.recoveries.items():
             ordered = sorted(found)
@@ -152,9 +166,11 @@ class Drill:
         pids = self._program.worker_pids()
         if not pids:
             return
+        self._random.shuffle(pids)
+        job = self._program.kill(pids)
         struck_at = time.monotonic()
-        job = self._program.kill(self._random.choice(pids))
         if job is not None:
+            self.report.hits += 1
             self._hurt.append((struck_at, job))
 
     def _lose_valkey(self) -> None:
@@ -232,6 +248,7 @@ class Drill:
         self.report.effects = len(rows)
         self.report.distinct = len({row[0] for row in rows})
         kept, self.report.torn, self.report.staging = _files(self._house.settings.media_folder)
+        self.report.paid = sum(1 for _ in self._house.paid.iterdir())
         self.report.missing_files = len({str(row[1]) for row in rows} - kept)
 
 

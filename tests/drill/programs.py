@@ -1,12 +1,15 @@
 """The two programs of the drill: ours, and plain RQ 3 with the retries that its manual advises."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import psutil
 import redis
 from rq import Queue, Retry
 
@@ -19,6 +22,9 @@ from tests.drill import stage
 from tests.drill.house import House, family
 
 _AT_ONCE = 500
+_TRIES = 100
+_BETWEEN_TRIES = 0.02
+"""Seconds for which a worker that has no job in hand goes on, before it is looked at again."""
 
 
 class Program(Protocol):
@@ -39,8 +45,8 @@ class Program(Protocol):
     def worker_pids(self) -> list[int]:
         """The processes that do jobs."""
 
-    def kill(self, pid: int) -> str | None:
-        """Kill a worker with its children; the job that it was certainly in the middle of, where that can be known."""
+    def kill(self, pids: Sequence[int]) -> str | None:
+        """Kill one of these workers with its children; the job that it was certainly in the middle of, where that is known."""
 
     def is_done(self, job: str) -> bool:
         """Whether that job has been done since."""
@@ -101,6 +107,12 @@ class Processes:
         self._running.clear()
 
 
+def _each(members: Sequence[psutil.Process], act: Callable[[psutil.Process], None]) -> None:
+    for member in members:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            act(member)
+
+
 class Ours:
     """Rows in PostgreSQL, hints in Valkey."""
 
@@ -120,6 +132,7 @@ class Ours:
                 "STUDIO_DATA": str(settings.data),
                 "STUDIO_JOB_LEASE": str(settings.job_lease),
                 "STUDIO_JOB_SWEEP": str(settings.job_sweep),
+                "DRILL_PAID": str(house.paid),
             },
         )
 
@@ -144,10 +157,21 @@ class Ours:
         """The workers."""
         return self._processes.pids("worker")
 
-    def kill(self, pid: int) -> str | None:
-        """The rows know what the worker was doing: what is still its own after its death, it was in the middle of."""
-        for member in family(pid):
-            member.kill()
+    def kill(self, pids: Sequence[int]) -> str | None:
+        """Strike one in the middle of a job: each is stopped, and goes on where its row says that it has none in hand."""
+        for attempt in range(_TRIES):
+            pid = pids[attempt % len(pids)]
+            members = family(pid)
+            _each(members, psutil.Process.suspend)
+            job = self._in_hand(pid)
+            if job is not None or attempt == _TRIES - 1:
+                _each(members, psutil.Process.kill)
+                return job
+            _each(members, psutil.Process.resume)
+            time.sleep(_BETWEEN_TRIES)
+        return None
+
+    def _in_hand(self, pid: int) -> str | None:
         rows = self._house.ask(
             "SELECT id::text FROM job_runs WHERE state = 'running' AND claimed_by LIKE %s", f"worker-%-{pid}-%"
         )
@@ -186,6 +210,7 @@ class Plain:
                 "DRILL_DATABASE": libpq_url(house.database_url),
                 "DRILL_REDIS": house.valkey.url(),
                 "DRILL_MEDIA": str(house.settings.media_folder),
+                "DRILL_PAID": str(house.paid),
             },
         )
 
@@ -219,9 +244,9 @@ class Plain:
         """The workers."""
         return self._processes.pids("plain")
 
-    def kill(self, pid: int) -> str | None:
+    def kill(self, pids: Sequence[int]) -> str | None:
         """Nothing is known of what the worker was doing."""
-        for member in family(pid):
+        for member in family(pids[0]):
             member.kill()
         return None
 

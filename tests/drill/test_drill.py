@@ -18,6 +18,11 @@ def test_nothing_is_lost_or_done_twice_while_everything_fails(tmp_path, capsys):
     found = "\n".join(report.lines())
     assert states == [("succeeded", PLAN.jobs)], found
     assert (report.lost, report.twice, report.torn, report.missing_files) == (0, 0, 0, 0), found
+    # Only whoever was killed in the middle of it left a file on its way, or paid without knowing.
+    assert report.is_perfect, found
+    # A kill struck a job in hand, and whatever one struck was done after all.
+    assert report.hits >= 1, found
+    assert len(report.recoveries["kill -9 of a worker"]) == report.hits, found
     assert set(report.recoveries) >= {
         "the loss of Valkey",
         "a fast restart of PostgreSQL",

@@ -1,9 +1,11 @@
 """Circuit breakers whose knowledge all processes share."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.kit import db
@@ -13,7 +15,8 @@ from studio.providers.breaker import MOST_FAILURES, REST, Breaker
 from studio.providers.errors import ProviderBusyError, ProviderRefusedError, ProviderRestsError
 from studio.work import circuits, claiming
 from studio.work.circuits import SharedCircuits
-from studio.work.models import Hold
+from studio.work.errors import CancelRequestedError
+from studio.work.models import Hold, ProviderCircuit
 from studio.work.rules import Failure
 from tests.factories.work import make_running_job
 
@@ -57,6 +60,20 @@ def fail(one, times=MOST_FAILURES):
             raise ProviderBusyError("It is down.")
 
 
+def until(database):
+    with db.session_scope(database.engine) as session:
+        return session.scalar(sa.select(ProviderCircuit.open_until))
+
+
+def eventually(look):
+    """Whether it comes true before long."""
+    for _ in range(200):
+        if look():
+            return True
+        time.sleep(0.05)
+    return False
+
+
 class TestBreaker:
     def test_of_one_process_opens_for_all(self, processes):
         fail(processes[0])
@@ -88,6 +105,30 @@ class TestBreaker:
         clock.passed += 2
         for one in processes:
             one.enter()
+
+    def test_lets_nobody_else_try_however_long_the_one_takes(self, shared, committed_database, monkeypatch):
+        # Real time here: the trial tells by itself, twice a second, that it goes on.
+        monkeypatch.setattr(breaker, "_TOLD_IN_A_REST", 60)
+        fail(Breaker("images:test"))
+        with db.session_scope(committed_database.engine) as session:
+            circuits.end_rest(session, provider="images:test", now=utc_now())
+        with Breaker("images:test").guarding():
+            begun = until(committed_database)
+            assert eventually(lambda: until(committed_database) > begun)
+            with pytest.raises(ProviderRestsError):
+                Breaker("images:test").enter()
+        Breaker("images:test").enter()
+
+    def test_leaves_the_trial_to_the_next_where_somebody_stopped_it(self, processes, clock):
+        fail(processes[0])
+        clock.passed += REST + 1
+        with pytest.raises(CancelRequestedError), processes[0].guarding():
+            raise CancelRequestedError
+        clock.passed += 2
+        with processes[1].guarding():
+            pass
+        clock.passed += 2
+        processes[2].enter()
 
     def test_is_not_opened_by_refusals(self, processes):
         for _ in range(2 * MOST_FAILURES):

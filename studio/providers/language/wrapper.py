@@ -117,20 +117,20 @@ class ReliableLanguage:
 
     def _once(self, messages: Sequence[Message], *, model: str, max_output: int, cancel: Cancel) -> Iterator[Event]:
         """One request; the breaker learns how it went."""
-        if self.is_configured:
-            self._breaker.enter()
+        is_trial = self.is_configured and self._breaker.enter()
         try:
-            for event in self._client.stream(
-                messages,
-                model=model,
-                max_output=max_output,
-                timeout=self._timeout,
-                time_limit=self._time_limit,
-                cancel=cancel,
-            ):
-                if isinstance(event, Finish) and event.reason != "stopped":
-                    self._breaker.succeed()
-                yield event
+            with self._breaker.trying(is_trial=is_trial):
+                for event in self._client.stream(
+                    messages,
+                    model=model,
+                    max_output=max_output,
+                    timeout=self._timeout,
+                    time_limit=self._time_limit,
+                    cancel=cancel,
+                ):
+                    if isinstance(event, Finish) and event.reason != "stopped":
+                        self._breaker.succeed()
+                    yield event
         except ProviderError as error:
             # What the server refuses says nothing about whether it works.
             if error.is_transient:
