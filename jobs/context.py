@@ -27,7 +27,7 @@ from studio.work.errors import (
     PauseRequestedError,
 )
 from studio.work.paid import Held
-from studio.work.rules import TURN, Failure
+from studio.work.rules import QUEUES, TURN, Failure
 
 _BETWEEN_LOOKS = 0.5
 """Seconds; `check` may be called for each of a million rows."""
@@ -73,6 +73,7 @@ class JobContext:
     token: UUID
     signals: Signals
     queue: str = "default"
+    listens_to: Sequence[str] = QUEUES
     asked_at: datetime = field(default_factory=utc_now)
     owner_id: UUID | None = None
     result: Mapping[str, Any] | None = None
@@ -278,6 +279,7 @@ class JobContext:
                 queue=self.queue,
                 now=self.now(),
                 owner_id=self.owner_id,
+                listens_to=self.listens_to,
                 had_turn=time.monotonic() - self._began_at >= TURN.total_seconds(),
             )
         if is_wanted:

@@ -5,7 +5,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -34,7 +34,7 @@ from studio.work.errors import (
     PauseRequestedError,
 )
 from studio.work.models import Hold, JobRun, JobState
-from studio.work.rules import UNEXPECTED, Failure
+from studio.work.rules import QUEUES, UNEXPECTED, Failure
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +59,17 @@ class UnknownJobError(StudioError):
 class Runtime:
     """What a process needs to do jobs; one per process, made by `jobs.worker`."""
 
-    def __init__(self, resources: Resources, pulse: Pulse, jobs: Mapping[str, registry.Registered]) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        pulse: Pulse,
+        jobs: Mapping[str, registry.Registered],
+        queues: Sequence[str] = QUEUES,
+    ) -> None:
         self.resources = resources
         self.pulse = pulse
         self._jobs = jobs
+        self._queues = queues
 
     def perform(self, job_id: UUID) -> bool:
         """Do the job if it is due and nobody else does it; returns whether this process did it.
@@ -96,6 +103,7 @@ class Runtime:
             token=job.claim_token,
             signals=self.pulse,
             queue=job.queue,
+            listens_to=self._queues,
             asked_at=job.created_at,
             owner_id=job.asked_by_id,
             earlier=dict(job.result or {}),

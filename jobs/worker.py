@@ -50,7 +50,7 @@ def run(settings: Settings, *, queues: Sequence[str] = QUEUES) -> None:
     breaker.share(SharedCircuits(lambda: db.session_scope(resources.side_engine)))
     # What the first job would import and set up is there before it comes.
     prepare_tables()
-    runtime.install(runtime.Runtime(resources, pulse, registry.load()))
+    runtime.install(runtime.Runtime(resources, pulse, registry.load(), queues))
     pulse.start()
     log.info("worker %s is up, for the jobs of %s", name, " and ".join(queues))
     try:

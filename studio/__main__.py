@@ -91,7 +91,7 @@ def worker(
     *,
     queues: Annotated[
         str, typer.Option("--queues", help="The queues to listen to, the first before the second.")
-    ] = "default,bulk,background",
+    ] = "default,pictures,bulk,background",
     unchecked: Unchecked = False,
 ) -> None:
     """Work through jobs until told to stop; start as many as you like.

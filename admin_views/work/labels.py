@@ -212,6 +212,7 @@ def step_label(step: str) -> str:
 
 QUEUE_LABELS = {
     "default": _l("Short jobs"),
+    "pictures": _l("Pictures that a provider draws"),
     "bulk": _l("Long jobs that somebody waits for"),
     "background": _l("Work that can wait"),
 }

@@ -163,8 +163,17 @@ def _children(settings: Settings, say: Say) -> list[Child]:
 
 
 def queues_of_workers(count: int) -> list[tuple[str, ...]]:
-    """What each of `count` workers listens to: where there are several, the first leaves the long jobs to the others."""
-    return [QUEUES if number or count == 1 else QUEUES[:1] for number in range(count)]
+    """What each of `count` workers listens to: a server of pictures that hangs never stops what is no picture.
+
+    Of two, each takes what is short; one waits for pictures, the other does all else. Of more, the first leaves all that
+    is long to the others.
+    """
+    without_pictures = tuple(queue for queue in QUEUES if queue != "pictures")
+    if count == 1:
+        return [QUEUES]
+    if count == 2:  # noqa: PLR2004 - Two.
+        return [without_pictures, ("default", "pictures")]
+    return [("default",), without_pictures, *[QUEUES] * (count - 2)]
 
 
 @contextmanager

@@ -124,8 +124,8 @@ def ask(
         session,
         "media.generate_pictures",
         actor=actor,
-        # A drawing may take minutes, and would keep listening and small pictures waiting.
-        queue="bulk",
+        # A drawing may take minutes, and a server that hangs longer: it would keep everything else waiting.
+        queue="pictures",
         about=(RESOURCE, generation.id),
         max_attempts=3,
         # Where the person's budget has no room for it, the job waits and says so.

@@ -139,14 +139,23 @@ def oldest_due(session: Session, *, now: datetime) -> datetime | None:
 
 
 def is_others_turn(
-    session: Session, *, queue: str, now: datetime, owner_id: UUID | None = None, had_turn: bool = False
+    session: Session,
+    *,
+    queue: str,
+    now: datetime,
+    owner_id: UUID | None = None,
+    had_turn: bool = False,
+    listens_to: Sequence[str] = QUEUES,
 ) -> bool:
     """Whether a job of an earlier queue than `queue` could run and is not taken by anybody.
+
+    Only queues that the asking worker `listens_to` count: in vain it would make way for what it does not take.
 
     Where the asking job `had_turn`, a job in its own queue that is of somebody else than `owner_id` counts as well: so two
     people's imports go on in turns, and neither waits for the end of the other.
     """
-    earlier = QUEUES[: QUEUES.index(queue)] if queue in QUEUES else ()
+    before = QUEUES[: QUEUES.index(queue)] if queue in QUEUES else ()
+    earlier = [name for name in before if name in listens_to]
     before_it: sa.ColumnElement[bool] = JobRun.queue.in_(earlier) if earlier else sa.false()
     if had_turn:
         others = sa.and_(JobRun.queue == queue, JobRun.asked_by_id.is_distinct_from(owner_id))

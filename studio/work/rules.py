@@ -11,9 +11,9 @@ from studio.kit.text import excerpt
 Argument: TypeAlias = UUID | int | str | bool | date | None
 """What a job may be given: ids and small values, never content."""
 
-QUEUES = ("default", "bulk", "background")
-"""The queues that workers listen to, each before the next: `bulk` is for what takes minutes and somebody waits for,
-`background` for what can wait: what the house does for itself, and bulk jobs over everything."""
+QUEUES = ("default", "pictures", "bulk", "background")
+"""The queues that workers listen to, each before the next: `pictures` is for what somebody else's server draws, and may
+hang in it for long; `bulk` is for what takes minutes and somebody waits for, `background` for what can wait: what the house does for itself, and bulk jobs over everything."""
 
 MICRO = 1_000_000
 """Costs are whole millionths of one unit of the currency of all prices (STUDIO_LANGUAGE_CURRENCY)."""

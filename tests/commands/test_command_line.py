@@ -125,7 +125,7 @@ class TestFailure:
     def test_names_the_queues_that_there_are(self, run):
         result = run("worker", "--queues", "default,fast")
         assert result.returncode == 1
-        assert result.stderr == "There is no queue fast. Choose from: default, bulk, background.\n"
+        assert result.stderr == "There is no queue fast. Choose from: default, pictures, bulk, background.\n"
 
     def test_is_one_sentence_for_a_data_folder_that_cannot_be_written(self, run, tmp_path):
         (tmp_path / "file").touch()

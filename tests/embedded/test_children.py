@@ -52,7 +52,14 @@ class TestRestarts:
 
 class TestQueuesOfWorkers:
     def test_leave_one_to_the_short_jobs_where_there_are_several(self):
-        assert queues_of_workers(3) == [("default",), QUEUES, QUEUES]
+        assert queues_of_workers(4) == [("default",), ("default", "bulk", "background"), QUEUES, QUEUES]
+
+    @pytest.mark.parametrize("count", range(2, 6))
+    def test_leave_one_that_no_server_of_pictures_holds_up(self, count):
+        workers = queues_of_workers(count)
+        for queue in ("default", "bulk", "background"):
+            assert any(queue in taken and "pictures" not in taken for taken in workers)
+        assert any("pictures" in taken for taken in workers)
 
     def test_leave_nothing_out_where_there_is_one(self):
         assert queues_of_workers(1) == [QUEUES]

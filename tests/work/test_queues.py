@@ -64,6 +64,14 @@ class TestIsOthersTurn:
         pause(session, now, queue="bulk")
         assert not queries.is_others_turn(session, queue="background", now=now + timedelta(seconds=2))
 
+    def test_is_not_for_what_the_worker_does_not_take(self, session, now):
+        later = now + timedelta(seconds=2)
+        make_job(session, now=now, queue="pictures")
+        assert queries.is_others_turn(session, queue="bulk", now=later)
+        assert not queries.is_others_turn(
+            session, queue="bulk", now=later, listens_to=("default", "bulk", "background")
+        )
+
     def test_comes_for_another_persons_job_of_the_same_queue_after_a_turn(self, session, now):
         one, other = make_actor(session, RoleName.CREATOR), make_actor(session, RoleName.CREATOR)
         later = now + timedelta(seconds=2)
