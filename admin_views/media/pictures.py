@@ -423,7 +423,7 @@ def wait_label(resources: Resources, price_micro: int | None) -> str:
     if resources.images.is_local:
         return str(_("Costs nothing."))
     if not price_micro:
-        return str(_("What it costs is not known here."))
+        return str(_("What it costs is not known here, so that no budget holds it."))
     return str(
         _("About %(price)s for each picture.", price=micro_label(price_micro, resources.settings.language_currency))
     )

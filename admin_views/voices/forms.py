@@ -66,6 +66,9 @@ class Slider:
     error: str = ""
 
 
+_SOME_STYLE = 0.5
+
+
 def draft_from(form: VoiceForm, *, voice: Voice | None) -> VoiceDraft:
     """What was typed, as a draft; raises InvalidError where a number is none. `voice` is the chosen one of the list."""
     wrong: dict[str, str] = {}
@@ -78,6 +81,9 @@ def draft_from(form: VoiceForm, *, voice: Voice | None) -> VoiceDraft:
             wrong[COLUMNS[name]] = "Write a number, such as 1.1."
     if wrong:
         raise InvalidError("Some of the voice's settings cannot be.", fields=wrong)
+    if form.manner.data and not numbers["style"] and can_of(form).manners:
+        # None of a manner is no manner.
+        numbers["style"] = _SOME_STYLE
     return VoiceDraft(
         provider=form.provider.data or "",
         voice_id=chosen_voice(form),

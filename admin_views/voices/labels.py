@@ -117,6 +117,8 @@ def summary(row: VoiceConfiguration, can: Abilities) -> str:
     parts = []
     for name in NUMBERS:
         value = getattr(row, COLUMNS[name])
+        if name == "style" and can.manners and not row.manner:
+            continue
         if name in can.ranges and value != VoiceConfiguration.__table__.c[COLUMNS[name]].default.arg:
             parts.append(f"{NUMBER_LABELS[name]} {value:g}")
     if row.manner and can.manners:

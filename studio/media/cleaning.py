@@ -189,7 +189,7 @@ def _after_blocks(data: bytes, position: int) -> int:
 
 def _silence_boxes(file: BinaryIO, end: int, start: int = 0, budget: list[int] | None = None, depth: int = 0) -> bool:
     left = budget if budget is not None else [_MOST_BOXES]
-    position = start
+    position, is_silent = start, True
     while position + _BOX_HEAD <= end:
         left[0] -= 1
         if left[0] < 0 or depth > _DEEPEST:
@@ -205,16 +205,21 @@ def _silence_boxes(file: BinaryIO, end: int, start: int = 0, budget: list[int] |
             size = end - position
         if size < inner:
             return False
+        if name == b"hdlr":
+            file.seek(position + inner + _BOX_HEAD)
+            # A track of this kind, as GoPro's and Apple's are, may tell the place beside each picture: it stays.
+            is_silent = is_silent and file.read(4) != b"meta"
         if name in _TOLD:
             file.seek(position + 4)
             file.write(b"free")
             _blank(file, position + inner, min(position + size, end))
-        elif name in _CONTAINERS and not _silence_boxes(
-            file, min(position + size, end), position + inner, left, depth + 1
-        ):
-            return False
+        elif name in _CONTAINERS:
+            inside = _silence_boxes(file, min(position + size, end), position + inner, left, depth + 1)
+            if left[0] < 0:
+                return False
+            is_silent = is_silent and inside
         position += size
-    return True
+    return is_silent
 
 
 def _silence_flac(file: BinaryIO, size: int) -> bool:

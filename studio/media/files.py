@@ -68,7 +68,10 @@ def keep_or_find(
     if purpose in rules.PICTURES:
         data, facts = checked_picture(data)
         _refuse_size(len(data), purpose)
-    refuse_full(session, owner_id=actor.user_id, more=len(data), quota=quota)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if queries.find_same(session, owner_id=actor.user_id, sha256=sha256, purpose=purpose) is None:
+        # What is there already needs no more room.
+        refuse_full(session, owner_id=actor.user_id, more=len(data), quota=quota)
     file, was_there = _put(
         session,
         storage=storage,
@@ -109,7 +112,8 @@ def keep_path(
     with path.open("rb") as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     size = path.stat().st_size
-    refuse_full(session, owner_id=actor.user_id, more=size, quota=quota)
+    if queries.find_same(session, owner_id=actor.user_id, sha256=sha256, purpose=purpose) is None:
+        refuse_full(session, owner_id=actor.user_id, more=size, quota=quota)
     lock_content(session, sha256)
     storage.put_file(key_of(sha256), path)
     same = queries.find_same(session, owner_id=actor.user_id, sha256=sha256, purpose=purpose)
@@ -284,7 +288,8 @@ def drop_orphans(session: Session, *, storage: Storage, part: int, before: datet
     while some := list(itertools.islice(old, _LOOKED_AT_ONCE)):
         known = references.spoken_of(session, some)
         dropped += drop_unused(session, storage=storage, hashes=[sha256 for sha256 in some if sha256 not in known])
-    return dropped
+    # What a worker that was killed had half written.
+    return dropped + storage.drop_staged(part, before=before)
 
 
 def _lock_number(sha256: str) -> int:

@@ -22,6 +22,7 @@ PARTS = 256
 
 _PIECE = 1024 * 1024
 _LISTED_AT_ONCE = 1000
+_STAGED = re.compile(r"[0-9a-f]{64}#\d+")
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{64}")
 
 
@@ -75,6 +76,9 @@ class Storage(Protocol):
 
     def walk(self, part: int) -> Iterator[Stored]:
         """Everything whose hash begins with the byte `part` (0 to 255), some at a time. Raises StorageError."""
+
+    def drop_staged(self, part: int, *, before: datetime) -> int:
+        """What was half written since before `before`, by workers that are gone, is deleted; returns how many objects."""
 
 
 def key_of(sha256: str) -> str:
@@ -150,6 +154,10 @@ class _ObjectStorage:
                     if _KEY.fullmatch(one["path"]):
                         yield Stored(sha256=name, size=int(one["size"]), changed_at=one["last_modified"])
 
+    def drop_staged(self, part: int, *, before: datetime) -> int:  # noqa: ARG002 - A bucket shows nothing before it is whole.
+        """Nothing is staged where it could be seen."""
+        return 0
+
     def _size(self, key: str) -> int | None:
         try:
             return int(obstore.head(self._store, _checked(key))["size"])
@@ -170,6 +178,20 @@ class LocalStorage(_ObjectStorage):
         # Made on the first use: reading settings or showing help must leave no folder behind.
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return LocalStore(self._folder)
+
+    def drop_staged(self, part: int, *, before: datetime) -> int:
+        """Parts of objects beside their places, `<hash>#1`, that nothing was written to since before `before`."""
+        dropped = 0
+        with _said("The storage could not be looked through. Try again; if it stays, tell the staff."):
+            for place in (self._folder / f"{part:02x}").glob("*/*#*"):
+                try:
+                    if _STAGED.fullmatch(place.name) and place.stat().st_mtime < before.timestamp():
+                        place.unlink()
+                        dropped += 1
+                except FileNotFoundError:
+                    # It was put in its place, or another sweep was quicker.
+                    continue
+        return dropped
 
 
 class BucketStorage(_ObjectStorage):

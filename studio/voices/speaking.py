@@ -352,9 +352,8 @@ def forget(session: Session, *, actor: Actor, speech_id: UUID) -> UUID | None:
 
 
 def _drop_file(session: Session, file_id: UUID) -> None:
-    """The file goes with the last speech that it was made for."""
-    used = sa.select(SpeechSynthesis.id).where(SpeechSynthesis.audio_file_id == file_id).limit(1)
-    if session.scalar(used) is not None:
+    """The file goes with the last that uses it; who would use it from here on waits for us."""
+    if not files.loose(session, file_ids=[file_id]):
         return
     for sha256 in files.forget(session, file_ids=[file_id]):
         work.ask(session, "media.drop_bytes", queue="bulk", dedupe_key=f"media.drop_bytes:{sha256}", sha256=sha256)

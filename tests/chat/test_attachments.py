@@ -5,12 +5,13 @@ import sqlalchemy as sa
 
 from studio.chat import attachments
 from studio.chat.errors import NotToBeDrawnError, NotToBeSpokenError, TooManyAttachmentsError
-from studio.chat.models import ChatMessage, MediaKind, MessageState
+from studio.chat.models import ChatMessage, MediaKind, MessageState, MultimediaMessage
 from studio.kit.errors import InvalidError, NotFoundError
 from studio.media import files
 from studio.media.generations import Wanted
 from studio.media.models import MediaPurpose
 from studio.providers import images
+from studio.voices import speaking
 from studio.voices.errors import NoVoiceError
 from tests.factories.authoring import NOW
 from tests.factories.chat import make_chat, make_message
@@ -67,6 +68,16 @@ class TestSpeak:
         make_voice(session, owner=creator, character=character)
         speech = make_speech(session, owner=creator, character=character, text=message.content, data=settings.data)
         assert speak(session, creator, message).media_file_id == speech.audio_file_id
+
+    def test_is_deleted_and_leaves_its_audio_to_a_message_that_has_it_by_itself(
+        self, session, creator, character, message, settings
+    ):
+        speech = make_speech(session, owner=creator, character=character, text="Hello.", data=settings.data)
+        values = {"message_id": message.id, "media_file_id": speech.audio_file_id, "media_type": MediaKind.AUDIO}
+        session.add(MultimediaMessage(**values, created_at=NOW))
+        session.flush()
+        speaking.forget(session, actor=creator, speech_id=speech.id)
+        assert [one.file.id for one in carried(session, message)] == [values["media_file_id"]]
 
     def test_without_a_voice_says_to_choose_one(self, session, creator, message):
         with pytest.raises(NoVoiceError):

@@ -1,8 +1,10 @@
 import hashlib
 import os
+from datetime import timedelta
 
 import pytest
 
+from studio.kit.clock import utc_now
 from studio.providers import storage as storages
 from studio.providers.storage import LocalStorage, MissingObjectError, StorageError, key_of
 
@@ -52,6 +54,25 @@ class TestLocalStorage:
         storage.delete(key(b"hello"))
         storage.delete(key(b"hello"))
         assert not storage.exists(key(b"hello"))
+
+    def test_drops_what_a_killed_worker_had_half_written_after_a_day(self, storage, tmp_path):
+        storage.put(key(b"hello"), b"hello")
+        place = tmp_path / "media" / key(b"hello")
+        part = int(place.name[:2], 16)
+        staged = [place.with_name(f"{place.name}#{number}") for number in (1, 2)]
+        for one in (*staged, place.with_name("notes#1")):
+            one.write_bytes(b"hel")
+        old = (utc_now() - timedelta(days=2)).timestamp()
+        for one in (staged[0], place.with_name("notes#1"), place):
+            os.utime(one, (old, old))
+        before = utc_now() - timedelta(days=1)
+        assert storage.drop_staged(part, before=before) == 1
+        assert not staged[0].exists()
+        # What is being written just now, what is whole and what is not ours stay.
+        assert staged[1].exists()
+        assert place.with_name("notes#1").exists()
+        assert storage.get(key(b"hello")) == b"hello"
+        assert storage.drop_staged((part + 1) % 256, before=before) == 0
 
     @pytest.mark.parametrize("name", ["../outside", "/absolute", "ab/cd/../../../x", "avatar.png"])
     def test_takes_no_path(self, storage, name):

@@ -156,6 +156,13 @@ class TestQuota:
         with pytest.raises(FullLibraryError):
             files.keep(session, actor=creator, storage=storage, data=picture(), purpose=MediaPurpose.PORTRAIT, quota=10)
 
+    def test_takes_once_more_what_is_there_where_the_library_is_full(self, session, storage, creator):
+        given = {"actor": creator, "storage": storage, "data": picture(), "purpose": MediaPurpose.PORTRAIT}
+        kept = files.keep(session, **given, quota=0)
+        assert files.keep(session, **given, quota=1).id == kept.id
+        with pytest.raises(FullLibraryError):
+            files.keep(session, **{**given, "data": picture(30, 30)}, quota=1)
+
 
 class TestSweep:
     def test_forgets_what_nothing_arrived_for_since_a_day(self, session, storage, creator, now):
@@ -507,6 +514,13 @@ class TestCleaning:
         place.write_bytes(data)
         cleaning.recording(place, media_type)
         assert place.stat().st_size == len(data)
+
+    def test_says_that_a_track_of_places_stays(self, tmp_path):
+        film = tmp_path / "film.mp4"
+        handler = box(b"hdlr", bytes(8) + b"meta" + bytes(12))
+        for told, is_freed in ((box(b"trak", box(b"mdia", handler)), False), (b"", True)):
+            film.write_bytes(movie().replace(box(b"mdat", b"\x01" * 64), box(b"moov", told) + box(b"mdat", b"")))
+            assert cleaning.recording(film, "video/mp4") is is_freed
 
     def test_cuts_the_tags_off_a_song(self, session, storage, creator):
         sound = b"\xff\xfb\x90\0" + bytes(range(256)) * 9

@@ -296,6 +296,13 @@ class TestMapping:
         assert not abilities.of("openai", model="tts-1").uses("instructions")
         assert not abilities.of("elevenlabs", model="eleven_flash_v2_5").uses("style")
 
+    def test_of_azures_style_and_manner_only_together(self):
+        for changes in ({"style": 0.7}, {"manner": "cheerful"}):
+            assert mapping.used_by("azure", wanted("azure", **changes)) == mapping.used_by("azure", wanted("azure"))
+        both = mapping.used_by("azure", wanted("azure", style=0.7, manner="cheerful"))
+        assert (both["style"], both["manner"]) == (0.7, "cheerful")
+        assert mapping.used_by("elevenlabs", wanted("elevenlabs", style=0.7))["style"] == 0.7
+
     def test_counts_a_chinese_sign_twice_for_azure(self):
         assert mapping.azure_characters("你好 ok") == 7
 

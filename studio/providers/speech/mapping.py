@@ -31,6 +31,10 @@ def used(tuning: Tuning, can: Abilities) -> dict[str, float | str]:
     for name in WORDS:
         if can.uses(name) and getattr(tuning, name):
             found[name] = getattr(tuning, name)
+    if can.manners and not (found.get("manner") and found.get("style")):
+        # Style says how much of a manner: neither changes anything, or costs anything, without the other.
+        found.pop("style", None)
+        found.pop("manner", None)
     return found
 
 
