@@ -21,9 +21,10 @@ from studio.market.models import (
 from studio.market.money import earnings, invariants, payouts, purchases
 from studio.market.money.policy import GRACE
 from studio.providers.payments import EventKind
+from studio.work.models import JobRun, JobState
 from tests.admin_views.money.conftest import text
 from tests.factories.accounts import make_user
-from tests.factories.money import POLICY, buy, tell
+from tests.factories.money import POLICY, begin, buy, tell
 from tests.market.money.test_payouts import aim, earn, give
 
 
@@ -236,6 +237,40 @@ class TestStaff:
         for address in asks:
             assert client.get(address).headers["HX-Refresh"] == "true"
             assert "/state?was=" not in text(client.get(address.partition("/state")[0]))
+
+    def test_read_that_a_refund_was_given_up_and_ask_for_it_again(self, session, client_of, post, buyer, offer, staff):
+        now = utc_now()
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=now)
+        client, address = client_of(staff), f"/sales/{purchase.id}"
+        post(client, f"{address}/refund")
+        asking = text(client.get(address))
+        assert ("/state?was=" in asking, "Ask for the refund again" in asking) == (True, False)
+        refused = "The payment provider refused this (insufficient_funds). Nothing was paid."
+        session.execute(
+            sa.update(JobRun)
+            .where(JobRun.name == "money.refund_purchase")
+            .values(state=JobState.FAILED, finished_at=now, error_message=refused)
+        )
+        session.expire_all()
+        # The page that is open learns it, and polls no more.
+        assert client.get(f"{address}/state?was=paid").headers["HX-Refresh"] == "true"
+        page = text(client.get(address))
+        assert "/state?was=" not in page
+        for words in ("nobody asks for it any more", "insufficient_funds", "Ask for the refund again"):
+            assert words in page
+        assert f"{address}" in text(client.get("/money/"))
+        assert "Money that needs a person" in text(client.get("/"))
+        post(client, f"{address}/refund")
+        assert "/state?was=" in text(client.get(address))
+
+    def test_read_what_was_earned_through_another_provider(self, session, client_of, buyer, creator, offer, staff):
+        then = utc_now() - timedelta(days=9)
+        sold = begin(session, buyer=buyer.actor, offer=offer, now=then, provider="stripe")
+        purchases.complete(session, sold, policy=POLICY, now=then)
+        purchases.release_due(session, now=utc_now())
+        page = text(client_of(staff).get("/money/"))
+        assert "$4.25 of 1 creator was earned with sales through Stripe" in page
+        assert 'Held by the payment provider <span class="text-secondary">Stripe</span>' in page
 
     def test_are_told_when_a_test_event_changes_nothing(self, session, client_of, post, buyer, offer, staff):
         purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())

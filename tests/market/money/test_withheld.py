@@ -152,7 +152,12 @@ class TestACheckoutInFlight:
         take_down(confirmed=confirmed)
         with pytest.raises(CheckoutOverError):
             purchases.open_checkout(
-                session, actor=buyer, purchase_id=purchase.id, open_=lambda _: Checkout("reference", "/pay"), now=now
+                session,
+                actor=buyer,
+                purchase_id=purchase.id,
+                provider="local",
+                open_=lambda _: Checkout("reference", "/pay"),
+                now=now,
             )
 
 
