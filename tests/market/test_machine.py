@@ -1,4 +1,4 @@
-"""Whatever creators, moderators, reporters and workers do in whatever order and at once: no illegal state.
+"""Whatever creators, moderators, reporters, buyers and workers do in whatever order and at once: no illegal state.
 
 `make nightly` runs 2,000 lives of 50 steps; `make test` a few. PostgreSQL is asked after every step whether the rows agree.
 """
@@ -19,40 +19,46 @@ from studio.accounts.permissions import RoleName
 from studio.authoring import characters
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.db import session_scope
-from studio.market.catalogue import listings, publishing
+from studio.market.catalogue import listings, publishing, withheld
 from studio.market.catalogue.transitions import ENDED, OPEN_CASES
 from studio.market.models import (
     Appeal,
     AppealState,
     CaseState,
     CharacterPublication,
+    LicenseType,
     ListingReport,
     Outcome,
     PublicationStatus,
+    Purchase,
     ReportReason,
     ReviewCase,
     ReviewDecision,
 )
+from studio.market.money import queries as money_queries
 from studio.market.review import appeals, claims, decisions, effects, recalls, reports, schedules
 from studio.market.review.rules import Reason
 from studio.market.screening import screening
 from studio.market.screening.checks import CHECKS
 from studio.market.screening.checks.base import Finding
+from studio.providers.payments import EventKind
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_card, make_listing
+from tests.factories.money import begin, tell
 from tests.threads import at_once
 
 RUNS = int(os.environ.get("STUDIO_NIGHTLY_RUNS", "6"))
 STEPS = 50 if "STUDIO_NIGHTLY_RUNS" in os.environ else 25
 S = PublicationStatus
+L = LicenseType
 DESK = ("claim", "release", "renew", "approve", "request_changes", "reject", "take_down", "severe", "undo", "agree")
-DESK_ALSO = ("decline", "hide", "put_back", "again", "answer_yes", "answer_no", "dismiss")
+DESK_ALSO = ("decline", "hide", "put_back", "again", "answer_yes", "answer_no", "dismiss", "severe_reject")
 OWN = ("withdraw", "unlist", "relist", "schedule", "at_once", "appeal", "archive", "restore")
 DECIDED = ("listing.approve", "listing.request_changes", "listing.reject", "listing.take_down")
 
 
 class ReviewMachine(RuleBasedStateMachine):
-    """One creator with one character, three moderators (one of whom is the creator too), two reporters, two workers."""
+    """One creator with one character, three moderators (one of whom is the creator too), two reporters who buy too, two workers."""
 
     engine: ClassVar[sa.Engine]
 
@@ -83,18 +89,18 @@ class ReviewMachine(RuleBasedStateMachine):
             sa.select(CharacterPublication).where(CharacterPublication.character_id == self.character_id)
         ).all()
 
-    @rule(hours=st.sampled_from([None, None, 1]))
-    def submit(self, hours):
+    @rule(hours=st.sampled_from([None, None, 1]), license_type=st.sampled_from([L.PREMIUM, L.EXCLUSIVE, L.EXCLUSIVE]))
+    def submit(self, hours, license_type):
         self.made += 1
         self.now += timedelta(seconds=1)
         at = None if hours is None else self.now + timedelta(hours=hours)
 
         def run(session):
             character = session.get_one(Character, self.character_id)
-            title = f"Edition {self.made}"
             return make_listing(
-                session, owner=self.owner, now=self.now, character=character, title=title, publish_at=at
-            ).id
+                session, owner=self.owner, now=self.now, character=character, title=f"Edition {self.made}",
+                publish_at=at, license_type=license_type,
+            ).id  # fmt: skip
 
         self.do(run, run)
 
@@ -177,6 +183,7 @@ class ReviewMachine(RuleBasedStateMachine):
             "reject": lambda: decisions.reject(**against),
             "take_down": lambda: decisions.take_down(**against),
             "severe": lambda: decisions.take_down(**against, is_severe=True),
+            "severe_reject": lambda: decisions.reject(**against, is_severe=True),
         }
 
     def answer(self, session, actor, *, upholds):
@@ -227,6 +234,65 @@ class ReviewMachine(RuleBasedStateMachine):
         self.do(*(doing(self.reporters[one]) for one in who))
 
     @precondition(lambda self: self.made)
+    @rule(who=st.sets(st.integers(0, 1), min_size=1))
+    def buy(self, who):
+        """One or two people begin to buy what is live."""
+
+        def doing(buyer):
+            def run(session):
+                live = next((one for one in self.all_of(session) if one.status is S.APPROVED), None)
+                if live is not None:
+                    begin(session, buyer=buyer, offer=live, now=self.now)
+
+            return run
+
+        self.do(*(doing(self.reporters[one]) for one in who))
+
+    @precondition(lambda self: self.made)
+    @rule(
+        kind=st.sampled_from([EventKind.PAID, EventKind.PAID, EventKind.FAILED, EventKind.REFUNDED]),
+        looks=st.booleans(),
+    )
+    def the_provider_tells(self, kind, looks):
+        """It tells it of every purchase, twice and at once, while a moderator may put the listing back."""
+        with session_scope(self.engine) as session:
+            bought = sa.select(Purchase.id).where(Purchase.character_id == self.character_id).order_by(Purchase.id)
+            ids = session.scalars(bought).all()[-2:]
+
+        def telling(purchase_id):
+            return lambda session: tell(session, session.get_one(Purchase, purchase_id), kind, now=self.now)
+
+        also = [lambda session: self.moderate(session, 2, "put_back")] if looks else []
+        if not ids:
+            return
+        self.do(*map(telling, [*ids, *ids]), *also)
+
+    @precondition(lambda self: self.made)
+    @rule(
+        way=st.sampled_from(
+            [("severe", 2, "decline"), ("severe", 1, "undo"), ("severe", 2, "agree"), ("hide", 1, "put_back"),
+             ("severe_reject", 2, "decline"), ("reject", 2, "answer_yes"), ("take_down", 2, "answer_yes")]
+        ),
+        archives=st.booleans(),
+    )  # fmt: skip
+    def sell_while_somebody_looks(self, way, archives):
+        """Somebody pays, a moderator steps in, the money comes (or the creator archives it), and then it is put back."""
+        first, who, then = way
+        self.buy({0})
+        self.do(lambda session: self.moderate(session, 1, "again"))
+        self.screen()
+        for what in ("claim", first):
+            self.do(lambda session, what=what: self.moderate(session, 1, what))
+        if then == "answer_yes":
+            self.now += timedelta(seconds=11)
+            self.do(lambda session: effects.release_due(session, now=self.now))
+            self.own(["appeal"])
+        if archives:
+            self.own(["archive"])
+        self.the_provider_tells(EventKind.PAID, looks=False)
+        self.do(lambda session: self.moderate(session, who, then))
+
+    @precondition(lambda self: self.made)
     @rule()
     def tamper(self):
         """Somebody changes a listing that waits, behind everybody's back."""
@@ -266,6 +332,34 @@ class ReviewMachine(RuleBasedStateMachine):
             self.what_is_live_was_approved(session, publications, cases, decisions)
             self.every_effect_happened_once(session, publications, decisions)
             self.nobody_judged_themselves(session, decisions)
+            self.two_people_took_down_what_was_severe(publications, cases, decisions)
+            self.what_was_sold_alone_is_offered_to_nobody(session, publications)
+
+    def two_people_took_down_what_was_severe(self, publications, cases, decisions):
+        case_of = {case.id: case for case in cases}
+        live_since = {one.id: one.published_at for one in publications}
+        for decision in decisions:
+            case = case_of[decision.case_id]
+            live = live_since[case.publication_id]
+            was_live = live is not None and live < decision.decided_at
+            if decision.is_severe and decision.effected_at is not None and was_live:
+                assert decision.outcome is Outcome.TAKEN_DOWN
+                assert decision.second_id is not None
+            overturned = {
+                person
+                for former in decisions
+                if former.overturned_at is not None
+                and former.overturned_at <= case.opened_at
+                and case_of[former.case_id].publication_id == case.publication_id
+                for person in (former.moderator_id, former.second_id)
+            }
+            assert decision.moderator_id not in overturned
+
+    def what_was_sold_alone_is_offered_to_nobody(self, session, publications):
+        if money_queries.is_sold_exclusively(session, character_id=self.character_id):
+            assert not any(one.status in {S.APPROVED, S.PENDING} for one in publications)
+        hidden = {one.version_number for one in publications if one.status is S.QUARANTINED and one.published_at}
+        assert hidden <= withheld.of_character(session, character_id=self.character_id).keys()
 
     def listings_agree_with_the_market(self, session, publications):
         live = [one for one in publications if one.status is S.APPROVED]
