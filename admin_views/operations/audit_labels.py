@@ -120,6 +120,7 @@ ACTION_LABELS = {
     "review_case.decide": _l("Case decided"),
     "review_case.decline": _l("Takedown not confirmed"),
     "review_case.release": _l("Case given back"),
+    "review_case.take_back_confirmation": _l("Confirmation of a takedown taken back"),
     "review_case.undo": _l("Decision undone"),
     "review_note.add": _l("Note left at the desk"),
     "review_reason.create": _l("Reason written"),

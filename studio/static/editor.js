@@ -345,5 +345,8 @@
   prepareTags();
   prepare(document);
   enter();
+  // Once it has scrolled to "#asked", which nobody can write in, the browser takes the focus away again.
+  const enterAgain = () => document.activeElement === document.body && enter();
+  window.addEventListener("load", () => requestAnimationFrame(() => requestAnimationFrame(enterAgain)));
   mark();
 })();

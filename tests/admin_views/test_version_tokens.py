@@ -17,7 +17,9 @@ from studio.authoring.models import LorebookEntry
 from studio.cards.lore_files import write_lorebook
 from studio.market.catalogue import listing_drafts
 from studio.market.catalogue.listing_drafts import Words
-from studio.market.models import ListingDraft
+from studio.market.models import ListingDraft, ReviewReason
+from studio.market.review import reasons
+from studio.market.review.reasons import Wording
 from studio.operations import trash
 from tests.admin_views.conftest import token_of
 from tests.factories.accounts import make_user
@@ -93,7 +95,7 @@ WITHOUT: Mapping[str, str] = {
     "library.link": SAVES_NOTHING,
     "library.use": "It names the picture that is wanted; the one before stays in the library.",
     "pictures.*": "The form that takes one as a portrait carries one; stopping says the state that is wanted.",
-    "voices.*": "The form of a voice carries one; tests/admin_views/test_voices.py holds it.",
+    "voices.*": "The form of a voice carries one; tests/admin_views/voices/test_configuring.py holds it.",
 }
 """Routes without a version token, each with its reason; `*` stands for any name."""
 
@@ -105,6 +107,7 @@ class Scene:
     session: Any
     creator: Any
     staff: Any
+    moderator: Any
     made: dict[str, Any] = field(default_factory=dict)
 
     def character(self):
@@ -270,6 +273,22 @@ def _category(scene: Scene) -> Case:
     return Case(f"/categories/{row.id}/edit", data, who="staff")
 
 
+def _reason(scene: Scene) -> ReviewReason:
+    wording = Wording(title="Too short", title_zh="太短", message="Write more.", message_zh="请多写一些。")
+    return scene._once("reason", lambda: reasons.create(scene.session, actor=scene.moderator.actor, wording=wording))
+
+
+def _change_reason(scene: Scene) -> Case:
+    row = _reason(scene)
+    words = {"title": "Short", "title_zh": "短", "message": "Write more.", "message_zh": "请多写。", "sort_order": "1"}
+    return Case(f"/review_reasons/{row.id}/edit", {"row_version": row.row_version, **words}, who="moderator")
+
+
+def _delete_reason(scene: Scene) -> Case:
+    row = _reason(scene)
+    return Case(f"/review_reasons/{row.id}/delete", {"row_version": row.row_version}, who="moderator")
+
+
 def _draft(scene: Scene) -> ListingDraft:
     words = Words(title="A light")
     return scene._once(
@@ -307,6 +326,8 @@ CASES: Mapping[str, Callable[[Scene], Case]] = {
     "trash.delete_view": _trashed,
     "trash_stories.delete_view": _trashed_story,
     "categories.edit_view": _category,
+    "review_reasons.edit_view": _change_reason,
+    "review_reasons.delete_view": _delete_reason,
     "listing_drafts.edit_view": _change_draft,
     "listing_drafts.delete_view": _delete_draft,
 }
@@ -338,7 +359,9 @@ def permissions_of(view) -> set[str]:
 
 @pytest.fixture
 def scene(session):
-    return Scene(session, make_user(session, RoleName.CREATOR), make_user(session, RoleName.STAFF))
+    return Scene(
+        session, *(make_user(session, role) for role in (RoleName.CREATOR, RoleName.STAFF, RoleName.MODERATOR))
+    )
 
 
 @pytest.mark.parametrize("endpoint", CASES)

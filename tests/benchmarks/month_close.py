@@ -1,4 +1,4 @@
-"""Closing a month of a million sales: how quickly, and that memory does not grow with them."""
+"""Closing a month of a million sales and checking all of them: how quickly, and that memory does not grow with them."""
 
 import time
 from datetime import UTC, date, datetime
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from studio.kit.db import session_scope
 from studio.market.models import AccountKind
-from studio.market.money import statements
+from studio.market.money import invariants, statements
 from studio.market.money.bookkeeping import Account
 from studio.market.money.statements import Period
 from tests.benchmarks.harness import Context, Result
@@ -38,8 +38,10 @@ def run(context: Context) -> list[Result]:
             peaks.append(grown)
             context.say(f"{sales:,} sales: {made} statements in {seconds:.1f} s, {grown:.0f} MB on top")
             _must_equal_the_naive_sums(here, period)
+        checks = _check(here, sum(periods))
     return [
         Result(f"a month of {count:,} sales closed", "sales/s", count / seconds),
+        checks,
         Result(
             f"memory to close {count:,} sales beyond that for {count // 10:,}",
             "MB",
@@ -67,6 +69,29 @@ def _close(here: Servers, period: Period) -> tuple[int, float]:
         made = statements.close(session, period=period, now=now, on_progress=look)
     look(made)
     return made, (most - before) / 1e6
+
+
+def _check(here: Servers, sales: int) -> Result:
+    """The hourly checks over all that was sold, beside one reading of the ledger for the balance of each account."""
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    balances = sa.text("SELECT account_id, sum(amount_minor) FROM ledger_entries GROUP BY account_id")
+    with session_scope(here.engine) as session:
+        began = time.perf_counter()
+        session.execute(balances).all()
+        read = time.perf_counter() - began
+        began = time.perf_counter()
+        found = invariants.check(session, now=now)
+        took = time.perf_counter() - began
+    if found.finding_count:
+        raise RuntimeError(f"The checks found {found.findings} in books that are in order.")
+    return Result(
+        f"all money of {sales:,} sales checked",
+        "s",
+        took,
+        peer=read,
+        peer_name="one reading of the ledger",
+        ratio=read / took,
+    )
 
 
 def _sell(here: Servers, count: int, period: Period) -> None:
@@ -102,20 +127,31 @@ def _sell(here: Servers, count: int, period: Period) -> None:
             (period.begins_at, count, count),
         )
         connection.execute(
-            "INSERT INTO ledger_transactions (id, key, kind, currency, entry_count, occurred_at, creator_id, character_id) "
-            "SELECT id, 'bench:' || id, 'sale', 'USD', 3, at, creator_id, character_id FROM sold"
+            """
+            INSERT INTO transactions
+                (id, buyer_id, creator_id, publication_id, character_id, version_number, title, license_type, price_minor,
+                currency, fee_bps, fee_minor, status, idempotency_key, provider, created_at, expires_at, paid_at, available_at)
+            SELECT id, uuidv7(), creator_id, uuidv7(), character_id, 1, 'sold', 'premium', 499,
+                'USD', 1500, 74, 'paid', id::text, 'local', at, at + interval '30 minutes', at, at + interval '7 days' FROM sold
+            """
+        )
+        connection.execute(
+            "INSERT INTO ledger_transactions "
+            "(id, key, kind, currency, entry_count, occurred_at, creator_id, character_id, purchase_id) "
+            "SELECT uuidv7(), 'sale:' || id, 'sale', 'USD', 3, at, creator_id, character_id, id FROM sold ORDER BY at"
         )
         connection.execute(
             """
             INSERT INTO ledger_entries (transaction_id, ordinal, account_id, amount_minor)
-            SELECT sold.id, entry.ordinal, entry.account_id, entry.amount_minor FROM sold
+            SELECT posted.id, entry.ordinal, entry.account_id, entry.amount_minor FROM sold
+            JOIN ledger_transactions posted ON posted.purchase_id = sold.id
             CROSS JOIN LATERAL (VALUES (0, %s::uuid, -499), (1, sold.account_id, 425), (2, %s::uuid, 74))
                 AS entry (ordinal, account_id, amount_minor)
             """,
             (provider.id, revenue.id),
         )
         connection.execute("DROP TABLE sold")
-        connection.execute("ANALYZE ledger_transactions, ledger_entries, ledger_accounts")
+        connection.execute("ANALYZE transactions, ledger_transactions, ledger_entries, ledger_accounts")
     _must_balance(here, count, period)
 
 

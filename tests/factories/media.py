@@ -8,7 +8,7 @@ from PIL import Image, PngImagePlugin
 from sqlalchemy.orm import Session
 
 from studio.accounts.permissions import Actor
-from studio.media import files
+from studio.media import files, uploads
 from studio.media.models import ImageGeneration, MediaFile, MediaPurpose, MediaUpload
 from studio.providers.storage import LocalStorage, Storage
 
@@ -93,3 +93,25 @@ def wav(seconds: float = 0.1) -> bytes:
         file.setframerate(8_000)
         file.writeframes(bytes(int(16_000 * seconds) // 2 * 2))
     return out.getvalue()
+
+
+def take(session, actor, storage, data, name="a"):
+    """The file in the library, brought in one piece."""
+    return uploads.take(session, actor=actor, storage=storage, data=data, name=name, quota=0)[0]
+
+
+def send(session, actor, storage, data, *, part, now, name="a.png", quota=0):
+    """The upload, brought in parts of `part` bytes and not finished."""
+    upload = uploads.begin(session, actor=actor, name=name, size=len(data), quota=quota)
+    for start in range(0, len(data), part):
+        upload = uploads.receive(
+            session,
+            actor=actor,
+            storage=storage,
+            upload_id=upload.id,
+            offset=start,
+            data=data[start : start + part],
+            quota=quota,
+            now=now,
+        )
+    return upload

@@ -110,7 +110,9 @@ class TestEmbedCharacter:
 
     def test_does_not_wait_for_ever(self, house, worker, server, embedding):
         server.script(*[Status(503)] * embedding.max_attempts)
-        house.change(lambda session: session.execute(sa.update(JobRun).values(created_at=utc_now() - OUTAGE_PATIENCE)))
+        house.change(
+            lambda session: session.execute(sa.update(JobRun).values(outage_since=utc_now() - OUTAGE_PATIENCE))
+        )
         for _ in range(embedding.max_attempts):
             make_due(house)
             worker.perform(embedding.id)

@@ -173,7 +173,12 @@ class TestDecisionsAndTimes:
             job_id = work.ask(session, "market.look_after_listings").id
         assert runtime.perform(job_id)
         with session_scope(engine) as session:
-            assert session.get_one(JobRun, job_id).result == {"in_effect": 0, "published": 0, "withdrawn": 0}
+            assert session.get_one(JobRun, job_id).result == {
+                "in_effect": 0,
+                "published": 0,
+                "withdrawn": 0,
+                "featured_no_more": 0,
+            }
 
     def test_are_done_by_the_sweep_where_redis_and_the_jobs_were_lost(self, engine, runtime):
         moment = utc_now() - timedelta(minutes=1)
@@ -186,4 +191,9 @@ class TestDecisionsAndTimes:
             job_id = work.ask(session, "market.look_after_listings").id
         assert runtime.perform(job_id)
         with session_scope(engine) as session:
-            assert session.get_one(JobRun, job_id).result == {"in_effect": 1, "published": 0, "withdrawn": 0}
+            assert session.get_one(JobRun, job_id).result == {
+                "in_effect": 1,
+                "published": 0,
+                "withdrawn": 0,
+                "featured_no_more": 0,
+            }

@@ -139,7 +139,11 @@ def open_categories(session: Session, category_ids: Iterable[UUID], *, lock: boo
     way = way.union_all(sa.select(way.c.leaf, above.id, above.parent_id).join(above, above.id == way.c.parent_id))
     query = sa.select(way.c.leaf, CharacterCategory.is_active).join(way, way.c.id == CharacterCategory.id)
     if lock:
-        query = query.order_by(CharacterCategory.id).with_for_update(read=True, of=CharacterCategory)
+        query = (
+            query.order_by(CharacterCategory.id)
+            .with_for_update(read=True, of=CharacterCategory)
+            .execution_options(populate_existing=True)
+        )
     rows = session.execute(query).all()
     return {leaf for leaf, _active in rows} - {leaf for leaf, is_active in rows if not is_active}
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from studio.accounts.permissions import RoleName
 from studio.market.models import CaseState, CheckMode, LookReason, ScreeningResult, Severity
+from studio.market.review import queries as review_queries
 from studio.market.review import queue
 from studio.market.screening import assessing, check_modes, screening
 from studio.market.screening.checks import judge, models, moderation
@@ -382,7 +383,7 @@ class TestSwitches:
         assert shown.severe == 0
         assert LookReason.SCREENING not in shown.reasons
         assert "severe_findings" not in {factor.name for factor in assessing.assess(session, case=case).factors}
-        names = {one.check_name for one in screening.queries.list_screening(session, actor=moderator, case_id=case.id)}
+        names = {one.check_name for one in review_queries.list_screening(session, actor=moderator, case_id=case.id)}
         assert "moderation" not in names
         [switch] = [one for one in check_modes.list_switches(session, actor=admin, now=now) if one.name == "moderation"]
         assert (switch.records[0].hits, switch.records[0].shadow) == (1, 1)

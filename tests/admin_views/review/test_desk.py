@@ -1,10 +1,8 @@
-"""The queue and the desk as a moderator works at them."""
+"""The desk as a moderator reads it: the card, what changed, what is alike, what models said."""
 
 import re
-from uuid import UUID
 
 import pytest
-import sqlalchemy as sa
 
 from admin_views.market.labels import check_title
 from studio.accounts.permissions import RoleName
@@ -14,20 +12,18 @@ from studio.kit.money import Money
 from studio.market.models import (
     CaseState,
     CharacterPublication,
-    FieldComment,
     LicenseType,
-    PublicationStatus,
     ReportReason,
-    ReviewCase,
     Severity,
 )
-from studio.market.review import decisions, effects, notes, queue, recalls
+from studio.market.review import decisions, notes, recalls
 from studio.market.review import rules as review_rules
 from studio.market.screening import screening
 from studio.market.screening.checks import ALL, MODEL_CHECKS
 from studio.market.screening.checks.base import Finding, about, passage
 from studio.market.screening.checks.submission import Text
 from studio.memory import embeddings as vectors
+from tests.admin_views.review.conftest import EVIL, claim
 from tests.factories.accounts import make_user
 from tests.factories.market import (
     case_of,
@@ -44,93 +40,6 @@ STORY = (
     "He keeps the last lighthouse on the northern shore, writes letters to ships that never answer, and hums while he "
     "works. When somebody comes up the stairs he pretends not to have waited. On Sundays he polishes the great lens. "
 )
-EVIL = "Meet <script>alert(1)</script> {{char}} at https://evil.example/x ![p](https://track.example/p.png)"
-
-
-@pytest.fixture
-def owner(session):
-    return make_user(session, RoleName.CREATOR)
-
-
-@pytest.fixture
-def moderator(session):
-    return make_user(session, RoleName.MODERATOR)
-
-
-@pytest.fixture
-def other(session):
-    return make_user(session, RoleName.CREATOR)
-
-
-@pytest.fixture
-def case(session, owner, now, tmp_path):
-    """A screened case of a card that means no good."""
-    character = make_card(session, owner=owner.actor, now=now, name="Eve", description=EVIL)
-    made = case_of(session, make_listing(session, owner=owner.actor, now=now, character=character))
-    screening.run(session, case_id=made.id, storage=make_storage(tmp_path), now=now)
-    session.flush()
-    return made
-
-
-@pytest.fixture
-def publication(session, case):
-    return session.get_one(CharacterPublication, case.publication_id)
-
-
-@pytest.fixture
-def browser(browser_of, moderator, case):
-    return browser_of(moderator)
-
-
-def claim(browser, post, case):
-    assert post(browser, f"/review/{case.id}/claim").status_code == 303
-
-
-class TestQueue:
-    def test_shows_what_waits_with_its_findings(self, browser, owner):
-        page = browser.get("/review/").text
-        assert "The keeper of the light" in page
-        assert owner.name in page
-        assert "severe" in page
-
-    def test_teaches_when_it_is_empty(self, session, browser_of):
-        page = browser_of(make_user(session, RoleName.MODERATOR)).get("/review/").text
-        assert "Nothing waits for review" in page
-
-    def test_is_not_for_creators(self, browser_of, owner, case):
-        browser = browser_of(owner)
-        assert browser.get("/review/").status_code == 403
-        assert browser.get(f"/review/{case.id}").status_code == 403
-
-    def test_claims_what_is_due_first(self, browser, session, post, case, moderator):
-        answer = post(browser, "/review/next")
-        assert answer.location.endswith(f"/review/{case.id}")
-        session.refresh(case)
-        assert case.claimed_by_id == moderator.id
-
-    def test_keeps_its_budget(self, browser, session, owner, now, statements, post):
-        for _ in range(10):
-            make_waiting_case(session, owner=owner.actor, now=now)
-        session.flush()
-        statements.clear()
-        browser.get("/review/")
-        assert len(statements) <= 4, statements
-        browser.get("/review/")
-        statements.clear()
-        post(browser, "/review/next")
-        # The token's page costs what the queue costs; the rest is the person, the case, the claim and its entry.
-        assert len([one for one in statements if "review_cases" in one]) <= 6, statements
-
-    def test_says_why_to_look_and_what_the_risk_is_made_of(self, browser):
-        page = browser.get("/review/").text
-        assert "new creator" in page
-        assert "held by screening" in page
-        assert re.search(r"Risk \d+ of 100", page)
-        assert "Checks that found something severe." in page
-
-    @pytest.mark.parametrize("show", ["free", "mine", "overdue", "nonsense"])
-    def test_shows_a_part_of_itself(self, browser, show):
-        assert browser.get(f"/review/?show={show}").status_code == 200
 
 
 class TestDesk:
@@ -457,117 +366,8 @@ class TestModels:
         assert "not screened by a model" not in page
 
 
-class TestDecide:
-    def test_goes_on_with_the_next_one_where_that_is_wanted(
-        self, session, browser, post, owner, case, publication, moderator, now
-    ):
-        following = make_waiting_case(session, owner=owner.actor, now=now)
-        session.flush()
-        claim(browser, post, case)
-        answer = post(browser, f"/review/{case.id}/approve", content_hash=publication.content_hash, then="next")
-        assert answer.location.endswith(f"/review/{following.id}")
-        session.refresh(following)
-        assert following.claimed_by_id == moderator.id
-
-    def test_remembers_whether_the_next_one_was_wanted(self, session, browser, post, owner, case, publication, now):
-        box = 'name="then" value="next"'
-        for _ in range(2):
-            make_waiting_case(session, owner=owner.actor, now=now)
-        session.flush()
-        claim(browser, post, case)
-        page = browser.get(f"/review/{case.id}").text
-        assert (f"{box}>" in page, f"{box} checked>" in page) == (True, False)
-        given = {"content_hash": publication.content_hash}
-        following = post(browser, f"/review/{case.id}/approve", **given, then=["", "next"]).location
-        assert f"{box} checked>" in browser.get(following).text
-        # A case without the box (nothing else waits) says nothing of it; unticked it stays so.
-        address = following.rpartition("/review/")[2]
-        listing = session.get_one(CharacterPublication, session.get_one(ReviewCase, UUID(address)).publication_id)
-        answer = post(browser, f"/review/{address}/approve", content_hash=listing.content_hash, then=[""])
-        assert answer.location.endswith("/review/")
-        claimed = post(browser, "/review/next").location
-        make_waiting_case(session, owner=owner.actor, now=now)
-        assert (f"{box}>" in browser.get(claimed).text, f"{box} checked>" in browser.get(claimed).text) == (True, False)
-
-    def test_approves_what_was_seen(self, browser, session, post, case, publication):
-        claim(browser, post, case)
-        page = browser.get(f"/review/{case.id}").text
-        assert publication.content_hash in page
-        for _ in range(2):
-            answer = post(browser, f"/review/{case.id}/approve", content_hash=publication.content_hash)
-            assert answer.status_code == 303
-        assert effects.release_due(session, now=utc_now() + review_rules.UNDO) == 1
-        session.refresh(publication)
-        assert publication.status is PublicationStatus.APPROVED
-
-    def test_sends_back_with_reasons_at_their_fields(self, browser, session, post, case, publication):
-        claim(browser, post, case)
-        answer = post(
-            browser, f"/review/{case.id}/reject", content_hash=publication.content_hash, note="Please mend",
-            reason=["injection", "advertising", "", ""], field=["description", "listing.title", "", ""],
-            comment=["Remove the script", "", "", ""],
-        )  # fmt: skip
-        assert answer.status_code == 303
-        fields = session.scalars(sa.select(FieldComment.field).order_by(FieldComment.id)).all()
-        assert fields == ["description", "listing.title"]
-
-    def test_keeps_what_was_typed_when_no_reason_is_chosen(self, browser, session, post, case, publication):
-        claim(browser, post, case)
-        answer = post(
-            browser, f"/review/{case.id}/reject", content_hash=publication.content_hash, note="A note that stays",
-            reason=["", ""], field=["scenario", ""], comment=["Words that stay", ""],
-        )  # fmt: skip
-        assert answer.status_code == 422
-        assert "Words that stay" in answer.text
-        assert "A note that stays" in answer.text
-        assert '<option value="scenario" selected>' in answer.text
-        session.refresh(case)
-        assert case.state is CaseState.CLAIMED
-
-    def test_says_that_the_content_changed(self, browser, post, case):
-        claim(browser, post, case)
-        answer = post(browser, f"/review/{case.id}/approve", content_hash="0" * 64)
-        assert answer.status_code == 409
-        # The refusal leaves its own address; loaded again, it leads back to the case.
-        assert browser.get(f"/review/{case.id}/approve").location == f"/review/{case.id}"
-        assert "no longer what you saw" in answer.text
-
-    def test_tells_a_second_moderator_who_holds_it(self, browser, session, browser_of, post, case, moderator):
-        claim(browser, post, case)
-        other = browser_of(make_user(session, RoleName.MODERATOR))
-        answer = post(other, f"/review/{case.id}/claim")
-        assert moderator.name in other.get(answer.location).text
-        assert post(other, f"/review/{case.id}/approve", content_hash="x").status_code == 409
-
-    def test_gives_back(self, browser, session, post, case):
-        claim(browser, post, case)
-        assert post(browser, f"/review/{case.id}/release").status_code == 303
-        session.refresh(case)
-        assert case.state is CaseState.WAITING
-
-    def test_renews_while_somebody_works(self, browser, post, case):
-        claim(browser, post, case)
-        assert "You hold this review" in post(browser, f"/review/{case.id}/renew").text
-
-    def test_offers_no_decision_on_ones_own(self, session, browser_of, post, now):
-        both = make_user(session, RoleName.CREATOR, RoleName.MODERATOR)
-        made = make_waiting_case(session, owner=both.actor, now=now)
-        browser = browser_of(both)
-        page = browser.get(f"/review/{made.id}").text
-        assert "somebody else has to review it" in page
-        assert f"/review/{made.id}/approve" not in page
-        answer = post(browser, f"/review/{made.id}/claim")
-        assert answer.status_code == 303
-        session.refresh(made)
-        assert made.claimed_by_id is None
-
-
 @pytest.mark.parametrize("check", ALL, ids=lambda check: check.name)
 def test_every_check_has_its_title(app, check):
     # A job's step shows the title too: both must be the same msgid.
     with app.test_request_context():
         assert check_title(check.name) == check.title
-
-
-def test_the_queue_is_what_the_service_says(session, moderator, case, now):
-    assert [row.case.id for row in queue.page(session, actor=moderator.actor, now=now).rows] == [case.id]
