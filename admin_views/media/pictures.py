@@ -476,7 +476,10 @@ def _whole(field: Any, wrong: dict[str, str]) -> int | None:
     text = (field.data or "").strip()
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+    if text.isascii() and text.isdigit() and len(text) > _DIGITS:
+        wrong[field.name] = "This number is too large."
+        return None
+    if not text.isascii() or not text.isdigit():
         wrong[field.name] = "A whole number that is not negative."
         return None
     return int(text)

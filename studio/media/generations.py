@@ -368,7 +368,7 @@ def _refuse(wanted: Wanted, provider: ImageProvider) -> None:
     if wanted.guidance is not None and not 0 <= wanted.guidance <= MOST_GUIDANCE:
         wrong["guidance"] = "From 0 to 30."
     if wanted.seed is not None and not 0 <= wanted.seed <= MOST_SEED:
-        wrong["seed"] = "A whole number that is not negative."
+        wrong["seed"] = "This number is too large." if wanted.seed > 0 else "A whole number that is not negative."
     if not 1 <= wanted.count <= provider.most_pictures:
         wrong["count"] = "This provider does not make as many at once."
     if provider.sizes and (wanted.width, wanted.height) not in provider.sizes:

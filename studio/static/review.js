@@ -36,14 +36,15 @@
   };
 
   const press = (key) => {
-    const target = document.querySelector(`[data-key="${key}"]`);
+    // What goes against a listing is gone to and not pressed: `studio.js` would press a `data-key`.
+    const target = document.querySelector(`[data-goto-key="${key}"]`) || document.querySelector(`[data-key="${key}"]`);
     if (!target) return false;
     if (target.matches("select, textarea, button")) {
       for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
       target.focus();
       target.scrollIntoView({ block: "center" });
     } else {
-      target.querySelector("button").click();
+      target.querySelector("button")?.click();
     }
     return true;
   };
@@ -58,7 +59,7 @@
     } else if (event.key === "e") {
       event.preventDefault();
       nextMark();
-    } else if ("acrunsxth".includes(event.key) && press(event.key)) {
+    } else if ("acrunsxdh".includes(event.key) && press(event.key)) {
       event.preventDefault();
     }
   });

@@ -82,6 +82,13 @@ class TestDeskKeys:
         page.wait_for_load_state()
         page.keyboard.press("r")
         expect(page.get_by_label("Reason", exact=True).first).to_be_focused()
+        # What goes against a listing is gone to, and pressed by Enter alone.
+        page.locator("h1").click()
+        for key, button in (("s", "Send back with these reasons"), ("x", "Reject")):
+            page.keyboard.press(key)
+            expect(page.get_by_role("button", name=button, exact=True)).to_be_focused()
+        page.wait_for_timeout(200)
+        expect(page.get_by_text("You hold this review")).to_be_visible()
         # Who has just ticked a box (and unticked it) is not typing.
         page.get_by_label("Then take the next one").first.dblclick()
         page.keyboard.press("?")
