@@ -90,7 +90,6 @@ def _check(here: Servers, sales: int) -> Result:
         took,
         peer=read,
         peer_name="one reading of the ledger",
-        ratio=read / took,
     )
 
 
