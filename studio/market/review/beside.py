@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
 from studio.market.models import Appeal, AppealState, CaseState, CharacterPublication, ReviewCase, ReviewDecision
+from studio.market.review import held_queries
 
 _MOST = 20
 
@@ -40,15 +41,10 @@ class Beside:
 
 def proposed() -> sa.Select[ReviewCase]:
     """The cases of severe takedowns that wait for a second person."""
-    waits = (
-        ReviewDecision.effective_at.is_(None),
-        ReviewDecision.effected_at.is_(None),
-        ReviewDecision.undone_at.is_(None),
-    )
     return (
         sa.select(ReviewCase)
         .join(ReviewDecision, ReviewDecision.case_id == ReviewCase.id)
-        .where(ReviewCase.state == CaseState.DECIDING, *waits)
+        .where(ReviewCase.state == CaseState.DECIDING, held_queries.is_proposed())
     )
 
 
@@ -58,7 +54,10 @@ def appealed() -> sa.Select[Appeal]:
 
 
 def list_beside(session: Session, *, actor: Actor) -> Sequence[Beside]:
-    """Both of them, what is due first before all others; the first twenty. Raises ForbiddenError. One statement."""
+    """Both of them, what is due first before all others; the first twenty. Raises ForbiddenError. One statement.
+
+    What is proposed against their own listings nobody is told before it is in effect.
+    """
     actor.must(Permission.REVIEW_READ)
     decides = sa.literal(actor.may(Permission.REVIEW_DECIDE))
     is_foreign = sa.and_(
@@ -80,6 +79,7 @@ def list_beside(session: Session, *, actor: Actor) -> Sequence[Beside]:
             ReviewCase.due_at,
             is_foreign,
         )
+        .where(CharacterPublication.publisher_id.is_distinct_from(actor.user_id))
         .order_by(ReviewCase.due_at, ReviewCase.id)
     )
     objections = (

@@ -60,6 +60,16 @@ def reasons_of(session: Session, decision_id: UUID) -> list[Feedback]:
     return [Feedback(comment.field, reason, comment.comment) for comment, reason in rows]
 
 
+def is_proposed() -> sa.ColumnElement[bool]:
+    """Whether a decision is a severe takedown that waits for its second person."""
+    return sa.and_(
+        ReviewDecision.outcome == Outcome.TAKEN_DOWN,
+        ReviewDecision.effective_at.is_(None),
+        ReviewDecision.effected_at.is_(None),
+        ReviewDecision.undone_at.is_(None),
+    )
+
+
 def list_proposals(session: Session, *, actor: Actor) -> Sequence[Proposal]:
     """The severe takedowns that wait for a second person, oldest first; for those who decide, else none.
 
@@ -75,10 +85,7 @@ def list_proposals(session: Session, *, actor: Actor) -> Sequence[Proposal]:
         .where(
             queries.case_visible_to(actor),
             CharacterPublication.publisher_id.is_distinct_from(actor.user_id),
-            ReviewDecision.outcome == Outcome.TAKEN_DOWN,
-            ReviewDecision.effective_at.is_(None),
-            ReviewDecision.effected_at.is_(None),
-            ReviewDecision.undone_at.is_(None),
+            is_proposed(),
         )
         .order_by(ReviewDecision.decided_at, ReviewDecision.id)
         .limit(_MOST_SECONDS)

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from admin_views.money.shop import ShopView
+from studio.accounts.models import Role
 from studio.accounts.permissions import RoleName
 from studio.kit.clock import utc_now
 from studio.market.models import (
@@ -296,4 +297,16 @@ class TestOnesOwn:
         effects.release_due(session, now=utc_now() + review_rules.UNDO)
         text = own.get(f"/review/{case.id}").text
         assert "Who is his rival?" in text
+        assert moderator.name not in text
+
+    def test_a_takedown_that_waits_for_its_second_person_is_not_told(
+        self, session, browser_of, post, live_case, live, owner, moderator, other
+    ):
+        owner.roles.append(session.scalars(sa.select(Role).where(Role.name == RoleName.MODERATOR)).one())
+        reasons = {**reasons_of(live), "is_severe": "1"}
+        assert post(browser_of(moderator), f"/review/{live_case.id}/take-down", **reasons).status_code == 303
+        strip = f"/review/{live_case.id}"
+        assert strip in browser_of(other).get("/review/").text
+        text = browser_of(owner).get("/review/").text
+        assert strip not in text
         assert moderator.name not in text
