@@ -23,6 +23,8 @@ from studio.embedded.valkey import ValkeyServer
 from studio.settings import Settings
 
 _MEGABYTES = 128
+_KEEPS = {"synchronous_commit": "on"}
+"""What was committed outlives an immediate stop of the server, though not (unless it is durable) the loss of power."""
 
 
 class Disk:
@@ -150,7 +152,7 @@ def opened(folder: Path, *, durable: bool = True, **changes: object) -> Iterator
     with ExitStack() as stack:
         logs = folder / "logs"
         logs.mkdir(parents=True)
-        server = postgres.start(folder / "postgres", log=logs / "postgres.log", durable=durable)
+        server = postgres.start(folder / "postgres", log=logs / "postgres.log", options=_KEEPS, durable=durable)
         stack.callback(server.stop)
         queue = valkey.start(folder / "valkey", log=logs / "valkey.log", durable=durable)
         stack.callback(queue.stop)

@@ -120,9 +120,9 @@ class TestReading:
         assert caught.value.usage == ONCE + ONCE
 
     def test_holds_no_more_memory_than_a_part_of_the_sound(self, server):
-        text = "".join(f"Sentence {number} is read. " for number in range(180)).strip()
+        text = "".join(f"Sentence {number} is read. " for number in range(360)).strip()
         sound = 48_000 * server.seconds * len(text)
-        provider = made(server)
+        provider = made(server, speech_time_limit=60.0)
         provider.speak(wanted("Hello."))
         tracemalloc.start()
         try:
@@ -130,8 +130,8 @@ class TestReading:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        # A fifth is held, and what the server holds of it.
-        assert peak < 0.7 * sound
+        # A tenth is held, and what the server and the line between them hold of it: most where the machine is busy.
+        assert peak < 0.6 * sound
 
 
 class TestWrongs:
