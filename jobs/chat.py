@@ -94,7 +94,7 @@ def _ask(run: JobContext, question: Question) -> Answered:
         first_token_ms=first_ms,
         response_time_ms=elapsed(),
         error=error,
-        reference=_reported(run, error) if error is not None else None,
+        reference=_reported(run, error) if error is not None and rules.is_to_report(error) else None,
     )
 
 

@@ -191,11 +191,12 @@ def _made(run: JobContext, speech_id: UUID, kind: str, wanted: Wanted) -> _Made 
     try:
         spoken = provider.speak(wanted, alive=run.check)
     except StudioError as error:
-        usage = error.usage if isinstance(error, ProviderError) else None
-        if not isinstance(usage, Usage):
+        usage = error.usage if isinstance(error, ProviderError) and isinstance(error.usage, Usage) else None
+        characters = error.characters if isinstance(error, ProviderError) and not usage else len(wanted.text)
+        if not characters:
             return _Refused(error)
-        paid_in_vain = _Refused(error, len(wanted.text), cost(characters=len(wanted.text), usage=usage))
-        facts = speaking.facts_of(len(wanted.text), paid_in_vain.cost_micro, error=error)
+        paid_in_vain = _Refused(error, characters, cost(characters=characters, usage=usage))
+        facts = speaking.facts_of(characters, paid_in_vain.cost_micro, error=error)
         run.hold_paid(speech_id, facts=facts, parts=[], cost_micro=paid_in_vain.cost_micro or 0, kind="speech")
         return paid_in_vain
     cost_micro = cost(characters=spoken.characters, usage=spoken.usage)

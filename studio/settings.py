@@ -190,6 +190,12 @@ class Settings(BaseSettings):
         default=120.0, gt=0, description="Seconds of silence after which pictures are given up."
     )
     images_time_limit: float = Field(default=900.0, gt=0, description="Seconds that one request for pictures may take.")
+    images_stall: float = Field(
+        default=180.0,
+        gt=0,
+        description="Seconds without progress after which WebUI's or ComfyUI's drawing is given up; more where loading a "
+        "model takes longer.",
+    )
     images_attempts: int = Field(default=3, ge=1, le=10, description="Attempts at a request that was turned away.")
     images_result_hosts: str = Field(
         default="oaidalleapiprodscus.blob.core.windows.net",

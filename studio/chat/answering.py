@@ -171,7 +171,8 @@ def stream(
 ) -> Iterator[Delta | Ended]:
     """Yield the answer as it is written, then how it ended; by then it is kept.
 
-    Where the model fails, the character's fallback reply is kept instead, and the failure is reported. Closing the
+    Where the model fails, the character's fallback reply is kept instead, and the failure is reported where there is
+    something to look into (`rules.is_to_report`). Closing the
     iterator (the reader left) stops the model and keeps what had come.
     """
     writing = _Writing(task, prices, clock)
@@ -184,7 +185,7 @@ def stream(
         raise
     except Exception as raised:  # noqa: BLE001 - Whatever it is, the character answers, and the log has it.
         error = raised
-    reference = report(error) if error is not None else None
+    reference = report(error) if error is not None and rules.is_to_report(error) else None
     state = _settle(open_session, task, writing, error=error, reference=reference, now=now())
     yield Ended(task.message_id, state)
 

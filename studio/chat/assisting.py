@@ -146,7 +146,7 @@ def stream(
             finish, model=model or provider.model, prompt_tokens=wanted.asked.tokens, text=text, prices=prices
         )
         is_offered = error is None and not is_left and finish is not None and finish.reason != "stopped"
-        reference = report(error) if error is not None else None
+        reference = report(error) if error is not None and rules.is_to_report(error) else None
         took = max(0, round((clock() - began) * 1_000))
         _settle(
             open_session,

@@ -8,10 +8,11 @@ from typing import Any
 
 from studio.authoring import reply_choice
 from studio.authoring.rules import ReplyDraft, tokens
-from studio.chat.errors import EmptyMessageError, LongMessageError
+from studio.chat.errors import DoesNotFitError, EmptyMessageError, LongMessageError
 from studio.chat.models import ANSWER_LENGTH, MESSAGE_LENGTH, NAME_LENGTH
 from studio.kit.errors import StudioError
 from studio.kit.text import excerpt, is_cjk, one_line, storable
+from studio.providers.errors import NoModelError
 from studio.providers.language import Finish, Prices
 
 MOST_MESSAGES = 400
@@ -118,6 +119,11 @@ def counted(finish: Finish | None, *, model: str, prompt_tokens: int, text: str,
         cost_micro=prices.cost_micro(named, tokens_in=tokens_in, tokens_out=tokens_out),
         currency=prices.currency,
     )
+
+
+def is_to_report(error: BaseException) -> bool:
+    """Whether staff have something to look into: no model at all, or a text that is too long for it, is told to the person."""
+    return not isinstance(error, (NoModelError, DoesNotFitError))
 
 
 def failure_of(error: StudioError) -> dict[str, Any]:

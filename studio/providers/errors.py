@@ -13,13 +13,17 @@ class ProviderError(UnavailableError):
     provider's, for the log. The message never holds a key or a text that was
     sent, and neither does anything chained to the error. `usage` is what was
     used of the provider before it failed, in its own units; None where nothing
-    was, or where it does not tell. `breaker` is the name of the breaker that
+    was, or where it does not tell. `characters` are those that a provider which
+    bills by them may bill though nothing came of it, and `may_be_billed` is
+    whether it had the request in hand when it failed. `breaker` is the name of the breaker that
     counted it, such as "speech:openai"; None for what says nothing against the
     provider.
     """
 
     is_transient = False
     usage: object | None = None
+    characters: int = 0
+    may_be_billed: bool = False
     breaker: str | None = None
 
     def __init__(
@@ -43,6 +47,10 @@ class ProviderRefusedError(ProviderError):
 
 class ProviderNotConfiguredError(ProviderRefusedError):
     """A setting that the provider needs is missing or cannot be right; nothing was sent."""
+
+
+class NoModelError(ProviderNotConfiguredError):
+    """Nobody has set up a model: so the studio is meant to be for now, and there is no failure to look into."""
 
 
 class ProviderTooLargeError(ProviderRefusedError):

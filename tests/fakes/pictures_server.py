@@ -15,6 +15,7 @@ import base64
 import hashlib
 import io
 import json
+import select
 import struct
 import threading
 import time
@@ -76,7 +77,14 @@ class DrawingFails:
     """ComfyUI: the workflow fails."""
 
 
-Answer = Status | Silence | HalfBody | HangUp | Bytes | Address | Raw | LineBreaks | ViewHangs | DrawingFails
+@dataclass(frozen=True)
+class StandsStill:
+    """WebUI, ComfyUI: it begins to draw, and then tells the same of it for ever."""
+
+
+Answer = (
+    StandsStill | Status | Silence | HalfBody | HangUp | Bytes | Address | Raw | LineBreaks | ViewHangs | DrawingFails
+)
 
 
 def drawn(text: str = "", *, size: tuple[int, int] = (64, 96)) -> bytes:
@@ -166,6 +174,8 @@ class PicturesServer:
             if not drawing.stopped.is_set():
                 drawing.is_running, self.is_interrupted = True, False
                 drawing.stamp = self.last_stamp = f"2026{len(self.drawings)}{time.monotonic_ns()}"
+                if isinstance(drawing.answer, StandsStill):
+                    self._stand_still(drawing, tell)
                 for sampler in drawing.samplers:
                     for step in range(1, _STEPS + 1):
                         if drawing.stopped.wait(self.seconds / _STEPS / len(drawing.samplers)) or self.closing.is_set():
@@ -175,6 +185,12 @@ class PicturesServer:
                             tell(sampler, step)
             drawing.is_running, drawing.is_done = False, True
             return not drawing.stopped.is_set()
+
+    def _stand_still(self, drawing: Drawing, tell: Any) -> None:
+        drawing.step = 1
+        while not drawing.stopped.wait(0.05) and not self.closing.is_set():
+            if tell is not None:
+                tell(drawing.samplers[0], drawing.step)
 
     def interrupt(self) -> None:
         """Whatever is drawn just now stops, whosever it is."""
@@ -313,20 +329,21 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json({"created": 1, "data": data})
 
     def _txt2img(self, body: dict[str, Any], answer: Answer | None) -> None:
-        drawing = self._draw_here(body)
+        drawing = self._draw_here(body, answer)
         seeds = [drawing.seed + number for number in range(drawing.count)]
         images = [base64.b64encode(_data(answer, f"{body['prompt']} {seed}")).decode() for seed in seeds]
         told = {"seed": seeds[0], "all_seeds": seeds, "prompt": body["prompt"], "job_timestamp": drawing.stamp}
         info = json.dumps(told)
         self._json({"images": images, "parameters": {}, "info": info})
 
-    def _draw_here(self, body: dict[str, Any]) -> Drawing:
+    def _draw_here(self, body: dict[str, Any], answer: Answer | None = None) -> Drawing:
         seed = body.get("seed")
         drawing = Drawing(
             prompt_id=str(body.get("force_task_id") or f"here{len(self.fake.drawings)}"),
             text=str(body.get("prompt")),
             seed=seed if isinstance(seed, int) and seed >= 0 else 1234,
             count=int(body.get("n_iter") or 1),
+            answer=answer,
         )
         self.fake.drawings[drawing.prompt_id] = drawing
         self.fake.draw(drawing)
@@ -393,15 +410,18 @@ class _Handler(BaseHTTPRequestHandler):
         told = self.fake.told.setdefault(client_id, [])
         place = 0
         self.is_gone = False
-        while not self.is_gone and not self.fake.closing.wait(0.01):
+        # Whoever listens says nothing but that it goes; it waits for an answer to that.
+        while not self.is_gone and not self.fake.closing.is_set():
+            if select.select([self.connection], [], [], 0.01)[0]:
+                return self._frame(b"", kind=8)
             for kind, data in told[place:]:
                 place += 1
                 self._say(kind, data)
                 # A preview, as bytes.
                 self._frame(b"\x00\x00\x00\x01preview", kind=2)
                 if data.get("breaks"):
-                    self.connection.shutdown(2)
-                    return
+                    return self.connection.shutdown(2)
+        return None
 
     def _run(self, drawing: Drawing) -> None:
         """A prompt of ComfyUI from its turn in the queue to its end, with what its client is told."""

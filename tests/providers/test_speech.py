@@ -337,11 +337,21 @@ class TestWrapper:
             speak(patient)
         assert len(server.requests) == 1
 
+    def test_counts_what_broke_off_too_since_the_provider_bills_what_it_spoke(self, patient, server):
+        server.script(fake.HalfBody())
+        assert speak(patient).characters == len(TEXT) + 7  # The last one's is what the provider says.
+        server.script(fake.HalfBody(), fake.Status(500), fake.Stalls())
+        with pytest.raises(ProviderBusyError) as refusal:
+            speak(patient)
+        # Of what was turned away nothing was spoken.
+        assert refusal.value.characters == 2 * len(TEXT)
+
     def test_gives_up_after_its_attempts(self, patient, server):
         server.script(*[fake.Status(500)] * 3)
-        with pytest.raises(ProviderBusyError):
+        with pytest.raises(ProviderBusyError) as refusal:
             speak(patient)
         assert len(server.requests) == 3
+        assert refusal.value.characters == 0
 
 
 def seconds(audio):

@@ -104,6 +104,15 @@ class TestSpeak:
         with session_scope(engine) as session:
             assert session.scalar(sa.select(sa.func.count()).select_from(MediaFile)) == 0
 
+    def test_counts_what_broke_off_against_the_budget(self, engine, runtime, asked, server):
+        server.script(fake.HalfBody())
+        speech = asked()
+        runtime.perform(speech.job_id)
+        failed = row(engine, speech)
+        assert failed.state is GenerationState.FAILED
+        assert failed.characters == len("Well met, traveller.")
+        assert failed.cost_micro == job(engine, speech).cost_micro == 100_000 * failed.characters
+
     def test_waits_for_budget_that_went_meanwhile_and_asks_nobody(self, engine, runtime, asked, server):
         speech = asked()
         with session_scope(engine) as session:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import resources
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -27,7 +27,7 @@ from studio.providers.images import fetching, refusals
 from studio.providers.images.openai_images import web_address
 from studio.providers.images.protocol import Made, Picture, PictureRequest, Watch
 from studio.providers.images.speaking import Line
-from studio.providers.images.watching import watched
+from studio.providers.images.watching import Patience, watched
 from studio.settings import Settings
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ _QUICK = 3.0
 _MOST_SHOWN = 98.0
 _LOOK_AT_HISTORY = 2.0
 _MOST_MESSAGE = 16_000_000
+_PREVIEW = "preview"
 
 
 class ComfyUIImages:
@@ -68,8 +69,9 @@ class ComfyUIImages:
     most_pictures = 8
     tells_progress = True
 
-    def __init__(self, *, base_url: str, key: str, model: str, workflow: dict[str, Any]) -> None:
+    def __init__(self, *, base_url: str, key: str, model: str, workflow: dict[str, Any], stall: float = 180.0) -> None:
         self.model = model
+        self._stall = stall
         self._base_url = base_url
         self._workflow = workflow
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -108,7 +110,7 @@ class ComfyUIImages:
                 graph = _filled(self._workflow, part, model=self.model)
                 meter = _Meter(graph, before=len(pictures), count=request.count, each=each)
                 with self._line.open(timeout=timeout) as client:
-                    talk = _Talk(self._line, client, watch=watch, ends=ends)
+                    talk = _Talk(self._line, client, watch=watch, ends=ends, meter=meter)
                     prompt_id = self._queue(talk, graph, client_id)
                     try:
                         self._wait(talk, ear, meter, prompt_id, timeout=timeout)
@@ -163,6 +165,7 @@ class ComfyUIImages:
     def _wait(self, talk: "_Talk", ear: "_Ear", meter: "_Meter", prompt_id: str, *, timeout: float) -> None:
         """Return when the prompt is done; raises ProviderError, or what `watch` raises."""
         heard_at = looked_at = time.monotonic()
+        patience = Patience(self._stall)
         while time.monotonic() < min(talk.ends, heard_at + timeout):
             talk.show(meter.step, meter.shown)
             message = ear.listen()
@@ -171,15 +174,22 @@ class ComfyUIImages:
                 if _is_done(message, prompt_id):
                     return
                 meter.hear(message, prompt_id)
-            elif time.monotonic() - looked_at >= _LOOK_AT_HISTORY:
+                if _is_ours(message, prompt_id):
+                    patience.see(str(message.get("type")), repr(message.get("data")))
+            if time.monotonic() - looked_at >= _LOOK_AT_HISTORY:
                 looked_at = time.monotonic()
                 entry = _history(talk, prompt_id)
                 if entry is not None:
                     _refuse_failed(entry)
                     return
-                if _is_queued(talk, prompt_id):
+                place = _place(talk, prompt_id)
+                if place is not None:
                     # It knows of us and is at work, though it says nothing.
                     heard_at = time.monotonic()
+                if place == "pending" or ear.is_deaf:
+                    # How long somebody else's may take is theirs, and of ours nothing can be heard: the limit of the whole ends that.
+                    patience.moved()
+            patience.require()
         raise refusals.silent()
 
     def _fetch(self, talk: "_Talk", prompt_id: str, request: PictureRequest) -> list[Picture]:
@@ -205,19 +215,18 @@ class ComfyUIImages:
         with self._line.open(timeout=_QUICK) as client, contextlib.suppress(ProviderError):
             self._line.ask(client, "POST", "/queue", json={"delete": [prompt_id]}, most=100_000)
             queue = self._line.ask_json(client, "GET", "/queue", most=20_000_000)
-            running = queue.get("queue_running") if isinstance(queue, dict) else None
-            if any(isinstance(one, list) and one[1:2] == [prompt_id] for one in running or ()):
+            if _holds(queue, "queue_running", prompt_id):
                 self._line.ask(client, "POST", "/interrupt", json={"prompt_id": prompt_id}, most=100_000)
 
 
 class _Talk:
     """Questions to the server while somebody watches: what `watch` raises ends one that hangs."""
 
-    def __init__(self, line: Line, client: httpx2.Client, *, watch: Watch, ends: float) -> None:
+    def __init__(self, line: Line, client: httpx2.Client, *, watch: Watch, ends: float, meter: "_Meter") -> None:
         self._line, self._client, self._watch = line, client, watch
         self.ends = ends
-        self._step = "Waiting for the provider"
-        self._shown: float | None = None
+        # Of several pictures the next one begins where the one before it ended.
+        self._step, self._shown = meter.step, meter.shown
 
     def show(self, step: str, percent: float | None) -> None:
         """Tell what is being done; without a number the last one stands."""
@@ -292,12 +301,20 @@ def _history(talk: _Talk, prompt_id: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _is_queued(talk: _Talk, prompt_id: str) -> bool:
+def _place(talk: _Talk, prompt_id: str) -> Literal["running", "pending"] | None:
+    """Whether the prompt is being drawn or waits behind others; None where the server does not know it, or does not say."""
     try:
-        told = talk.ask("GET", "/queue", most=20_000_000)
+        told = talk.ask_json("GET", "/queue", most=20_000_000)
     except ProviderError:
-        return False
-    return prompt_id.encode() in told
+        return None
+    if _holds(told, "queue_running", prompt_id):
+        return "running"
+    return "pending" if _holds(told, "queue_pending", prompt_id) else None
+
+
+def _holds(told: Any, name: str, prompt_id: str) -> bool:
+    held = told.get(name) if isinstance(told, dict) else None
+    return any(isinstance(one, list) and one[1:2] == [prompt_id] for one in held or ())
 
 
 class _Ear:
@@ -305,6 +322,11 @@ class _Ear:
 
     def __init__(self, socket: ClientConnection | None) -> None:
         self._socket = socket
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether nothing is heard, as where something between has no websockets."""
+        return self._socket is None
 
     def listen(self) -> dict[str, Any] | None:
         """The next message, or None after a moment without one."""
@@ -321,14 +343,25 @@ class _Ear:
 
 
 def _message(raw: str | bytes) -> dict[str, Any] | None:
-    """What the server says; previews come as bytes and are passed over."""
+    """What the server says; of previews, which come as bytes to whoever asked for the drawing, only which it is."""
     if isinstance(raw, bytes):
-        return {}
+        return {"type": _PREVIEW, "data": hash(raw)}
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _is_ours(message: dict[str, Any], prompt_id: str) -> bool:
+    """Whether it tells of our drawing. The queue's state and what extensions tell every second come to everybody."""
+    kind, data = message.get("type"), message.get("data")
+    if kind == _PREVIEW:
+        return True
+    if not isinstance(data, dict):
+        return False
+    # Older servers do not name the prompt in these two, which they send to its owner alone.
+    return data.get("prompt_id") == prompt_id or (kind in {"progress", "executing"} and "prompt_id" not in data)
 
 
 def _is_done(message: dict[str, Any], prompt_id: str) -> bool:
@@ -422,6 +455,7 @@ def from_settings(settings: Settings) -> ComfyUIImages:
         key=key,
         model=settings.images_model.strip(),
         workflow=_workflow(settings),
+        stall=settings.images_stall,
     )
 
 

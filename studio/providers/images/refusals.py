@@ -106,6 +106,15 @@ def strange() -> ProviderBrokenError:
     )
 
 
+def stalled(seconds: float) -> ProviderBusyError:
+    """The server has the request, and for so many seconds nothing of it was drawn."""
+    return ProviderBusyError(
+        "The picture server got no further with the drawing for %(seconds)d seconds, so it was stopped. Try again; if it "
+        "stands still once more, the server needs to be looked at.",
+        seconds=max(1, round(seconds)),
+    )
+
+
 def interrupted() -> ProviderBrokenError:
     """Somebody stopped it at the server, or in its window: what came is half drawn."""
     return ProviderBrokenError("Somebody interrupted the drawing at the picture server. Ask for it again.")

@@ -1,8 +1,8 @@
-"""Waiting for an answer in a thread of its own, so that whoever waits can tell of progress and can stop it."""
+"""Waiting for an answer in a thread of its own, so that whoever waits can tell of progress, see that there is none, and stop it."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from studio.providers.images import refusals
@@ -11,6 +11,30 @@ T = TypeVar("T")
 
 _LOOK = 0.25
 """Seconds between two looks."""
+
+
+class Patience:
+    """How long a drawing may stand still: `seconds` after it last moved, `require` refuses to wait on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._moved_at = time.monotonic()
+        self._seen: dict[str, Hashable] = {}
+
+    def moved(self) -> None:
+        """It goes on, or there is a reason to wait."""
+        self._moved_at = time.monotonic()
+
+    def see(self, kind: str, sign: Hashable) -> None:
+        """The server tells this of its work: where it told the same before, nothing has moved."""
+        if kind not in self._seen or self._seen[kind] != sign:
+            self._seen[kind] = sign
+            self.moved()
+
+    def require(self) -> None:
+        """Return while there is hope. Raises ProviderBusyError, which counts at the breaker."""
+        if time.monotonic() - self._moved_at > self._seconds:
+            raise refusals.stalled(self._seconds)
 
 
 class _Call(Generic[T]):

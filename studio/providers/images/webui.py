@@ -4,7 +4,7 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from studio.providers.images import refusals
 from studio.providers.images.openai_images import decoded, web_address
 from studio.providers.images.protocol import Made, Picture, PictureRequest, Watch
 from studio.providers.images.speaking import Line
-from studio.providers.images.watching import watched
+from studio.providers.images.watching import Patience, watched
 from studio.settings import Settings
 
 USUAL_URL = "http://127.0.0.1:7860"
@@ -25,11 +25,17 @@ _MULTIPLE = 8
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What the server says of its work just now: whether it is ours, how much of it is done, whether somebody broke it off."""
+    """What the server says of its work just now: whether it is ours, how much of it is done, whether somebody broke it off.
+
+    `waits` is whether ours stands behind somebody else's; `sign` is another one whenever anything has moved, and None
+    where the server says nothing.
+    """
 
     is_ours: bool
     share: float | None
     is_interrupted: bool
+    waits: bool
+    sign: Hashable | None
 
 
 class WebUIImages:
@@ -42,8 +48,9 @@ class WebUIImages:
     most_pictures = 8
     tells_progress = True
 
-    def __init__(self, *, base_url: str, auth: tuple[str, str] | None, model: str) -> None:
+    def __init__(self, *, base_url: str, auth: tuple[str, str] | None, model: str, stall: float = 180.0) -> None:
         self.model = model
+        self._stall = stall
         self._base_url = base_url
         self._line = Line(base_url, auth=auth)
 
@@ -53,7 +60,7 @@ class WebUIImages:
         return f"{self.model or 'Stable Diffusion WebUI'}, at {urlsplit(self._base_url).hostname}"
 
     def make(self, request: PictureRequest, *, timeout: float, time_limit: float, watch: Watch) -> Made:
-        """Return the server's pictures; see the Protocol. Where `watch` raises, the server is told to interrupt."""
+        """Return the server's pictures; see the Protocol. Where `watch` raises, or nothing moves, the server is told to interrupt."""
         watch("Waiting for the provider", None)
         task = f"task(greenroom-{secrets.token_hex(8)})"
         body = _body(request, self.model) | {"force_task_id": task}
@@ -62,6 +69,7 @@ class WebUIImages:
             looked_at = time.monotonic()
             shown: float | None = None
             is_interrupted = False
+            patience = Patience(self._stall)
 
             def look() -> None:
                 nonlocal looked_at, shown, is_interrupted
@@ -71,7 +79,13 @@ class WebUIImages:
                     if told.is_ours:
                         is_interrupted |= told.is_interrupted
                         shown = max(shown or 0.0, min(99.0, 100 * (told.share or 0.0)))
+                    if told.sign is not None:
+                        patience.see("work", told.sign)
+                    if told.waits:
+                        # How long somebody else's may take is theirs: the limit of the whole ends that.
+                        patience.moved()
                 watch("Drawing" if shown is not None else "Waiting for the provider", shown)
+                patience.require()
 
             def stop() -> None:
                 # Before the connection is closed: the server goes on drawing for a client that is gone. What is drawn
@@ -101,13 +115,16 @@ class WebUIImages:
     def _told(self, client: Any, task: str) -> _Told:
         """What is being drawn, by the name that we gave; what the server cannot say just now is no error."""
         named = self._asked(client, "POST", "/internal/progress", json={"id_task": task, "live_preview": False})
-        if named is not None and named.get("active") is not True:
-            return _Told(False, None, False)
         whole = self._whole(client)
-        if named is None and whole.get("current_task") != task:
-            # A server without its own window tells by the other address, if it does.
-            return _Told(False, None, False)
-        return _Told(True, _share(whole if named is None else named), _state(whole).get("interrupted") is True)
+        # A server without its own window tells by the other address, if it does.
+        is_ours = whole.get("current_task") == task if named is None else named.get("active") is True
+        return _Told(
+            is_ours=is_ours,
+            share=_share(whole if named is None else named) if is_ours else None,
+            is_interrupted=is_ours and _state(whole).get("interrupted") is True,
+            waits=named is not None and named.get("queued") is True,
+            sign=_sign(named or {}, whole) if named or whole else None,
+        )
 
     def _was_interrupted(self, client: Any, info: dict[str, Any], *, is_short: bool) -> bool:
         state = _state(self._whole(client))
@@ -127,9 +144,17 @@ class WebUIImages:
         return told if isinstance(told, dict) else None
 
 
-def _state(whole: dict[str, Any]) -> dict[str, Any]:
+def _state(whole: Mapping[str, Any]) -> dict[str, Any]:
     state = whole.get("state")
     return state if isinstance(state, dict) else {}
+
+
+def _sign(named: Mapping[str, Any], whole: Mapping[str, Any]) -> Hashable:
+    """What changes with every step of the work; the time that is left, which some count down while nothing happens, does not."""
+    state = _state(whole)
+    told = [named.get(name) for name in ("active", "queued", "completed", "progress")]
+    told += [whole.get("progress"), *(state.get(name) for name in ("job", "job_no", "job_timestamp", "sampling_step"))]
+    return repr(told)
 
 
 def _share(told: dict[str, Any]) -> float | None:
@@ -199,4 +224,9 @@ def from_settings(settings: Settings) -> WebUIImages:
                 "For WebUI, STUDIO_IMAGES_KEY is a name and a password with a colon between them."
             )
         auth = (user, password)
-    return WebUIImages(base_url=web_address(settings) or USUAL_URL, auth=auth, model=settings.images_model.strip())
+    return WebUIImages(
+        base_url=web_address(settings) or USUAL_URL,
+        auth=auth,
+        model=settings.images_model.strip(),
+        stall=settings.images_stall,
+    )

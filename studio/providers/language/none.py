@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from studio.providers.errors import ProviderError, ProviderNotConfiguredError
+from studio.providers.errors import NoModelError, ProviderError
 from studio.providers.language.protocol import Cancel, Event, Message
 from studio.settings import Settings
 
@@ -28,11 +28,13 @@ class NoModel:
         time_limit: float,
         cancel: Cancel,
     ) -> Iterator[Event]:
-        """Raise ProviderNotConfiguredError; nothing is sent anywhere."""
+        """Raise NoModelError, or the reason why the settings cannot be right; nothing is sent anywhere."""
         del messages, model, max_output, timeout, time_limit, cancel
         if self.reason is not None:
             raise self.reason.afresh()
-        raise ProviderNotConfiguredError("No language model is configured.")
+        raise NoModelError(
+            "No language model is configured, so nothing can be written by one. Ask whoever runs this studio to set one up."
+        )
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -107,8 +107,8 @@ def _exchange(
             if len(body) > bound:
                 return refusals.too_much(about)
             return Answer(bytes(body), response.headers)
-    except httpx2.TimeoutException:
-        return refusals.silent(about)
+    except httpx2.TimeoutException as error:
+        return refusals.unreachable(about) if isinstance(error, httpx2.ConnectTimeout) else refusals.silent(about)
     except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL):
         return refusals.broke_off(about) if has_begun else refusals.unreachable(about)
 

@@ -109,6 +109,11 @@ def azure_characters(text: str) -> int:
     return sum(2 if is_cjk(sign) else 1 for sign in text)
 
 
+def billed_characters(provider: str, text: str) -> int:
+    """The characters that the provider bills for speaking the text, as far as one knows before it says so itself."""
+    return azure_characters(text) if provider == "azure" else len(text)
+
+
 def espeak_parameters(chosen: Mapping[str, float | str]) -> tuple[int, int]:
     """(words per minute, pitch from 0 to 100) for espeak-ng, whose pitch of 100 is twice that of 50."""
     speed, pitch = float(chosen.get("speed", 1.0)), float(chosen.get("pitch", 1.0))

@@ -92,7 +92,9 @@ class OpenAISpeech:
                 body=_body(error),
                 now=utc_now(),
             )
-        except (openai.APITimeoutError, httpx2.TimeoutException):
+        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
+            if isinstance(error.__cause__, httpx2.ConnectTimeout):
+                return refusals.unreachable(self._about)
             return refusals.silent(self._about)
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, ValueError):
             return refusals.broke_off(self._about) if has_begun else refusals.unreachable(self._about)

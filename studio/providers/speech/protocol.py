@@ -93,6 +93,8 @@ def _count(told: object, name: str) -> int:
 class Spoken:
     """What came of it: the audio, how many characters the provider bills, and its name for the exchange.
 
+    The characters are those of all attempts of which the provider may bill any.
+
     `usage` is what it took of a model that is billed by tokens; None where it is billed by characters, or does not say.
     """
 
@@ -179,7 +181,7 @@ class SpeechProvider(Described, Protocol):
     """Speaks texts and lists voices, with retries, limits and a circuit breaker taken care of."""
 
     def speak(self, wanted: Wanted, *, alive: Alive = lambda: None) -> Spoken:
-        """Return the text as audio, with all that its attempts used. Raises ProviderError, with that in its `usage`."""
+        """Return the text as audio, with all that its attempts used. Raises ProviderError, with that in its `usage` and `characters`."""
 
     def voices(self, *, alive: Alive = lambda: None) -> Sequence[Voice]:
         """Return the provider's own list. Raises ProviderError."""

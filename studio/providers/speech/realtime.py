@@ -136,7 +136,8 @@ class Reading:
         """The text as MP3. Raises ProviderError, with what was used in its `usage`."""
         found = self._made(sdk)
         if isinstance(found, ProviderError):
-            found.usage = self.usage or None
+            # It is billed by what it used, which it tells, and not by characters.
+            found.usage, found.may_be_billed = self.usage or None, False
             raise found
         return found
 

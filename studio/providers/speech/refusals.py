@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from studio.providers.embeddings.refusals import retry_after
 from studio.providers.errors import (
@@ -31,6 +31,9 @@ _LENGTH = re.compile(
     r"too[ _]long|max_character_limit|maximum[\w ]* (length|characters)|string_too_long|longer than the limit",
     re.IGNORECASE,
 )
+
+
+_Error = TypeVar("_Error", bound=ProviderError)
 
 
 class ContentRefusedError(ProviderRefusedError):
@@ -124,8 +127,10 @@ def read_otherwise(about: About) -> ReadOtherwiseError:
 
 def silent(about: About) -> ProviderBusyError:
     """The server said nothing for too long, or did not finish in time."""
-    return ProviderBusyError(
-        "%(provider)s did not finish in the time that there is. Try again in a minute.", provider=about.provider
+    return _billed(
+        ProviderBusyError(
+            "%(provider)s did not finish in the time that there is. Try again in a minute.", provider=about.provider
+        )
     )
 
 
@@ -136,25 +141,35 @@ def unreachable(about: About) -> ProviderBusyError:
 
 def broke_off(about: About) -> ProviderBrokenError:
     """The answer ended before its end."""
-    return ProviderBrokenError(
-        "%(provider)s broke off in the middle of the audio. Nothing was kept; try again.",
-        is_transient=True,
-        provider=about.provider,
+    return _billed(
+        ProviderBrokenError(
+            "%(provider)s broke off in the middle of the audio. Nothing was kept; try again.",
+            is_transient=True,
+            provider=about.provider,
+        )
     )
 
 
 def too_much(about: About) -> ProviderBrokenError:
     """The answer does not end."""
-    return ProviderBrokenError(
-        "%(provider)s sent far more than was asked for. Nothing was kept.", provider=about.provider
+    return _billed(
+        ProviderBrokenError("%(provider)s sent far more than was asked for. Nothing was kept.", provider=about.provider)
     )
 
 
 def not_its_protocol(about: About) -> ProviderBrokenError:
     """The answer is something else than was asked for."""
-    return ProviderBrokenError(
-        "What %(provider)s sent is not what its documents promise. Nothing was kept.", provider=about.provider
+    return _billed(
+        ProviderBrokenError(
+            "What %(provider)s sent is not what its documents promise. Nothing was kept.", provider=about.provider
+        )
     )
+
+
+def _billed(error: _Error) -> _Error:
+    """The provider had the text, and speaks it, or has spoken it, whether or not it arrives: it bills what it spoke."""
+    error.may_be_billed = True
+    return error
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from studio.providers.breaker import Breaker
 from studio.providers.errors import ProviderBusyError, ProviderError, ProviderRestsError
+from studio.providers.speech import mapping
 from studio.providers.speech.protocol import Alive, SpeechClient, Spoken, Usage, Voice, Wanted
 
 T = TypeVar("T")
@@ -79,24 +80,28 @@ class ReliableSpeech:
 
     def speak(self, wanted: Wanted, *, alive: Alive = lambda: None) -> Spoken:
         """Return the text as audio; see the Protocol."""
-        spent = Usage()
+        spent, in_vain = Usage(), 0
 
         def once() -> Spoken:
-            nonlocal spent
+            nonlocal spent, in_vain
             try:
                 return self._client.speak(wanted, timeout=self._timeout, time_limit=self._time_limit, alive=alive)
             except ProviderError as error:
                 if isinstance(error.usage, Usage):
                     spent += error.usage
+                elif error.may_be_billed:
+                    in_vain += mapping.billed_characters(self.name, wanted.text)
                 raise
 
         try:
             spoken = self._try(once, alive)
         except ProviderError as error:
             # The last attempt's error speaks for all of them.
-            error.usage = spent or None
+            error.usage, error.characters = spent or None, in_vain
             raise
-        return replace(spoken, usage=spoken.usage + spent) if spoken.usage is not None else spoken
+        if spoken.usage is not None:
+            return replace(spoken, usage=spoken.usage + spent)
+        return replace(spoken, characters=spoken.characters + in_vain)
 
     def voices(self, *, alive: Alive = lambda: None) -> Sequence[Voice]:
         """Return the provider's own list; see the Protocol."""
