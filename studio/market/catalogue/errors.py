@@ -83,6 +83,16 @@ class OtherLiveError(ConflictError):
         super().__init__("The listing “%(title)s” of this character is live. Unlist it first.", title=title)
 
 
+class TakenDownSinceError(ConflictError):
+    """What a severe takedown of another version is in the way of needs a moderator's look."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A version of this character was taken down for a severe reason since this listing was approved, so it cannot be "
+            "listed again by itself. Submit the character anew: a moderator looks at it first."
+        )
+
+
 class ContentChangedError(ConflictError):
     """What would go live is not what the moderator saw."""
 

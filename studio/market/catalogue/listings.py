@@ -14,13 +14,14 @@ from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.authoring.models import Character, CharacterStatus
 from studio.kit.errors import NotFoundError
-from studio.market.catalogue import approvals, cases, flags, publishing, queries, transitions
+from studio.market.catalogue import approvals, cases, flags, publishing, queries, transitions, withheld
 from studio.market.catalogue.errors import (
     ContentChangedError,
     NotLiveError,
     NotPendingError,
     NotUnlistedError,
     OtherLiveError,
+    TakenDownSinceError,
 )
 from studio.market.catalogue.transitions import Step
 from studio.market.models import (
@@ -102,7 +103,8 @@ def relist(session: Session, *, actor: Actor, publication_id: UUID, now: datetim
     """A listing that was approved and taken off is live again, exactly as it was reviewed.
 
     Doing it twice changes nothing. Raises ForbiddenError, NotFoundError, NotUnlistedError,
-    ArchivedCharacterError, ContentChangedError, or OtherLiveError while another listing of the character is live.
+    ArchivedCharacterError, ContentChangedError, TakenDownSinceError where another version was taken down for a severe
+    reason, or OtherLiveError while another listing of the character is live.
     """
     publication = own(session, actor=actor, publication_id=publication_id)
     if publication.status is PublicationStatus.APPROVED:
@@ -113,6 +115,8 @@ def relist(session: Session, *, actor: Actor, publication_id: UUID, now: datetim
     is_same = publishing.current_hash(session, publication) == publication.content_hash
     if not is_same or not approvals.is_approved(session, publication, content_hash=publication.content_hash):
         raise ContentChangedError
+    if withheld.find_judgement(session, publication) is not None:
+        raise TakenDownSinceError
     live = find_by_status(session, publication.character_id, PublicationStatus.APPROVED)
     if live is not None:
         raise OtherLiveError(live.title)

@@ -25,6 +25,7 @@ from studio.market.money.errors import (
     NotBoughtError,
     OnHoldError,
     TakenDownError,
+    TakenDownWithAnotherError,
     WithdrawnError,
 )
 from studio.media.models import MediaFile
@@ -33,6 +34,11 @@ from studio.providers.storage import Storage, key_of
 LINK_LASTS = timedelta(minutes=10)
 FORMS = tuple(MEDIA_TYPES)
 _SALT = "studio.market.downloads"
+_ANSWERS = {
+    Withheld.TAKEN_DOWN: TakenDownError,
+    Withheld.WITH_ANOTHER: TakenDownWithAnotherError,
+    Withheld.ON_HOLD: OnHoldError,
+}
 
 
 def make_link(
@@ -147,7 +153,7 @@ def _must_hold(purchase: Purchase) -> None:
 def _refuse_withheld(session: Session, *, character_id: UUID, version_number: int) -> None:
     why = withheld.of_character(session, character_id=character_id).get(version_number)
     if why is not None:
-        raise OnHoldError if why is Withheld.ON_HOLD else TakenDownError
+        raise _ANSWERS[why]
 
 
 def _read(token: str, *, secret: str, actor: Actor) -> tuple[UUID, str]:

@@ -104,6 +104,16 @@ class TakenDownError(WithdrawnError):
     )
 
 
+class TakenDownWithAnotherError(TakenDownError):
+    """Where one version was taken down for a severe reason, no other is handed out that nobody has looked at since."""
+
+    sentence = (
+        "Another version of this character was taken down by two moderators for a severe reason, so nothing of it is given to "
+        "anybody unless a moderator has approved it since. Your purchase stays here as proof; write to whoever runs the studio, "
+        "who can give you your money back."
+    )
+
+
 class OnHoldError(WithdrawnError):
     """What is hidden is handed out to nobody until somebody has looked."""
 

@@ -210,7 +210,7 @@ def can_be_completed(session: Session, purchase: Purchase) -> bool:
 
     Between comes an exclusive of somebody else's, another purchase of the buyer's, and a severe takedown.
     """
-    if purchase.reason == GIVEN_UP or _why_withheld(session, purchase) is Withheld.TAKEN_DOWN:
+    if purchase.reason == GIVEN_UP or _is_taken_down(session, purchase):
         return False
     others = session.scalars(_open_or_held(purchase.character_id).where(Purchase.id != purchase.id)).all()
     return not any(
@@ -222,7 +222,7 @@ def can_be_completed(session: Session, purchase: Purchase) -> bool:
 def close_taken_down(session: Session, purchase: Purchase, *, now: datetime) -> None:
     """A purchase that is not paid is over where its version was taken down for a severe reason; anything else stays as it is."""
     is_open = purchase.paid_at is None and purchase.reason != GIVEN_UP
-    if is_open and _why_withheld(session, purchase) is Withheld.TAKEN_DOWN:
+    if is_open and _is_taken_down(session, purchase):
         _close(purchase, PurchaseStatus.CANCELLED, reason=TAKEN_DOWN, now=now)
         session.flush()
 
@@ -457,6 +457,10 @@ def _take_off_the_market(session: Session, purchase: Purchase, *, now: datetime)
 
 def _why_withheld(session: Session, purchase: Purchase) -> Withheld | None:
     return withheld.of_character(session, character_id=purchase.character_id).get(purchase.version_number)
+
+
+def _is_taken_down(session: Session, purchase: Purchase) -> bool:
+    return _why_withheld(session, purchase) in {Withheld.TAKEN_DOWN, Withheld.WITH_ANOTHER}
 
 
 def _close(purchase: Purchase, status: PurchaseStatus, *, reason: str, now: datetime) -> None:

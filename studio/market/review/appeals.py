@@ -1,5 +1,6 @@
 """Appeals: a creator objects to a decision, once, and somebody who took no part in it answers."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,10 +9,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from studio.accounts import audit
-from studio.accounts.permissions import Actor, Permission
+from studio.accounts.models import Role, User, UserStatus
+from studio.accounts.permissions import Actor, Permission, RoleName, granted_by
 from studio.kit.errors import NotFoundError
 from studio.kit.text import one_line, storable
-from studio.market.catalogue import cases, due, flags, listings, publishing, queries, transitions
+from studio.market.catalogue import cases, due, flags, listings, publishing, queries, transitions, withheld
 from studio.market.catalogue.due import Pace
 from studio.market.catalogue.transitions import Step
 from studio.market.models import (
@@ -32,14 +34,17 @@ from studio.market.review import queries as review_queries
 from studio.market.review.errors import (
     AnswerInvalidError,
     AppealClosedError,
+    AppealConfirmedDecisionError,
     AppealedAlreadyError,
     AppealInvalidError,
     AppealOwnDecisionError,
+    AppealOwnListingError,
     NotAppealableError,
 )
 
 RESOURCE = "appeal"
 _MOST_COUNTED = 1_000
+_MOST_NAMED = 6
 
 
 def appeal_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -121,8 +126,9 @@ def answer(session: Session, *, actor: Actor, appeal_id: UUID, upholds: bool, te
     if len(text) > COMMENT_LENGTH:
         raise AnswerInvalidError("Shorten the answer to 4,000 characters.")
     decision, publication = _locked(session, actor=actor, appeal_id=appeal_id)
-    if actor.user_id in {decision.moderator_id, decision.second_id, publication.publisher_id}:
-        raise AppealOwnDecisionError
+    refusal = why_not(decision, publication, actor=actor)
+    if refusal is not None:
+        raise refusal
     row = session.scalars(
         sa.select(Appeal).where(Appeal.id == appeal_id).with_for_update().execution_options(populate_existing=True)
     ).one()
@@ -147,6 +153,36 @@ def answer(session: Session, *, actor: Actor, appeal_id: UUID, upholds: bool, te
         after={"status": publication.status.value, "decision": str(decision.id)},
     )
     return row
+
+
+def why_not(
+    decision: ReviewDecision, publication: CharacterPublication, *, actor: Actor
+) -> AppealOwnDecisionError | None:
+    """Why the actor cannot answer an appeal against the decision, whatever their roles; None where nothing is in the way. Pure."""
+    if actor.user_id == publication.publisher_id:
+        return AppealOwnListingError()
+    if actor.user_id == decision.moderator_id:
+        return AppealOwnDecisionError()
+    return AppealConfirmedDecisionError() if actor.user_id == decision.second_id else None
+
+
+def list_answerers(
+    session: Session, *, actor: Actor, decision: ReviewDecision, publication: CharacterPublication
+) -> Sequence[str]:
+    """Who can answer an appeal against the decision, by name, for those who work or watch the desk; the first six."""
+    actor.must(Permission.REVIEW_READ)
+    roles = [name for name in RoleName if Permission.REVIEW_DECIDE in granted_by([name])]
+    took_part = {decision.moderator_id, decision.second_id, publication.publisher_id} - {None}
+    return session.scalars(
+        sa.select(User.name)
+        .where(
+            User.status == UserStatus.ACTIVE,
+            User.id.not_in(took_part),
+            User.roles.any(Role.name.in_(roles)),
+        )
+        .order_by(User.name, User.id)
+        .limit(_MOST_NAMED)
+    ).all()
 
 
 def count_open_for(session: Session, *, actor: Actor) -> int:
@@ -206,7 +242,8 @@ def _restore(session: Session, publication: CharacterPublication, *, actor: Acto
     to = PublicationStatus.PENDING if obstacle is None else PublicationStatus.WITHDRAWN
     if was_live:
         is_same = publishing.current_hash(session, publication) == publication.content_hash
-        is_possible = obstacle is None and is_same and not effects.is_other_live(session, publication)
+        is_judged = withheld.find_judgement(session, publication) is not None
+        is_possible = obstacle is None and is_same and not is_judged and not effects.is_other_live(session, publication)
         is_taken_down = publication.status is PublicationStatus.TAKEN_DOWN
         to = PublicationStatus.APPROVED if is_taken_down and is_possible else PublicationStatus.UNLISTED
     if to is PublicationStatus.APPROVED:

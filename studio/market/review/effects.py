@@ -15,7 +15,7 @@ from studio import work
 from studio.accounts import audit
 from studio.accounts.models import User
 from studio.accounts.permissions import SYSTEM, Actor
-from studio.market.catalogue import cases, flags, listings, publishing, transitions
+from studio.market.catalogue import cases, flags, listings, publishing, transitions, withheld
 from studio.market.catalogue.transitions import Step
 from studio.market.models import (
     CaseState,
@@ -30,7 +30,7 @@ from studio.market.models import (
     ReviewReason,
     UndoneReason,
 )
-from studio.market.review import report_states, reports
+from studio.market.review import report_states, reports, siblings
 
 _BATCH = 100
 _AGAINST = {
@@ -147,6 +147,8 @@ def _carry_out(
         return _approve(session, publication, actor=actor, now=now)
     transitions.apply(publication, _AGAINST[decision.outcome], now=now)
     session.flush()
+    if decision.is_severe:
+        siblings.look_at(session, publication, actor=actor, now=now)
     hide(session, publication)
     reasons = session.execute(
         sa.select(ReviewReason.code, FieldComment.field)
@@ -175,19 +177,23 @@ def _approve(session: Session, publication: CharacterPublication, *, actor: Acto
 def leave_quarantine(session: Session, publication: CharacterPublication, *, actor: Actor, now: datetime) -> None:
     """A locked listing is where it was before its quarantine, as far as it can be, and its creator reads what is in the way.
 
-    What was live is off the market where its character was archived or sold, or where another one is live meanwhile; what
-    waited, and can never be live, is withdrawn with its review.
+    What was live is off the market where its character was archived or sold, where another one is live meanwhile, or where
+    another version was taken down for a severe reason; what waited, and can never be live, is withdrawn with its review.
     """
     to, why = publication.quarantined_from, publishing.find_obstacle(session, publication)
     if why is not None and to in {PublicationStatus.PENDING, PublicationStatus.SCHEDULED}:
         listings.take_back(session, publication, step=Step.RELEASE, why=why, by_id=None, now=now)
-    elif to is PublicationStatus.APPROVED and why is None and not is_other_live(session, publication):
+    elif to is PublicationStatus.APPROVED and why is None and _may_be_met(session, publication):
         publishing.go_live(session, publication, step=Step.RELEASE, actor=actor, now=now)
     else:
         off = to is PublicationStatus.APPROVED
         transitions.apply(publication, Step.RELEASE, now=now, to=PublicationStatus.UNLISTED if off else to)
     listings.tell(publication, None if why is None else OBSTACLE_NOTICES[why], now=now)
     session.flush()
+
+
+def _may_be_met(session: Session, publication: CharacterPublication) -> bool:
+    return not is_other_live(session, publication) and withheld.find_judgement(session, publication) is None
 
 
 def is_other_live(session: Session, publication: CharacterPublication) -> bool:

@@ -61,6 +61,16 @@ class DecisionMadeError(ConflictError):
         super().__init__("A decision on this listing was just made. Wait until it is in effect, or undo it first.")
 
 
+class DecideInsteadError(ConflictError):
+    """What a severe decision is in the way of is approved or taken down, and not merely put back."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A version of this character was taken down for a severe reason, so this one cannot simply be put back. Claim the "
+            "review and decide: keep it, or take it down."
+        )
+
+
 class ConfirmedError(ConflictError):
     """What two people decided, one alone does not undo."""
 
@@ -161,8 +171,22 @@ class AppealInvalidError(InvalidError):
 class AppealOwnDecisionError(ForbiddenError):
     """Nobody judges their own judgement."""
 
+    sentence = "You made this decision; somebody who took no part in it answers the appeal."
+
     def __init__(self) -> None:
-        super().__init__("You took part in this decision, or the listing is yours; somebody else answers the appeal.")
+        super().__init__(self.sentence)
+
+
+class AppealConfirmedDecisionError(AppealOwnDecisionError):
+    """Nor what they confirmed."""
+
+    sentence = "You confirmed this takedown as the second person; somebody who took no part in it answers the appeal."
+
+
+class AppealOwnListingError(AppealOwnDecisionError):
+    """Nor their own work."""
+
+    sentence = "This is your own listing; somebody else answers the appeal."
 
 
 class AppealClosedError(ConflictError):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.text import one_line, storable
-from studio.market.catalogue import cases, flags, listings, queries, transitions
+from studio.market.catalogue import cases, flags, listings, queries, transitions, withheld
 from studio.market.catalogue.errors import StepImpossibleError
 from studio.market.catalogue.transitions import VISIBLE, Step
 from studio.market.models import (
@@ -22,7 +22,7 @@ from studio.market.models import (
     ReviewCase,
 )
 from studio.market.review import effects
-from studio.market.review.errors import DecisionMadeError, NothingToSayError, OwnPublicationError
+from studio.market.review.errors import DecideInsteadError, DecisionMadeError, NothingToSayError, OwnPublicationError
 
 
 def review_again(
@@ -76,8 +76,8 @@ def release(session: Session, *, actor: Actor, publication_id: UUID, now: dateti
     """The listing is back where it was before its quarantine, and still waits to be looked at. Twice is once.
 
     What could not be live any more is off the market instead, or withdrawn with its review where it never was on it; see
-    `effects.leave_quarantine`. Raises ForbiddenError, NotFoundError, OwnPublicationError, DecisionMadeError or
-    StepImpossibleError.
+    `effects.leave_quarantine`. Raises ForbiddenError, NotFoundError, OwnPublicationError, DecisionMadeError,
+    StepImpossibleError, or DecideInsteadError where another version was taken down for a severe reason.
     """
     publication = _locked(session, actor=actor, publication_id=publication_id)
     if publication.status in REVIEWED_AGAIN:
@@ -85,6 +85,8 @@ def release(session: Session, *, actor: Actor, publication_id: UUID, now: dateti
     _open_case(session, publication)
     if not transitions.can(publication, Step.RELEASE):
         raise StepImpossibleError
+    if withheld.find_judgement(session, publication) is not None:
+        raise DecideInsteadError
     effects.leave_quarantine(session, publication, actor=actor, now=now)
     flags.clear(session, publication_id=publication.id, kinds=[FlagKind.QUARANTINED], now=now)
     _audit(session, actor=actor, action="listing.release", publication=publication, reason=None)

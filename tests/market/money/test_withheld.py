@@ -1,15 +1,31 @@
 """What a moderator hid or took down for a severe reason is handed out to nobody, and not sold by a checkout in flight."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from studio.accounts.permissions import RoleName
-from studio.market.catalogue import cases, withheld
+from studio.authoring import characters
+from studio.authoring.models import Character
+from studio.market.catalogue import cases, listings, withheld
+from studio.market.catalogue.errors import TakenDownSinceError
 from studio.market.catalogue.withheld import Withheld
-from studio.market.models import TAKEN_DOWN, CaseState, CharacterDownload, EventOutcome, PurchaseStatus
+from studio.market.models import (
+    TAKEN_DOWN,
+    CaseState,
+    CharacterDownload,
+    EventOutcome,
+    FlagKind,
+    Notice,
+    PublicationStatus,
+    PurchaseStatus,
+    ReviewFlag,
+)
 from studio.market.money import downloads, purchases
-from studio.market.money.errors import CheckoutOverError, OnHoldError, TakenDownError
+from studio.market.money.errors import CheckoutOverError, OnHoldError, TakenDownError, TakenDownWithAnotherError
 from studio.market.review import appeals, claims, decisions, recalls
+from studio.market.review.errors import DecideInsteadError
 from studio.market.review.rules import AT_ONCE, Reason
 from studio.providers.payments import Checkout, EventKind
 from studio.work.models import JobRun
@@ -34,13 +50,13 @@ def offer(session, creator, now):
 def take_down(session, offer, moderator, other_moderator, now):
     """Has two moderators take the offer down; a severe one waits where there is nobody to confirm."""
 
-    def do(*, is_severe=True, confirmed=True):
-        case = cases.open_case(session, offer, actor=moderator, now=now)
+    def do(*, is_severe=True, confirmed=True, of=offer, now=now):
+        case = cases.open_case(session, of, actor=moderator, now=now)
         case.state = CaseState.WAITING
         session.flush()
         claims.claim(session, actor=moderator, case_id=case.id, now=now)
         made = decisions.take_down(
-            session, actor=moderator, case_id=case.id, content_hash=offer.content_hash, reasons=[Reason("spam")],
+            session, actor=moderator, case_id=case.id, content_hash=of.content_hash, reasons=[Reason("spam")],
             is_severe=is_severe, now=now, hold=AT_ONCE,
         )  # fmt: skip
         if is_severe and confirmed:
@@ -165,3 +181,81 @@ def test_a_version_is_withheld_as_its_newest_decision_says(session, offer, take_
     assert withheld.of_character(session, character_id=offer.character_id) == {}
     take_down(confirmed=False)
     assert withheld.of_character(session, character_id=offer.character_id) == {1: Withheld.ON_HOLD}
+
+
+class TestTheOtherVersionsOfWhatWasTakenDown:
+    @pytest.fixture
+    def bought(self, session, buyer, offer, now):
+        """Version 1, before there was another."""
+        return buy(session, buyer=buyer, offer=offer, now=now)
+
+    @pytest.fixture
+    def next_version(self, session, creator, offer):
+        """Puts another version of the character on the market, and what was live before off it."""
+
+        def do(words, at):
+            character = session.get_one(Character, offer.character_id)
+            characters.update(
+                session, actor=creator, character_id=character.id, row_version=character.row_version,
+                changes={"description": words}, now=at,
+            )  # fmt: skip
+            return make_offer(session, owner=creator, now=at, character=character)
+
+        return do
+
+    @pytest.fixture
+    def second(self, bought, next_version, now):
+        return next_version("A second edition, which is not innocent at all.", now + timedelta(hours=1))
+
+    def test_wait_with_it_while_it_is_proposed(self, session, buyer, bought, second, take_down, now):
+        at = now + timedelta(hours=2)
+        assert link(session, buyer, bought, at)
+        take_down(of=second, now=at, confirmed=False)
+        with pytest.raises(OnHoldError):
+            link(session, buyer, bought, at)
+
+    def test_are_handed_out_to_nobody_any_more_and_are_not_listed_again(
+        self, session, buyer, creator, bought, offer, second, take_down, next_version, now
+    ):
+        at, later = now + timedelta(hours=2), now + timedelta(hours=3)
+        take_down(of=second, now=at)
+        with pytest.raises(TakenDownWithAnotherError, match=r"Another version .* proof") as refused:
+            link(session, buyer, bought, at)
+        assert refused.value.status == 410
+        assert session.scalars(sa.select(CharacterDownload.purchase_id)).all() == []
+        assert bought.status is PurchaseStatus.PAID
+        with pytest.raises(TakenDownSinceError):
+            listings.relist(session, actor=creator, publication_id=offer.id, now=at)
+        next_version("A third edition, and an innocent one.", later)
+        found = withheld.of_character(session, character_id=offer.character_id)
+        assert found == {1: Withheld.WITH_ANOTHER, 2: Withheld.TAKEN_DOWN}
+
+    def test_come_back_when_an_appeal_was_upheld(self, session, buyer, creator, bought, second, take_down, now):
+        at = now + timedelta(hours=2)
+        take_down(of=second, now=at)
+        row = appeals.appeal(session, actor=creator, publication_id=second.id, text="It is innocent.", now=at)
+        third = make_actor(session, RoleName.MODERATOR)
+        appeals.answer(session, actor=third, appeal_id=row.id, upholds=True, text="It is.", now=at)
+        assert link(session, buyer, bought, at)
+
+    def test_stay_where_the_reason_was_not_severe(self, session, buyer, bought, second, take_down, now):
+        take_down(of=second, now=now + timedelta(hours=2), is_severe=False)
+        assert link(session, buyer, bought, now + timedelta(hours=2))
+
+    def test_are_off_the_market_until_a_moderator_has_decided(self, session, offer, second, moderator, take_down, now):
+        at, later = now + timedelta(hours=2), now + timedelta(hours=3)
+        take_down(of=offer, now=at)
+        assert (second.status, second.notice) == (PublicationStatus.QUARANTINED, Notice.QUARANTINED)
+        [flag] = session.scalars(sa.select(ReviewFlag).where(ReviewFlag.publication_id == second.id))
+        assert (flag.kind, flag.cleared_at) == (FlagKind.QUARANTINED, None)
+        with pytest.raises(DecideInsteadError):
+            recalls.release(session, actor=moderator, publication_id=second.id, now=at)
+        case = cases.find_open_case(session, publication_id=second.id)
+        case.state = CaseState.WAITING
+        session.flush()
+        claims.claim(session, actor=moderator, case_id=case.id, now=later)
+        decisions.approve(
+            session, actor=moderator, case_id=case.id, content_hash=second.content_hash, now=later, hold=AT_ONCE
+        )
+        assert second.status is PublicationStatus.APPROVED
+        assert withheld.of_character(session, character_id=offer.character_id) == {1: Withheld.TAKEN_DOWN}
