@@ -1,9 +1,11 @@
 """Jobs of the market: screening and comparing, decisions and times that take effect, claims given back, listings moved to other shelves."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from jobs.registry import JobContext, job
+from jobs.runtime import JobTimeoutError
 from studio import work
 from studio.accounts.models import User
 from studio.accounts.permissions import SYSTEM
@@ -13,6 +15,8 @@ from studio.market.screening import duplicates, screening
 from studio.market.screening.checks import ALL, MODEL_CHECKS
 from studio.market.screening.checks.base import Finding
 from studio.market.screening.checks.models import Models
+from studio.operations import error_log
+from studio.operations.models import ErrorSource
 from studio.providers.language import prices_from
 
 _MOST_AT_ONCE = 200
@@ -24,6 +28,7 @@ def screen_listing(run: JobContext, *, case_id: UUID) -> dict[str, Any] | None:
     """Run every check that is on over the listing of a case; then the case waits in the queue.
 
     A model that cannot be asked does not keep the case from the queue: the desk says so, and the model is asked again later.
+    Nor does a check that breaks: the desk says so, and the error log why.
     """
     return _screen(run, case_id, only=None)
 
@@ -42,10 +47,12 @@ def _screen(run: JobContext, case_id: UUID, *, only: frozenset[str] | None) -> d
         return {"screened": False}
     models = Models(run.resources.moderation, run.resources.judge, prices_from(run.settings))
     checks = [check for check in ALL if only is None or check.name in only]
+    report = partial(_report, run)
     findings: dict[screening.AnyCheck, Finding] = {}
     for done, check in enumerate(checks):
         run.progress(check.title, 5 + 90 * done // len(checks))
-        for looked, finding in screening.look(prepared, models=models, only=frozenset({check.name})):
+        only_it = frozenset({check.name})
+        for looked, finding in screening.look(prepared, models=models, only=only_it, report=report):
             findings[looked] = finding
             # The creator asked for a review, not for a model: the studio pays.
             run.spend_for_house(finding.cost_micro, kind=looked.name, requests=finding.requests)
@@ -59,6 +66,21 @@ def _screen(run: JobContext, case_id: UUID, *, only: frozenset[str] | None) -> d
             now=run.now(),
         )
     return None
+
+
+def _report(run: JobContext, error: Exception) -> str:
+    if isinstance(error, JobTimeoutError):
+        # No check broke: the time of all of them is over.
+        raise error
+    return error_log.report(
+        run.resources.engine,
+        data=run.settings.data,
+        error=error,
+        source=ErrorSource.JOB,
+        place=run.name,
+        job_id=run.job_id,
+        now=run.now(),
+    )
 
 
 @job("market.tend_desk", max_attempts=3)

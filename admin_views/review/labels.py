@@ -32,7 +32,7 @@ REASON_KINDS = {
 FACTOR_LABELS = {
     "severe_findings": _l("Severe findings"),
     "warnings": _l("Findings to look at"),
-    "unscreened": _l("Not screened by its model"),
+    "unscreened": _l("Checks that could not be done"),
     "copies": _l("Like somebody else's"),
     "pictures": _l("Picture like somebody else's"),
     "open_reports": _l("Open reports"),

@@ -14,6 +14,7 @@ from studio.cards import macros
 from studio.market.catalogue.rules import TAG_LENGTH
 from studio.market.models import CharacterPublication, ScreeningResult, Severity
 from studio.market.review.marking import LONGEST, Segment, segments
+from studio.market.screening.checks import MODEL_CHECKS
 from studio.market.screening.checks.submission import Submission, Text
 
 _MOST_SHOWN = 300_000
@@ -74,6 +75,9 @@ class Group:
     is_open: bool
 
 
+_MODELS = frozenset(check.name for check in MODEL_CHECKS)
+
+
 @dataclass(frozen=True, slots=True)
 class CheckShown:
     """One check's result beside the card."""
@@ -85,7 +89,8 @@ class CheckShown:
     version: int = 1
     source: str = ""
     is_failed: bool = False
-    """The model could not be asked; the evidence says why."""
+    """The model could not be asked, or the check broke; the evidence says why."""
+    is_model: bool = False
 
 
 def submission_of(
@@ -149,6 +154,7 @@ def checks_of(results: Iterable[ScreeningResult], groups: Iterable[Group]) -> li
             version=result.check_version,
             source=result.source,
             is_failed=result.is_failed,
+            is_model=result.check_name in _MODELS,
         )
         for result in results
     ]

@@ -1,5 +1,6 @@
 """The market's jobs, run by the runtime that workers run."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ from studio.market.review import decisions, effects, queue
 from studio.market.review.rules import UNDO
 from studio.market.screening import screening
 from studio.market.screening.checks import CHECKS
+from studio.operations.models import ErrorLog
 from studio.work import budgets
 from studio.work.models import JobRun, JobState, Spending
 from tests.factories.accounts import make_actor
@@ -72,6 +74,27 @@ class TestScreenListing:
         with session_scope(engine) as session:
             assert session.get_one(ReviewCase, case_id).state is CaseState.WAITING
             assert session.scalar(sa.select(sa.func.count()).select_from(ScreeningResult)) == len(CHECKS)
+
+    def test_goes_on_where_a_check_breaks_and_tells_a_person(self, engine, runtime, case_id, monkeypatch):
+        def break_down(_submission):
+            message = "no such thing"
+            raise LookupError(message)
+
+        checks = [replace(check, look=break_down) if check.name == "scripts" else check for check in CHECKS]
+        monkeypatch.setattr(screening, "CHECKS", checks)
+        assert runtime.perform(job_named(engine, "market.screen_listing").id)
+        job = job_named(engine, "market.screen_listing")
+        assert (job.state, job.result["unscreened"]) == (JobState.SUCCEEDED, 1)
+        with session_scope(engine) as session:
+            assert session.get_one(ReviewCase, case_id).state is CaseState.WAITING
+            rows = {row.check_name: row for row in session.scalars(sa.select(ScreeningResult))}
+            assert rows.keys() == {check.name for check in CHECKS}
+            assert [name for name, row in rows.items() if row.is_failed] == ["scripts"]
+            kept = session.scalars(sa.select(ErrorLog)).one()
+            assert (kept.reference, kept.job_id) == (rows["scripts"].evidence[0]["excerpt"], job.id)
+            # No model is asked for what broke on this machine.
+            session.execute(sa.text("UPDATE screening_results SET checked_at = now() - interval '1 hour'"))
+            assert screening.list_unscreened(session, now=utc_now(), limit=9) == []
 
     def test_ends_well_for_a_case_that_is_gone(self, engine, runtime, case_id):
         with session_scope(engine) as session:

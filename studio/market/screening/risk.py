@@ -21,7 +21,7 @@ class Facts:
     warnings: int = 0
     """Checks whose weightiest finding is worth a look."""
     unscreened: int = 0
-    """Model checks that could not look."""
+    """Checks that could not look."""
     copies_of_others: int = 0
     """Characters of other people with the same card, or nearly the same text."""
     pictures_of_others: int = 0
@@ -59,7 +59,7 @@ class Risk:
 WHY: Mapping[str, str] = {
     "severe_findings": "Checks that found something severe.",
     "warnings": "Checks that found something to look at.",
-    "unscreened": "A model was to look at the card and could not.",
+    "unscreened": "Checks that were to look at the card and could not.",
     "copies": "Other people's characters that this is the same as, or nearly the same.",
     "pictures": "Other people's characters with nearly the same picture.",
     "open_reports": "Reports about it that nobody has answered yet.",

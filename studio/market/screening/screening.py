@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from studio.authoring import fields
 from studio.kit.errors import StudioError
 from studio.kit.orm import lock_row
-from studio.market.catalogue import due, queries
+from studio.market.catalogue import cases, due, queries
 from studio.market.catalogue.due import Pace
 from studio.market.models import (
     CaseState,
@@ -53,8 +54,13 @@ _MOST_STUCK = 200
 _GRACE = timedelta(seconds=30)
 _FOUND_BY_CARD = (MatchKind.EXACT, MatchKind.TEXT, MatchKind.PICTURE)
 
+_BROKEN = "This check could not be done. Look yourself at what it looks for; staff find out why by this reference:"
+
 AnyCheck = Check | ModelCheck
 Findings = Mapping[AnyCheck, Finding]
+
+Report = Callable[[Exception], str]
+"""Keeps an error in the error log and returns the reference to show; raises what is no fault of a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +120,19 @@ def prepare(session: Session, *, case_id: UUID, storage: Storage, now: datetime)
 
 
 def look(
-    prepared: Prepared, *, models: Models | None, only: frozenset[str] | None = None
+    prepared: Prepared, *, models: Models | None, only: frozenset[str] | None = None, report: Report | None = None
 ) -> Iterator[tuple[AnyCheck, Finding]]:
     """What each check that is on finds, one after the other; `only` names the checks to run.
 
-    A model that cannot be asked is a finding of its own: the listing is not lost, and a person is told.
+    A model that cannot be asked is a finding of its own, and so is a check that breaks, where `report` keeps the error:
+    the listing is not lost, the other checks go on, and a person is told.
     """
     for check in CHECKS:
         if prepared.modes.get(check.name) is not CheckMode.OFF and (only is None or check.name in only):
-            yield check, check.look(prepared.submission)
+            yield check, _done(partial(check.look, prepared.submission), report)
     for asking in models_to_ask(prepared.modes, models=models):
         if models is not None and (only is None or asking.name in only):
-            yield asking, _asked(asking, prepared.submission, models)
+            yield asking, _done(partial(_asked, asking, prepared.submission, models), report)
 
 
 def models_to_ask(modes: Mapping[str, CheckMode], *, models: Models | None) -> list[ModelCheck]:
@@ -146,7 +153,7 @@ def keep(
 ) -> dict[str, Any]:
     """The findings are the results of the case, whatever an earlier run found; a case under screening waits now.
 
-    The case's risk is weighed anew. `modes` is how the switches stood when the checks looked.
+    The case's risk is weighed anew, and what may be about minors is due at once, as with a report of it. `modes` is how the switches stood when the checks looked.
     """
     case = _locked(session, case_id)
     if case is None:
@@ -157,13 +164,15 @@ def keep(
     session.execute(
         sa.delete(ScreeningResult).where(ScreeningResult.case_id == case_id, ScreeningResult.check_name == FAILED)
     )
-    _into_queue(case, pace)
-    session.flush()
-    assessing.assess(session, case=case)
-    # The job's page shows this to the creator too: nothing of a check that is only tried.
     told = [
         one for check, one in findings.items() if (modes or {}).get(check.name, CheckMode.ACTIVE) is CheckMode.ACTIVE
     ]
+    _into_queue(case, pace)
+    if any(finding.is_grave for finding in told):
+        cases.hurry(session, case)
+    session.flush()
+    assessing.assess(session, case=case)
+    # The job's page shows this to the creator too: nothing of a check that is only tried.
     found = [finding.severity for finding in told]
     unasked = sum(finding.is_failed for finding in told)
     counts: dict[str, Any] = {"screened": True, **{severity.value: found.count(severity) for severity in Severity}}
@@ -206,6 +215,8 @@ def list_unscreened(session: Session, *, now: datetime, limit: int) -> list[UUID
         .join(ReviewCase, ReviewCase.id == ScreeningResult.case_id)
         .where(
             ScreeningResult.is_failed,
+            # What broke on this machine breaks again.
+            ScreeningResult.check_name.in_([check.name for check in MODEL_CHECKS]),
             ScreeningResult.attempts < MOST_ATTEMPTS,
             ScreeningResult.checked_at < now - _AGAIN_AFTER,
             ReviewCase.state.in_([CaseState.WAITING, CaseState.CLAIMED]),
@@ -215,6 +226,16 @@ def list_unscreened(session: Session, *, now: datetime, limit: int) -> list[UUID
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def _done(look_: Callable[[], Finding], report: Report | None) -> Finding:
+    if report is None:
+        return look_()
+    try:
+        return look_()
+    except Exception as error:  # noqa: BLE001 - Whatever a check stumbles over, the others look all the same.
+        broken = about("", _BROKEN, Severity.WARNING)
+        return Finding((replace(broken, excerpt=report(error)),), is_failed=True)
 
 
 def _asked(check: ModelCheck, submission: Submission, models: Models) -> Finding:

@@ -8,7 +8,8 @@ from PIL import Image
 from studio.authoring import card_imports, characters
 from studio.cards import png
 from studio.market.catalogue import cases, listings
-from studio.market.models import CaseState, CharacterPublication, ScreeningResult, Severity
+from studio.market.catalogue.due import Pace
+from studio.market.models import CaseState, CharacterPublication, CheckMode, ScreeningResult, Severity
 from studio.market.review import claims, queue
 from studio.market.screening import pictures, screening
 from studio.market.screening.checks import CHECKS
@@ -56,6 +57,20 @@ class TestRun:
         session.expire_all()
         assert screening.run(session, case_id=case.id, storage=storage, now=now) == first
         assert {name: (row.severity, row.evidence) for name, row in results(session, case).items()} == before
+
+    def test_hurries_what_may_be_about_minors_and_nothing_else(self, session, case, creator, storage, now):
+        screening.run(session, case_id=case.id, storage=storage, now=now)
+        assert case.due_at > case.opened_at, "a script is severe, and waits its turn"
+        card = make_card(session, owner=creator, now=now, description="A schoolgirl of 14 in an erotic tale.")
+        grave = case_of(session, make_listing(session, owner=creator, now=now, character=card))
+        modes = {"rating": CheckMode.SHADOW}
+        looked = dict(
+            screening.look(screening.prepare(session, case_id=grave.id, storage=storage, now=now), models=None)
+        )
+        screening.keep(session, case_id=grave.id, findings=looked, modes=modes, now=now, pace=Pace(days=5))
+        assert grave.due_at > grave.opened_at, "what is only tried sets nothing going"
+        screening.keep(session, case_id=grave.id, findings=looked, now=now, pace=Pace(days=5))
+        assert grave.due_at == grave.opened_at
 
     def test_leaves_a_claimed_case_claimed(self, session, case, storage, moderator, now):
         screening.run(session, case_id=case.id, storage=storage, now=now)

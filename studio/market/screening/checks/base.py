@@ -42,6 +42,8 @@ class Evidence:
     """How sure the model is, from 0 to 1."""
     remark: str | None = None
     """What the model says of it, in its own words."""
+    is_grave: bool = False
+    """About minors: a person looks before anything else, as at a report that says so."""
 
     def to_json(self) -> dict[str, Any]:
         """The evidence as `screening_results.evidence` keeps it, without what is not so."""
@@ -59,7 +61,7 @@ class Finding:
     source: str = ""
     """Which model looked; empty for rules on this machine."""
     is_failed: bool = False
-    """The model could not be asked: the evidence says why, and nothing is known of the card."""
+    """The model could not be asked, or the check broke: the evidence says why, and nothing is known of the card."""
     requests: int = 0
     """How often a model was asked, answered or not."""
     cost_micro: int = 0
@@ -71,6 +73,11 @@ class Finding:
         if self.is_failed:
             return None
         return max((item.severity for item in self.evidence), key=_WEIGHT.__getitem__, default=None)
+
+    @property
+    def is_grave(self) -> bool:
+        """Whether a person has to look before anything else."""
+        return any(item.is_grave for item in self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,7 @@ def about(
     character_id: str | None = None,
     label: str | None = None,
     score: float | None = None,
+    is_grave: bool = False,
 ) -> Evidence:
     """Evidence about a whole field, or about something that is not there."""
     return Evidence(
@@ -157,6 +165,7 @@ def about(
         character_id=character_id,
         label=label,
         score=score,
+        is_grave=is_grave,
     )
 
 
@@ -170,6 +179,7 @@ def passage(
     label: str | None = None,
     score: float | None = None,
     remark: str | None = None,
+    is_grave: bool = False,
 ) -> Evidence:
     """Evidence of the characters `start` to `end` of `text`, with a little of what stands around them."""
     return Evidence(
@@ -183,6 +193,7 @@ def passage(
         label=label,
         score=score,
         remark=remark,
+        is_grave=is_grave,
     )
 
 

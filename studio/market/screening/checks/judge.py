@@ -28,8 +28,10 @@ _LONGEST_ANSWER = 40_000
 _ATTEMPTS = 2
 _LONGEST_REMARK = 300
 
+_MINORS = "minors"
+
 CATEGORIES: Mapping[str, tuple[str, Severity]] = {
-    "minors": ("sexual content that involves someone who is, or seems, under age", Severity.SEVERE),
+    _MINORS: ("sexual content that involves someone who is, or seems, under age", Severity.SEVERE),
     "real_person": ("a real, living person portrayed so as to deceive or degrade", Severity.WARNING),
     "hate": ("hate or harassment against a group of real people, meant and not merely told", Severity.WARNING),
     "self_harm": ("encouragement of or instructions for suicide or self-harm", Severity.SEVERE),
@@ -159,7 +161,18 @@ def _findings(pack: Sequence[Span], answer: _Answer) -> list[Evidence]:
         quote = one.quote.strip()
         at = span.value.find(quote) if quote else -1
         start, end = (span.start + at, span.start + at + len(quote)) if at >= 0 else (span.start, span.start)
-        evidence.append(passage(span.text, start, end, _MARKED, severity, label=one.category, remark=remark))
+        evidence.append(
+            passage(
+                span.text,
+                start,
+                end,
+                _MARKED,
+                severity,
+                label=one.category,
+                remark=remark,
+                is_grave=one.category == _MINORS,
+            )
+        )
     return evidence
 
 

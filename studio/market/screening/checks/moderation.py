@@ -117,7 +117,8 @@ def _picture(submission: Submission, models: Models, ends: float) -> Iterator[Ev
     )
     marks = _marks(weighed, submission.rating)
     for label, score in marks.items():
-        yield about("portrait", _MARKED_PICTURE, _severity([label]), label=label, score=score)
+        is_grave = label == _MINORS
+        yield about("portrait", _MARKED_PICTURE, _severity([label]), label=label, score=score, is_grave=is_grave)
 
 
 def _marks(weighed: Weighed, rating: str) -> dict[str, float]:
@@ -128,7 +129,16 @@ def _marks(weighed: Weighed, rating: str) -> dict[str, float]:
 
 def _evidence(span: Span, marks: Mapping[str, float]) -> Evidence:
     label, score = next(iter(marks.items()))
-    return passage(span.text, span.start, span.end, _MARKED, _severity(marks), label=label, score=round(score, 3))
+    return passage(
+        span.text,
+        span.start,
+        span.end,
+        _MARKED,
+        _severity(marks),
+        label=label,
+        score=round(score, 3),
+        is_grave=_MINORS in marks,
+    )
 
 
 def _severity(labels: Sequence[str] | Mapping[str, float]) -> Severity:

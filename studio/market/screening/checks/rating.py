@@ -26,7 +26,7 @@ def _look(submission: Submission) -> Finding:
     cruel = search(submission, _CRUEL_RULES).evidence
     is_adult = submission.rating in _ADULT
     if young and (sexual or submission.rating == "explicit"):
-        young = tuple(replace(item, severity=_SEVERE, message=_YOUNG_AND_SEXUAL) for item in young)
+        young = tuple(replace(item, severity=_SEVERE, message=_YOUNG_AND_SEXUAL, is_grave=True) for item in young)
     if not is_adult:
         sexual = tuple(replace(item, severity=_WARNING, message=_BEYOND_RATING) for item in sexual)
     if submission.rating == "general":
