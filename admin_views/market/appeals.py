@@ -92,15 +92,22 @@ class AppealsView(StudioModelView):
         decision, publication = appeals.about(session, row)
         people = {decision.moderator_id, decision.second_id, row.decided_by_id, row.appellant_id}
         names = dict(session.execute(sa.select(User.id, User.name).where(User.id.in_(people - {None}))).all())
-        took_part = actor.user_id in {decision.moderator_id, decision.second_id, publication.publisher_id}
+        why_not = appeals.why_not(decision, publication, actor=actor)
+        is_open, sees_people = row.state is AppealState.OPEN, actor.may(_P.REVIEW_READ)
+        may_answer = is_open and self.may("answer") and why_not is None
+        answerers: Sequence[str] | None = None
+        if is_open and sees_people and not may_answer and actor.user_id != publication.publisher_id:
+            answerers = appeals.list_answerers(session, actor=actor, decision=decision, publication=publication)
         return {
             "decision": decision,
             "publication": publication,
             "feedback": held_queries.reasons_of(session, decision.id),
             "names": names,
-            "sees_people": actor.may(_P.REVIEW_READ),
-            "took_part": took_part,
-            "may_answer": row.state is AppealState.OPEN and self.may("answer") and not took_part,
+            "sees_people": sees_people,
+            "is_own": actor.user_id == publication.publisher_id,
+            "may_answer": may_answer,
+            "why_not": None if why_not is None else sentence(why_not),
+            "answerers": answerers,
             "text": request.form.get("text", ""),
             "most": COMMENT_LENGTH,
             "refusal": g.get("refusal"),

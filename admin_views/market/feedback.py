@@ -1,5 +1,6 @@
 """What a moderator asked a creator to change, in words and with the place where it is changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from uuid import UUID
@@ -13,6 +14,7 @@ from studio.authoring import rules
 from studio.authoring.models import Character
 from studio.authoring.queries import may_write
 from studio.market.review import queries as review_queries
+from studio.market.review.queries import Decided
 
 # The editor's names for fields that cards call otherwise.
 _FORM_NAMES = {
@@ -38,6 +40,8 @@ class Asked:
     name: str
     url: str
     decision_url: str
+    is_appealed: bool = False
+    """Whether the creator has appealed against the decision already."""
     next_url: str = ""
     """Where the next place is that something was asked for; "" at the last one."""
 
@@ -58,12 +62,23 @@ def asked_of(session: Session, *, actor: Actor, character_id: UUID) -> list[Aske
             name=_name(one.field),
             url=_place(character_id, one.field) if _may_answer(actor, character, one.field) else "",
             decision_url=decision_url,
+            is_appealed=decided.appeal is not None,
         )
         for one in decided.feedback
     ]
     places = list(dict.fromkeys(one.url for one in asked if one.url and one.field))
     following = dict(pairwise(places))
     return [replace(one, next_url=following.get(one.url, "")) for one in asked]
+
+
+def places_of(session: Session, *, actor: Actor, decided: Decided) -> Mapping[str, str]:
+    """Where each field is changed that a decision's reasons are tied to, for whoever may change it there."""
+    character = session.get(Character, decided.publication.character_id)
+    return {
+        one.field: _place(decided.publication.character_id, one.field)
+        for one in decided.feedback
+        if one.field and _may_answer(actor, character, one.field)
+    }
 
 
 def _may_answer(actor: Actor, character: Character | None, field: str) -> bool:

@@ -1,12 +1,13 @@
 """Listings: submitting a character, following the submission, taking it back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import g, request, url_for
+from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from admin_views import ui
 from admin_views.base import Permission, expose
 from admin_views.listing import Column, Filter, as_uuid, contains
 from admin_views.market.categories import CategoriesView
+from admin_views.market.feedback import places_of
 from admin_views.market.labels import labels
 from admin_views.market.listing_drafts import MOST_SHOWN, ListingDraftsView, missing_labels, newest_drafts
 from admin_views.market.listing_form import (
@@ -165,6 +167,18 @@ class ListingsView(ListingFormParts, ListingSteps):
         """What is said of a listing that was submitted, or kept as a draft."""
         return str(DRAFT_KEPT if isinstance(row, ListingDraft) else self.created_text)
 
+    @expose("/new", methods=("GET", "POST"))
+    def create_view(self) -> ResponseReturnValue:
+        """The form; who has begun a listing of the same character goes on with that, unless they want another."""
+        about = as_uuid(request.args.get("character_id"))
+        if request.method == "GET" and about is not None and not {"another", "draft"} & set(request.args):
+            begun = listing_drafts.newest(self.request_session, actor=current_actor(), limit=1, character_id=about)
+            if begun:
+                flash(_("You go on with the listing of this character that you have begun."), "info")
+                return redirect(url_for("listing_drafts.edit_view", row_id=begun[0].id), 303)
+        form: ResponseReturnValue = super().create_view()
+        return form
+
     def do_create(self, session: Session, *, actor: Actor, form: ListingForm) -> CharacterPublication | ListingDraft:
         """Submit the listing, or keep it as a draft."""
         if request.form.get("do") == "draft":
@@ -187,6 +201,7 @@ class ListingsView(ListingFormParts, ListingSteps):
         return {
             "can_appeal": may_appeal and decided is not None and appeals.can_appeal(decided.decision, now=utc_now()),
             "earlier": self._earlier(row, decided),
+            "places": self._places(row, decided, newest),
             "now": utc_now(),
             # A time that was refused, to be mended where it was typed.
             "refused": {name: request.args.get(name, "")[:_LONGEST_TIME] for name in ("publish_at", "until")},
@@ -212,6 +227,15 @@ class ListingsView(ListingFormParts, ListingSteps):
             return []
         found = review_queries.list_decisions_on(self.request_session, actor=current_actor(), publication_id=row.id)
         return [one for one in found if one.decision.id != newest.decision.id]
+
+    def _places(
+        self, row: CharacterPublication, decided: review_queries.Decided | None, newest: CharacterPublication | None
+    ) -> Mapping[str, str]:
+        """Where the reasons of the newest decision are answered, as long as they are what the creator has to answer."""
+        is_asking = row.status in queries.SENT_BACK and (newest is None or newest.id == row.id)
+        if decided is None or not is_asking or row.publisher_id != current_actor().user_id:
+            return {}
+        return places_of(self.request_session, actor=current_actor(), decided=decided)
 
     @expose("/price")
     def price(self) -> ResponseReturnValue:

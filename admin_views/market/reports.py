@@ -16,6 +16,7 @@ from admin_views.forms import sentence
 from admin_views.listing import Column, Filter
 from admin_views.market.labels import labels
 from admin_views.market.oversight_labels import REPORT_LABELS, report_label
+from admin_views.market.own_reports import STANDINGS
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.permissions import Actor
@@ -31,7 +32,7 @@ from studio.market.models import (
     ReportReason,
     ReportState,
 )
-from studio.market.review import reports
+from studio.market.review import own_reports, reports
 from studio.market.review.errors import OwnReportError
 
 _P = Permission
@@ -166,6 +167,9 @@ class ReportsView(StudioModelView):
         page = self.render(
             "market/report_new.html",
             publication=publication,
+            mine=own_reports.tell_of_listing(session, actor=actor, publication_id=publication_id),
+            standings=STANDINGS,
+            report_label=report_label,
             reasons=REPORT_LABELS,
             chosen=request.form.get("reason", ""),
             comment=request.form.get("comment", ""),

@@ -17,6 +17,7 @@ from admin_views import i18n
 from admin_views.authoring.editor_form import warning_words
 from admin_views.base import Permission, expose
 from admin_views.formats import status_label
+from admin_views.forms import sentence
 from admin_views.listing import as_uuid
 from admin_views.market import labels as market_labels
 from admin_views.media.files import portrait_url
@@ -211,6 +212,8 @@ class ReviewView(Decisions):
         card = self._card(read)
         holder = _holder(case, read.holder_name)
         alike, is_compared = self._alike(read)
+        is_own = publication.publisher_id == actor.user_id
+        why_not = claims.why_not(is_own=is_own, is_overturned=read.is_overturned)
         others = [one for one in read.decisions if one.publication.id != publication.id]
         return self.render(
             "review/desk.html",
@@ -238,7 +241,9 @@ class ReviewView(Decisions):
             is_compared=is_compared,
             same_idea=duplicates.SAME_IDEA,
             next_id=read.next_id,
-            is_own=publication.publisher_id == actor.user_id,
+            is_own=is_own,
+            # Of what is decided nobody asks any more why they could not.
+            why_not=sentence(why_not) if why_not is not None and case.closed_at is None else None,
             **self.decision_context(
                 case, publication, around=read.around, refusal=refusal, is_mine=bool(holder["is_mine"])
             ),

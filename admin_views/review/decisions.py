@@ -33,7 +33,6 @@ from studio.market.review.rules import Reason
 _P = Permission
 _ROWS = 4
 _NOT_FOUND = 404
-_UNDO_SECONDS = round(review_rules.UNDO.total_seconds())
 
 
 class Decisions(StudioView):
@@ -121,8 +120,8 @@ class Decisions(StudioView):
             if not agrees:
                 flash(self._or_off(case_id, _("Not confirmed: the listing waits again.")), "success")
                 return
-            said = {"label": _("Undo"), "url": url_for("review.undo", case_id=case_id), "seconds": _UNDO_SECONDS}
-            flash({**said, "text": _("Confirmed: the listing is taken down.")}, "success")  # type: ignore[arg-type]
+            # The way back stands beside the decision itself, once.
+            flash(_("Confirmed. Until the takedown is in effect, you can take that back."), "success")
 
         return self._back(case_id, act)
 

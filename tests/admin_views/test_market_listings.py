@@ -398,10 +398,12 @@ class TestDrafts:
         page = browser.get("/listing_drafts/").text
         assert character.name in page
         assert "Title, Price" in page
-        assert (
-            "You have begun a listing of this character already"
-            in browser.get(f"/listings/new?character_id={character.id}").text
-        )
+        new = f"/listings/new?character_id={character.id}"
+        assert browser.get(new).location.endswith(f"/listing_drafts/{draft.id}/edit")
+        page = browser.get(new, follow_redirects=True).text
+        assert "You go on with the listing of this character that you have begun." in page
+        assert f'href="{new}&amp;another=1"' in page
+        assert "You have begun a listing of this character already" in browser.get(f"{new}&another=1").text
         assert post(browser, f"/listing_drafts/{draft.id}/delete", row_version=1).status_code == 303
         assert "No drafts" in browser.get("/listing_drafts/").text
 

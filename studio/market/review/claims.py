@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from studio.accounts import audit
 from studio.accounts.models import User
 from studio.accounts.permissions import SYSTEM, Actor, Permission
+from studio.kit.errors import StudioError
 from studio.market.models import CaseState, CharacterPublication, ReviewCase
 from studio.market.review import queries, rules
 from studio.market.review.errors import (
@@ -100,6 +101,13 @@ def release_claims(session: Session, *, user_id: UUID) -> int:
     return len(held)
 
 
+def why_not(*, is_own: bool, is_overturned: bool) -> StudioError | None:
+    """Why somebody may never have a case in hand, whoever holds it now; None where nothing is in the way. Pure."""
+    if is_own:
+        return OwnPublicationError()
+    return OverturnedError() if is_overturned else None
+
+
 def _locked(session: Session, *, actor: Actor, case_id: UUID) -> ReviewCase:
     actor.must(Permission.REVIEW_DECIDE)
     return queries.get_case(session, actor=actor, case_id=case_id, lock=True)
@@ -111,10 +119,9 @@ def _refuse_own(session: Session, *, actor: Actor, case: ReviewCase) -> None:
         .join(ReviewCase, ReviewCase.publication_id == CharacterPublication.id)
         .where(ReviewCase.id == case.id)
     ).one()
-    if publisher_id == actor.user_id:
-        raise OwnPublicationError
-    if is_overturned:
-        raise OverturnedError
+    refusal = why_not(is_own=publisher_id == actor.user_id, is_overturned=is_overturned)
+    if refusal is not None:
+        raise refusal
 
 
 def _let_go(case: ReviewCase) -> None:

@@ -102,6 +102,8 @@ class Dossier:
     holder_name: str | None
     next_id: UUID | None
     around: Around
+    is_overturned: bool
+    """Whether an appeal overturned the actor on this listing, so that somebody else reviews it."""
     reasons: tuple[LookReason, ...]
     results: Sequence[ScreeningResult]
     former: Former | None
@@ -132,6 +134,7 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
             holder.name,
             ahead,
             *_around(),
+            review_queries.is_overturned(actor),
             *assessing.reason_columns(),
         )
         .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
@@ -145,7 +148,7 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
     if row is None:
         raise NotFoundError
     case, publication, version, category, creator_name, holder_name, next_id, *more = row
-    around, reasons = Around(*more[:_AROUND]), more[_AROUND:]
+    around, is_overturned, reasons = Around(*more[:_AROUND]), more[_AROUND], more[_AROUND + 1 :]
     former, sent_back = find_earlier(session, publication=publication)
     return Dossier(
         case=case,
@@ -156,6 +159,7 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
         holder_name=holder_name if rules.is_held(case, now=now) and publication.publisher_id != actor.user_id else None,
         next_id=next_id,
         around=around,
+        is_overturned=is_overturned,
         reasons=assessing.reasons_from(reasons),
         results=review_queries.list_screening(session, actor=actor, case_id=case.id),
         former=former,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -40,6 +41,8 @@ class Told:
     reason: ReportReason
     standing: Standing
     live_id: UUID | None
+    comment: str
+    made_at: datetime
 
 
 def own_report_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
@@ -51,11 +54,22 @@ def own_report_visible_to(actor: Actor) -> sa.ColumnElement[bool]:
 
 def tell(session: Session, *, actor: Actor, made: Sequence[ListingReporter]) -> dict[UUID, Told]:
     """What became of these reports, by their ids, as far as they are the actor's: one statement."""
+    return _told(session, sa.and_(own_report_visible_to(actor), ListingReporter.id.in_([one.id for one in made])))
+
+
+def tell_of_listing(session: Session, *, actor: Actor, publication_id: UUID) -> Sequence[Told]:
+    """What the actor reported of one listing before, and what became of it, the first first: one statement."""
+    mine = sa.and_(own_report_visible_to(actor), ListingReport.publication_id == publication_id)
+    return list(_told(session, mine).values())
+
+
+def _told(session: Session, criterion: sa.ColumnElement[bool]) -> dict[UUID, Told]:
     rows = session.execute(
         sa.select(ListingReporter, ListingReport, CharacterPublication)
         .join(ListingReport, ListingReport.id == ListingReporter.report_id)
         .join(CharacterPublication, CharacterPublication.id == ListingReport.publication_id)
-        .where(own_report_visible_to(actor), ListingReporter.id.in_([one.id for one in made]))
+        .where(criterion)
+        .order_by(ListingReporter.created_at, ListingReporter.id)
     )
     return {
         mine.id: Told(
@@ -63,6 +77,8 @@ def tell(session: Session, *, actor: Actor, made: Sequence[ListingReporter]) -> 
             reason=report.reason,
             standing=standing_of(report, mine),
             live_id=publication.id if publication.status is PublicationStatus.APPROVED else None,
+            comment=mine.comment,
+            made_at=mine.created_at,
         )
         for mine, report, publication in rows
     }

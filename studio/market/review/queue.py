@@ -53,6 +53,8 @@ class QueueRow:
     severe: int
     warnings: int
     is_own: bool
+    is_overturned: bool
+    """Whether an appeal overturned the actor on it, so that somebody else reviews it."""
     reasons: tuple[LookReason, ...] = ()
 
 
@@ -86,6 +88,7 @@ def page(
             creator.name,
             holder.name,
             CharacterVersion.portrait_id,
+            queries.is_overturned(actor),
             *assessing.reason_columns(),
         )
         .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
@@ -119,9 +122,10 @@ def page(
             severe=weights.get(case.id, (0, 0))[0],
             warnings=weights.get(case.id, (0, 0))[1],
             is_own=publication.publisher_id == actor.user_id,
+            is_overturned=is_overturned,
             reasons=assessing.reasons_from(reasons),
         )
-        for case, publication, creator_name, holder_name, portrait_id, *reasons in found[:limit]
+        for case, publication, creator_name, holder_name, portrait_id, is_overturned, *reasons in found[:limit]
     ]
     last = rows[-1].case if len(found) > limit else None
     cursor = paging.encode_cursor([last.due_at, last.id]) if last is not None else None

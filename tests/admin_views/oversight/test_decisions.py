@@ -1,5 +1,6 @@
 """Undoing, taking down and reasons as moderators press them."""
 
+import re
 from types import MappingProxyType
 
 import pytest
@@ -58,6 +59,12 @@ class TestUndo:
         assert creator.get(f"/listings/{publication.id}/state?was=deciding").headers["HX-Refresh"] == "true"
         page = creator.get(f"/listings/{publication.id}").text
         assert "Who is his rival?" in page
+        assert f'<a href="/characters/{publication.character_id}/edit#field-greeting_first">' in page
+        # What is decided is due no more.
+        [looks] = re.findall(
+            r'<ul class="looks".*?</ul>', browser_of(moderator).get(f"/review/{case.id}").text, re.DOTALL
+        )
+        assert ("Risk" in looks, " due " in looks) == (True, False)
         editor = creator.get(f"/characters/{publication.character_id}/edit").text
         assert 'id="asked-description"' in editor
         assert 'id="asked-greeting_first"' in editor
@@ -108,8 +115,8 @@ class TestTakedown:
         assert "a second person has confirmed" in first.get(answer.location).text
         answer = post(second, f"/review/{live_case.id}/second", agrees="yes")
         page = second.get(answer.location).text
-        assert 'data-seconds="10"' in page
         assert "Take back the confirmation" in page
+        assert page.count(f'action="/review/{live_case.id}/undo"') == 1
         answer = post(second, f"/review/{live_case.id}/undo")
         assert "waits for a second person again" in second.get(answer.location).text
         assert effects.release_due(session, now=utc_now() + review_rules.UNDO) == 0

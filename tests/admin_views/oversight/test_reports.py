@@ -77,7 +77,14 @@ class TestReports:
         assert "Moderators see your report" in browser.get(answer.location).text
         row = session.scalars(sa.select(ListingReport)).one()
         assert row.reporter_count == 1
+        page = browser.get(f"/reports/new/{live.id}").text
+        assert "You reported this listing already" in page
+        assert (page.count("Seen elsewhere."), "No moderator has answered it yet" in page) == (1, True)
         own = browser_of(owner)
+        assert (
+            "reported this listing already"
+            not in browser_of(make_user(session, RoleName.CREATOR)).get(f"/reports/new/{live.id}").text
+        )
         assert f"/reports/new/{live.id}" not in own.get(f"/shop/{live.id}").text
         for answer in (
             own.get(f"/reports/new/{live.id}"),
@@ -152,11 +159,25 @@ class TestAppeals:
         assert (answer.status_code, "2,000 characters" in answer.text) == (422, True)
         answer = post(own, f"/listings/{sent_back.id}/appeal", text="He says it in the third line.")
         assert "Your appeal is made" in own.get(answer.location).text
-        assert "nothing to appeal against here" in own.get(f"/listings/{sent_back.id}/appeal").text
+        for address in (f"/listings/{sent_back.id}", f"/listings/{sent_back.id}/appeal"):
+            page = own.get(address).text
+            assert "waits for an answer" in page
+            assert "Send the appeal" not in page
+            assert f'href="/listings/{sent_back.id}/appeal"' not in page
+        assert "You appealed against this decision already" in page
         row = session.scalars(sa.select(ReviewDecision)).one()
         assert sent_back.title in own.get("/appeals/").text
         appeal = session.scalars(sa.select(Appeal).where(Appeal.decision_id == row.id)).one()
-        assert f"/appeals/{appeal.id}/answer" not in browser_of(moderator).get(f"/appeals/{appeal.id}").text
+        staff = make_user(session, RoleName.STAFF)
+        for person, why in (
+            (moderator, "You made this decision; somebody who took no part in it answers the appeal."),
+            (staff, "Only moderators answer appeals; you read along."),
+        ):
+            page = browser_of(person).get(f"/appeals/{appeal.id}").text
+            assert f"/appeals/{appeal.id}/answer" not in page
+            assert why in page
+            assert f"It can be answered by: {other.name}." in page
+        assert "Your appeal waits." in own.get(f"/appeals/{appeal.id}").text
         desk = browser_of(other)
         assert "Appeals to answer" in desk.get("/").text
         assert "Appeals to answer" not in browser_of(moderator).get("/").text
@@ -174,6 +195,17 @@ class TestAppeals:
         assert "You are right." in page
         assert "overturned on appeal" in page
         assert other.name not in own.get(f"/appeals/{appeal.id}").text
+        case = case_of(session, sent_back)
+        case.state = CaseState.WAITING
+        session.flush()
+        overturned = browser_of(moderator)
+        page = overturned.get(f"/review/{case.id}").text
+        assert "An appeal overturned your decision on this listing; somebody else has to review it now." in page
+        assert f"/review/{case.id}/claim" not in page
+        assert "an appeal overturned you here: somebody else reviews it" in overturned.get("/review/").text
+        assert f"/review/{case.id}/claim" in desk.get(f"/review/{case.id}").text
+        page = browser_of(staff).get(f"/review/{case.id}").text
+        assert "Only moderators decide here; you read along." in page
 
     def test_of_others_are_not_found(self, session, browser_of, post, owner, moderator, statements):
         row = make_appeal(session, owner=owner.actor, moderator=moderator.actor, now=utc_now())
