@@ -3,8 +3,9 @@
 import math
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from flask import request
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_currency, format_date, gettext
 from flask_babel import lazy_gettext as _l
@@ -81,6 +82,13 @@ CHECK_LABELS = {
     "exclusive_on_the_market": _l("An exclusive that was sold is on the market"),
     "event_waits_for_a_day": _l("A message of the payment provider waits for what it is about"),
 }
+_PAGES = {
+    "sale_not_in_ledger": "sales.details_view",
+    "refund_not_in_ledger": "sales.details_view",
+    "release_not_in_ledger": "sales.details_view",
+    "dispute_not_in_ledger": "sales.details_view",
+    "payout_not_in_ledger": "payouts.details_view",
+}
 REASON_LABELS = {
     GIVEN_UP: _l("given up by the buyer"),
     TAKEN_DOWN: _l("the character was taken down"),
@@ -149,6 +157,15 @@ def reason_label(reason: str) -> str:
     return str(REASON_LABELS[reason]) if reason in REASON_LABELS else gettext(reason)
 
 
+def finding_url(finding: dict[str, Any]) -> str | None:
+    """Where staff look at what a check found something about; None where it has no page."""
+    page = _PAGES.get(finding["check"])
+    try:
+        return None if page is None else url_for(page, row_id=UUID(finding["about"]))
+    except ValueError:
+        return None
+
+
 def labels() -> dict[str, Any]:
     """All of these for templates."""
     return {
@@ -160,6 +177,7 @@ def labels() -> dict[str, Any]:
         "event_label": lambda kind: str(EVENT_LABELS.get(str(kind), kind)),
         "account_label": lambda kind: str(ACCOUNT_LABELS.get(str(kind), kind)),
         "check_label": lambda name: str(CHECK_LABELS.get(name, name)),
+        "finding_url": finding_url,
         "reason_label": reason_label,
         "provider_name": provider_name,
         "license_label": license_label,

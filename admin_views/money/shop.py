@@ -222,24 +222,26 @@ class ShopView(StudioModelView):
     @expose("/<uuid:row_id>/buy", methods=("POST",))
     def buy(self, row_id: UUID) -> ResponseReturnValue:
         """Begin a purchase; the key of the form makes a second press the same one."""
-        row = self.get_one(row_id)
         session, actor = self.request_session, current_actor()
         key = request.form.get("key", "")[:_KEY_LENGTH] or uuid4().hex
         try:
             purchase = purchases.begin(
                 session,
                 actor=actor,
-                publication_id=row.id,
+                publication_id=row_id,
                 idempotency_key=key,
                 provider=self.resources.payments.name,
                 policy=policy.from_settings(self.resources.settings),
                 now=utc_now(),
             )
         except StudioError as error:
+            if isinstance(error, NotFoundError):
+                raise
             session.rollback()
             flash(sentence(error), "warning")
             held = None
             if isinstance(error, AlreadyBoughtError):
+                row = self.get_one(row_id)
                 held = money_queries.find_held(session, actor=actor, character_id=row.character_id)
             if held is not None:
                 return redirect(url_for("purchases.details_view", row_id=held.id), 303)

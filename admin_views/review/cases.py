@@ -184,10 +184,11 @@ class ReviewView(Decisions):
 
     @expose("/<uuid:case_id>/claim", methods=("POST",))
     def claim(self, case_id: UUID) -> ResponseReturnValue:
-        """Take the case in hand."""
-        return self._back(
+        """Take the case in hand; what was chosen and written before a claim ended stands in the form again."""
+        answer = self._back(
             case_id, lambda: claims.claim(self.session, actor=current_actor(), case_id=case_id, now=utc_now())
         )
+        return self._desk(case_id) if self.has_written() else answer
 
     @expose("/<uuid:case_id>/renew", methods=("POST",))
     def renew(self, case_id: UUID) -> ResponseReturnValue:

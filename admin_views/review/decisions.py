@@ -76,8 +76,9 @@ class Decisions(StudioView):
     @expose("/<uuid:case_id>/request-changes")
     @expose("/<uuid:case_id>/reject")
     @expose("/<uuid:case_id>/take-down")
+    @expose("/<uuid:case_id>/claim")
     def decide_again(self, case_id: UUID) -> ResponseReturnValue:
-        """Lead back to the case: a refused decision leaves its own address, which may be loaded again."""
+        """Lead back to the case: a refused decision, or a claim with words, leaves its own address, which may be loaded again."""
         self._found(case_id)
         return redirect(url_for("review.desk", case_id=case_id), 303)
 
@@ -192,7 +193,7 @@ class Decisions(StudioView):
             if error.status == _NOT_FOUND:
                 raise
             self.session.rollback()
-            # All that was chosen and written stands in the form again.
+            # All that was chosen and written stands in the form again, or beside it where somebody else has the case.
             return self._desk(case_id, refusal=error), error.status
         flash(_said_of(decision, now=now), "success")  # type: ignore[arg-type]
         following = self._take_next() if self._wants_next() else None
@@ -241,6 +242,10 @@ class Decisions(StudioView):
             return str(_("Done. Its character was sold exclusively or archived meanwhile: the listing is withdrawn."))
         return str(_("Done. Its character was sold exclusively or archived meanwhile: the listing is off the market."))
 
+    def has_written(self) -> bool:
+        """Whether the request brings reasons or a note for a decision."""
+        return bool(_typed() or request.form.get("note", "").strip())
+
     def decision_context(
         self,
         case: ReviewCase,
@@ -257,7 +262,13 @@ class Decisions(StudioView):
         actor, now = current_actor(), utc_now()
         # Only who may decide now is shown what they could choose.
         found = margin.read(
-            self.session, actor=actor, case=case, publication=publication, around=around, decides=is_mine
+            self.session,
+            actor=actor,
+            case=case,
+            publication=publication,
+            around=around,
+            # Or what they chose, though the case is in their hands no more.
+            decides=is_mine or bool(_typed()),
         )
         held, rows, note = found.held, _typed(), request.form.get("note", "")
         is_severe = bool(request.form.get("is_severe"))

@@ -49,7 +49,7 @@ class QueuesView(StudioView):
             hours=hours,
             labels=[_hour(one) for one in hours],
             throughput=_chart(hours, [one.succeeded + one.failed for one in hours], str(_("jobs"))),
-            failures=_chart(hours, [_percent(one) for one in hours], "%"),
+            failures=_chart(hours, [_percent(one) for one in hours], "%") | {"unit": "%", "at_least": 10},
             percent=_percent,
             dead=figures.dead_letters(self.session),
             **self._live(),

@@ -1,5 +1,6 @@
 """What is done by itself, on the screen: when it was done last, how that went, when it is done next; and doing it now."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from flask import flash, redirect, url_for
@@ -42,6 +43,8 @@ class SchedulesView(StudioView):
                 "last": last.get(one.name),
                 "duration": duration_of(last[one.name], now=now) if one.name in last else "",
                 "next_at": one.next_at(now),
+                # In less than a minute, or waiting for the scheduler's next look.
+                "is_due": one.next_at(now) - now < timedelta(minutes=1),
             }
             for one in sorted(PERIODIC, key=lambda one: one.next_at(now))
         ]

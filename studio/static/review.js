@@ -1,5 +1,5 @@
 // Keys of the queue and the desk: j and k move, e goes to the next mark, Enter opens, c claims, u gives back, n claims
-// the next, a approves (and asks), r goes to the reasons, s, x and t to the buttons that send back, reject and take down,
+// the next, a approves (and asks), r goes to the reasons, s, x and d to the buttons that send back, reject and take down,
 // h to hiding at once. The dialog that ? opens tells them. Beside a chosen reason stands what the creator will read.
 (() => {
   const keys = document.querySelector("[data-more-keys]");

@@ -259,10 +259,14 @@
     const field = document.getElementById(output.dataset.counts);
     if (!field) return;
     const length = lengthOf(field.value);
-    const spent = tokens(field.value);
     const most = Number(field.getAttribute("maxlength") || field.dataset.limit || 0);
     const limit = most > 0 ? ` / ${number.format(most)}` : "";
-    output.textContent = `${words[length === 1 && !limit ? 2 : 0].replace("#", number.format(length) + limit)} · ${words[spent === 1 ? 3 : 1].replace("#", number.format(spent))}`;
+    const signs = words[length === 1 && !limit ? 2 : 0].replace("#", number.format(length) + limit);
+    if ("signsOnly" in output.dataset) output.textContent = signs;
+    else {
+      const spent = tokens(field.value);
+      output.textContent = `${signs} · ${words[spent === 1 ? 3 : 1].replace("#", number.format(spent))}`;
+    }
     output.classList.toggle("is-much", most > 0 && length > most * 0.9);
     output.classList.toggle("is-over", most > 0 && length > most);
     // A field that grows with its text is laid out anew at each key: a long one has a height of its own.
@@ -331,7 +335,7 @@
         plugins: { legend: { display: false } },
         scales: {
           x: { grid: { display: false }, ticks: { color: style.getPropertyValue("--ink-2"), maxTicksLimit: 8 } },
-          y: { beginAtZero: true, title: { display: Boolean(values.unit), text: values.unit || "", color: style.getPropertyValue("--ink-2") }, ticks: { precision: 0, color: style.getPropertyValue("--ink-2") }, grid: { color: style.getPropertyValue("--line") } },
+          y: { beginAtZero: true, suggestedMax: values.at_least, title: { display: Boolean(values.unit), text: values.unit || "", color: style.getPropertyValue("--ink-2") }, ticks: { precision: 0, color: style.getPropertyValue("--ink-2") }, grid: { color: style.getPropertyValue("--line") } },
         },
       },
     });

@@ -16,6 +16,7 @@ from studio import work
 from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor, Permission
 from studio.authoring.models import Character, CharacterStatus
+from studio.kit.errors import NotFoundError
 from studio.kit.text import excerpt
 from studio.market.catalogue import listings, publishing, queries, transitions, withheld
 from studio.market.catalogue.transitions import Step
@@ -362,7 +363,13 @@ def terms_of(purchase: Purchase) -> Terms:
 
 
 def _for_sale(session: Session, *, actor: Actor, publication_id: UUID) -> CharacterPublication:
-    seen = queries.get_listing(session, actor=actor, publication_id=publication_id)
+    try:
+        seen = queries.get_listing(session, actor=actor, publication_id=publication_id)
+    except NotFoundError:
+        if _was_sold_exclusively(session, publication_id):
+            # Who had its page open a moment ago is told; it was on the market for everybody to see.
+            raise NotForSaleError from None
+        raise
     listings.lock_character(session, seen.character_id)
     publication = queries.get_listing(session, actor=actor, publication_id=publication_id, lock=True)
     if publication.publisher_id == actor.user_id:
@@ -371,6 +378,15 @@ def _for_sale(session: Session, *, actor: Actor, publication_id: UUID) -> Charac
     if publication.status is not PublicationStatus.APPROVED or status is CharacterStatus.ARCHIVED:
         raise NotForSaleError
     return publication
+
+
+def _was_sold_exclusively(session: Session, publication_id: UUID) -> bool:
+    query = sa.select(sa.literal(1)).where(
+        Purchase.publication_id == publication_id,
+        Purchase.license_type == LicenseType.EXCLUSIVE,
+        Purchase.status.in_(HELD),
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def _open_or_held(character_id: UUID) -> sa.Select[Purchase]:

@@ -135,6 +135,14 @@ class TestBuying:
         post(client, f"/shop/{offer.id}/buy", key="k")
         assert "Somebody is paying for this exclusive" in text(client.get("/shop/"))
 
+    def test_of_an_exclusive_that_was_just_sold_is_refused_in_words(self, session, client_of, post, buyer, creator):
+        offer = make_offer(session, owner=creator.actor, now=utc_now(), license_type=LicenseType.EXCLUSIVE)
+        buy(session, buyer=make_user(session, RoleName.CREATOR).actor, offer=offer, now=utc_now())
+        client = client_of(buyer)
+        assert post(client, f"/shop/{offer.id}/buy", key="k").location.endswith("/shop/")
+        assert "not for sale (any more). Nothing was charged" in text(client.get("/shop/"))
+        assert post(client, f"/shop/{buyer.id}/buy", key="k").status_code == 404
+
 
 class TestLinks:
     def test_tell_the_reasons_apart(self, session, client_of, post, buyer, offer):

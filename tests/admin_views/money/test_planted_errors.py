@@ -117,4 +117,8 @@ def test_planted_errors_are_each_found_and_read_on_staffs_page(session, client_o
     session.flush()
     page = text(client_of(staff).get("/money/"))
     for one in each:
-        assert f"{CHECK_LABELS[one['check']]}: <code>{one['about']}</code>" in page
+        said = page.split(f"{CHECK_LABELS[one['check']]}: ")[1].split("</li>")[0]
+        assert f"<code>{one['about']}</code>" in said
+        # A sale or a payout leads to its page.
+        leads = "not_in_ledger" in one["check"]
+        assert (f"/{one['about']}" in said) == leads

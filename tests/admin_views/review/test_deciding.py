@@ -104,6 +104,29 @@ class TestDecide:
         assert moderator.name in other.get(answer.location).text
         assert post(other, f"/review/{case.id}/approve", content_hash="x").status_code == 409
 
+    def test_loses_nothing_of_what_was_written_when_the_claim_was_over(
+        self, browser, session, browser_of, post, case, publication, moderator
+    ):
+        claim(browser, post, case)
+        post(browser, f"/review/{case.id}/release")
+        sent = {"content_hash": publication.content_hash, "reason": "injection", "field": "description"}
+        words = {"comment": "Remove the script", "note": "Nearly there"}
+        refused = post(browser, f"/review/{case.id}/request-changes", **sent, **words)
+        assert refused.status_code == 409
+        for said in ("Remove the script", "Nearly there", "Prompt injection or scripts", "Claim it again"):
+            assert said in refused.text
+        # Claimed with it, all of it stands in the form.
+        page = post(browser, f"/review/{case.id}/claim", reason="injection", field="description", **words).text
+        assert ">Remove the script</textarea>" in page
+        assert ">Nearly there</textarea>" in page
+        assert browser.get(f"/review/{case.id}/claim").location == f"/review/{case.id}"
+        # With somebody else it can still be read, and taken from nobody.
+        post(browser, f"/review/{case.id}/release")
+        claim(browser_of(make_user(session, RoleName.MODERATOR)), post, case)
+        refused = post(browser, f"/review/{case.id}/request-changes", **sent, **words).text
+        assert "Remove the script" in refused
+        assert "Claim it again" not in refused
+
     def test_gives_back(self, browser, session, post, case):
         claim(browser, post, case)
         assert post(browser, f"/review/{case.id}/release").status_code == 303
