@@ -25,6 +25,7 @@ from admin_views import errors, headers, i18n, preferences, probes, rendering, r
 from admin_views.access import declare_public, only_reads
 from admin_views.accounts.sign_in import init_sign_in
 from admin_views.bounded_request import BoundedRequest
+from admin_views.lazy_rule import LazyRule
 from admin_views.money import payment_events
 from admin_views.resources import Resources
 from admin_views.session_cookie import LastingSessions
@@ -83,6 +84,7 @@ class Studio(Flask):
     """
 
     request_class = BoundedRequest
+    url_rule_class = LazyRule
     db: SQLAlchemy
     pauses: tuple[float, ...] = _PAUSES
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 
 from studio.embedded.urls import normal_database_url
@@ -78,12 +79,22 @@ def upgrade(database_url: str, *, on_step: OnStep | None = None) -> int:
             for number, revision in enumerate(missing, start=1):
                 if on_step is not None:
                     on_step(number, len(missing), _title(script, revision))
-                command.upgrade(config, revision)
+                _take(config, script, revision)
                 finish_step(connection)
             return len(missing)
     finally:
         # Closing the guard's connection gives the lock back, whatever happened.
         engine.dispose()
+
+
+def _take(config: Config, script: ScriptDirectory, revision: str) -> None:
+    """One step, as `alembic.command.upgrade` does it, which reads every migration anew at each."""
+
+    def steps(current: Any, _context: MigrationContext) -> list[RevisionStep]:
+        return script._upgrade_revs(revision, current)  # noqa: SLF001 - What that command calls.
+
+    with EnvironmentContext(config, script, fn=steps, destination_rev=revision):
+        script.run_env()
 
 
 def _config() -> Config:
