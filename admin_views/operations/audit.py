@@ -14,6 +14,7 @@ from admin_views import ui
 from admin_views.base import StudioModelView
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.operations.audit_labels import action_label, actions_called
+from admin_views.operations.audit_names import kind_label, kinds_called, name_label, value_label
 from admin_views.resources import Resources
 from studio.accounts import queries
 from studio.accounts.models import AuditEntry
@@ -29,8 +30,14 @@ class Change:
     """One value that an entry tells of."""
 
     name: str
+    """Its name in the studio; `label` is what people read."""
     before: str | None
     after: str | None
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's words."""
+        return name_label(self.name)
 
 
 def changes_of(entry: AuditEntry) -> list[Change]:
@@ -39,36 +46,36 @@ def changes_of(entry: AuditEntry) -> list[Change]:
     return [
         Change(
             name=name,
-            before=_in_words(before[name]) if name in before else None,
-            after=_in_words(after[name]) if name in after else None,
+            before=_in_words(before[name], name) if name in before else None,
+            after=_in_words(after[name], name) if name in after else None,
         )
         for name in sorted(before.keys() | after.keys())
     ]
 
 
-def _in_words(value: Any) -> str:
+def _in_words(value: Any, name: str = "") -> str:
     if value is None or (isinstance(value, str | list) and not value):
         return "—"
     if isinstance(value, bool):
         return str(_("yes") if value else _("no"))
     if isinstance(value, list):
-        return ", ".join(_in_words(item) for item in value)
+        return ", ".join(_in_words(item, name) for item in value)
     if isinstance(value, dict):
         if "length" in value and "sha256" in value:
             told = _("%(length)s characters, hash %(hash)s", length=value["length"], hash=value["sha256"])
             return f"{value['excerpt']} ({told})" if "excerpt" in value else str(told)
-        return "; ".join(f"{key}: {_in_words(item)}" for key, item in value.items())
-    return str(value)
+        return "; ".join(f"{name_label(key)}: {_in_words(item, key)}" for key, item in value.items())
+    return value_label(name, str(value))
 
 
 def _difference(entry: AuditEntry) -> Markup:
     changes = changes_of(entry)
     parts = [
-        Markup("<span>{}: <del>{}</del> → <ins>{}</ins></span>").format(change.name, change.before, change.after)
+        Markup("<span>{}: <del>{}</del> → <ins>{}</ins></span>").format(change.label, change.before, change.after)
         if change.before is not None and change.after is not None
-        else Markup("<span>{}: <ins>{}</ins></span>").format(change.name, change.after)
+        else Markup("<span>{}: <ins>{}</ins></span>").format(change.label, change.after)
         if change.after is not None
-        else Markup("<span>{}: <del>{}</del></span>").format(change.name, change.before)
+        else Markup("<span>{}: <del>{}</del></span>").format(change.label, change.before)
         for change in changes[:_MOST_SHOWN]
     ]
     if len(changes) > _MOST_SHOWN:
@@ -78,8 +85,8 @@ def _difference(entry: AuditEntry) -> Markup:
 
 def _row(entry: AuditEntry) -> Markup:
     if entry.resource_id is None:
-        return Markup("{}").format(entry.resource)
-    return Markup("{} <code>{}</code>").format(entry.resource, str(entry.resource_id)[-12:])
+        return Markup("{}").format(kind_label(entry.resource))
+    return Markup("{} <code>{}</code>").format(kind_label(entry.resource), str(entry.resource_id)[-12:])
 
 
 def _unbroken(text: str) -> Markup:
@@ -94,6 +101,11 @@ def _starting(column: Any, text: str) -> sa.ColumnElement[bool]:
 def _doing(text: str) -> sa.ColumnElement[bool]:
     """By the studio's own name of the action, from its beginning, or by the reader's words for it."""
     return sa.or_(_starting(AuditEntry.action, text), AuditEntry.action.in_(actions_called(one_line(text))))
+
+
+def _of_kind(text: str) -> sa.ColumnElement[bool]:
+    """By the studio's own name of the kind, from its beginning, or by the reader's words for it."""
+    return sa.or_(_starting(AuditEntry.resource, text), AuditEntry.resource.in_(kinds_called(one_line(text))))
 
 
 def _about(text: str) -> sa.ColumnElement[bool]:
@@ -143,7 +155,7 @@ class AuditView(StudioModelView):
     filters = (
         Filter("who", _l("Who"), lambda text: _starting(AuditEntry.actor_name, text), kind=FilterKind.TEXT),
         Filter("what", _l("What"), _doing, kind=FilterKind.TEXT),
-        Filter("resource", _l("Kind of row"), lambda text: _starting(AuditEntry.resource, text), kind=FilterKind.TEXT),
+        Filter("resource", _l("Kind of row"), _of_kind, kind=FilterKind.TEXT),
         Filter("row", _l("Id of the row"), _about, kind=FilterKind.TEXT),
         Filter("since", _l("From"), lambda day: queries.audited_between(_midnight(day), None), kind=FilterKind.DATE),
         Filter(
@@ -167,7 +179,7 @@ class AuditView(StudioModelView):
 
     def details_context(self, row: AuditEntry) -> dict[str, Any]:
         """The changes in words."""
-        return {"changes": changes_of(row)}
+        return {"changes": changes_of(row), "kind": kind_label(row.resource)}
 
 
 def views(resources: Resources) -> list[Any]:

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from admin_views.operations.audit_labels import ACTION_LABELS
+from admin_views.operations.audit_names import KIND_LABELS
 from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, RoleName
 from studio.market.review import effects
@@ -57,7 +58,45 @@ def test_every_action_has_its_words():
     assert set(effects._ACTIONS.values()) <= ACTION_LABELS.keys()
 
 
+def kinds_in(path):
+    """What a module calls the rows that it tells of: `resource="…"` in a call, or its `RESOURCE`."""
+    tree = list(ast.walk(ast.parse(path.read_text())))
+    given = [
+        keyword.value
+        for node in tree
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "resource"
+    ]
+    named = [node for node in tree if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)]
+    given += [node.value for node in named if ast.unparse(node.targets[0]) in {"RESOURCE", "_RESOURCE"}]
+    yield from (one.value for one in given if isinstance(one, ast.Constant))
+
+
+def test_every_kind_of_row_has_its_words():
+    written = {kind for path in ROOT.rglob("*.py") for kind in kinds_in(path)}
+    assert {"listing", "character", "person", "payout"} <= written
+    # The actions on queues, schedules and providers name their kind themselves.
+    assert (written | {"queue", "schedule", "provider"}) - KIND_LABELS.keys() == set()
+
+
 class TestList:
+    def test_is_read_in_chinese_but_for_what_people_wrote(self, session, browser_of, entry):
+        audit.record(
+            session, actor=SYSTEM, action="listing.approve", resource="listing", resource_id=uuid4(),
+            before={"status": "pending"}, after={"status": "approved", "content_hash": "abc", "unheard_of": 1},
+        )  # fmt: skip
+        page = browser_of(make_user(session, RoleName.STAFF)).get("/audit/", headers={"Accept-Language": "zh-CN"}).text
+        for text in (
+            "上架信息",
+            "状态: <del>等待审核</del> → <ins>已上架</ins>",
+            "内容哈希: <ins>abc</ins>",
+            "unheard_of",
+            "名称:",
+        ):
+            assert text in page
+        assert "<ins>New name</ins>" in page
+
     def test_tells_who_what_which_and_the_difference(self, browser, entry):
         page = browser.get("/audit/").text
         for text in ("Character changed", "A typo", "<ins>New name</ins>", "<del>Old &lt;b&gt;name&lt;/b&gt;</del>"):
@@ -73,6 +112,8 @@ class TestList:
             ("what=Payout", False),
             ("what=%25", False),
             ("resource=person", False),
+            ("resource=charac", True),
+            ("resource=Payout", False),
             ("row=not-an-id", False),
             ("since=2999-01-01", False),
             ("until=2000-01-01", False),
