@@ -240,6 +240,7 @@ class ReviewView(Decisions):
             decided=next((one for one in read.decisions if one.publication.id == publication.id), None),
             alike=alike,
             is_compared=is_compared,
+            missing_kinds=_comma().join(desk_labels.match_label(one) for one in MatchKind if one in read.missing_kinds),
             same_idea=duplicates.SAME_IDEA,
             next_id=read.next_id,
             is_own=is_own,
@@ -367,6 +368,10 @@ def _holder(case: ReviewCase, name: str | None) -> dict[str, Any]:
         "holder": name if is_held else None,
         "is_open": case.state in {CaseState.WAITING, CaseState.CLAIMED},
     }
+
+
+def _comma() -> str:
+    return "、" if market_labels.reads_chinese() else ", "
 
 
 def _labels() -> dict[str, Any]:

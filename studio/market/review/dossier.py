@@ -1,7 +1,7 @@
 """Everything that a decision needs of one case, read in few statements however much waits beside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -111,6 +111,8 @@ class Dossier:
     sent_back: Former | None
     """What was sent back last, where this listing is the answer to that."""
     alike: Sequence[Alike]
+    """Without the kinds of likeness whose check is off; see `missing_kinds`."""
+    missing_kinds: frozenset[MatchKind]
     decisions: Sequence[review_queries.Decided]
     record: records.CreatorRecord
 
@@ -150,6 +152,8 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
     case, publication, version, category, creator_name, holder_name, next_id, *more = row
     around, is_overturned, reasons = Around(*more[:_AROUND]), more[_AROUND], more[_AROUND + 1 :]
     former, sent_back = find_earlier(session, publication=publication)
+    results = review_queries.list_screening(session, actor=actor, case_id=case.id)
+    kinds = duplicates.kinds_that_count([one.check_name for one in results])
     return Dossier(
         case=case,
         publication=publication,
@@ -161,10 +165,11 @@ def load(session: Session, *, actor: Actor, case_id: UUID, now: datetime) -> Dos
         around=around,
         is_overturned=is_overturned,
         reasons=assessing.reasons_from(reasons),
-        results=review_queries.list_screening(session, actor=actor, case_id=case.id),
+        results=results,
         former=former,
         sent_back=sent_back,
-        alike=list_alike(session, actor=actor, case_id=case.id),
+        alike=_in(kinds, list_alike(session, actor=actor, case_id=case.id)),
+        missing_kinds=frozenset(MatchKind) - kinds,
         decisions=review_queries.list_decisions(session, actor=actor, character_id=publication.character_id),
         record=records.creator_record(session, actor=actor, publisher_id=publication.publisher_id),
     )
@@ -257,6 +262,11 @@ def list_alike(session: Session, *, actor: Actor, case_id: UUID) -> list[Alike]:
         found[match.character_id].kinds[match.kind] = match.similarity
     ranked = sorted(found.values(), key=lambda one: (not one.is_copy, -max(one.kinds.values())))
     return ranked[:_MOST_SHOWN_ALIKE]
+
+
+def _in(kinds: frozenset[MatchKind], alike: Sequence[Alike]) -> list[Alike]:
+    shown = (replace(one, kinds={kind: how for kind, how in one.kinds.items() if kind in kinds}) for one in alike)
+    return [one for one in shown if one.kinds]
 
 
 def find_alike_version(session: Session, *, actor: Actor, alike: Alike) -> AlikeVersion | None:

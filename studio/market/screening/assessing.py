@@ -69,14 +69,17 @@ def reasons_from(values: Sequence[Any]) -> tuple[LookReason, ...]:
 def _facts(session: Session, case: ReviewCase) -> risk.Facts:
     publication = session.get_one(CharacterPublication, case.publication_id)
     is_seen = ScreeningResult.mode == CheckMode.ACTIVE
-    severe, warnings, unscreened = session.execute(
+    severe, warnings, unscreened, looked = session.execute(
         sa.select(
             sa.func.count().filter(ScreeningResult.severity == Severity.SEVERE),
             sa.func.count().filter(ScreeningResult.severity == Severity.WARNING),
             sa.func.count().filter(ScreeningResult.is_failed),
+            sa.func.array_agg(ScreeningResult.check_name),
         ).where(ScreeningResult.case_id == case.id, is_seen)
     ).one()
-    matches = session.scalars(sa.select(CaseMatch).where(CaseMatch.case_id == case.id)).all()
+    kinds = duplicates.kinds_that_count(looked or ())
+    found = session.scalars(sa.select(CaseMatch).where(CaseMatch.case_id == case.id))
+    matches = [match for match in found if match.kind in kinds]
     rating = session.scalar(
         sa.select(CharacterVersion.studio["profile"]["content_rating"].astext).where(
             CharacterVersion.character_id == publication.character_id,

@@ -1,6 +1,6 @@
 """Near-duplicates of a submission: the same card, nearly the same text or picture, the same idea. Hints, kept with the case."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,9 @@ from studio.memory import search
 from studio.memory.errors import NotEmbeddedError
 from studio.memory.models import CharacterEmbedding
 
+FAILED = "screening"
+"""The name under which a case tells that its screening did not work."""
+
 MOST = 10
 """Matches of one kind that a case keeps, the nearest first."""
 
@@ -50,6 +53,9 @@ _MOST_OF_ONE = 4
 _REMEMBERED = (PublicationStatus.APPROVED, PublicationStatus.SCHEDULED, PublicationStatus.QUARANTINED)
 """Where a listing is on the market, will be, or was a moment ago."""
 
+
+_CHECK_OF = {MatchKind.EXACT: "duplicates", MatchKind.TEXT: "duplicates", MatchKind.PICTURE: "picture"}
+"""The check whose switch a kind of likeness follows."""
 
 _NO_VERSION = sa.cast(sa.null(), sa.Integer()).label("version_number")
 
@@ -371,6 +377,16 @@ def _others(publication: CharacterPublication) -> sa.Select[UUID, str, UUID | No
 def distance_of(similarity: float) -> int:
     """The bits in which two pictures differ that are so alike."""
     return round((1 - similarity) * _BITS)
+
+
+def kinds_that_count(looked: Collection[str]) -> frozenset[MatchKind]:
+    """The kinds of likeness that are shown and weighed, by the names of the active checks that looked; the idea is no check's.
+
+    Where none looked, because they have not yet or the screening failed, none is known to be off.
+    """
+    if not set(looked) - {FAILED}:
+        return frozenset(MatchKind)
+    return frozenset(kind for kind in MatchKind if _CHECK_OF.get(kind) is None or _CHECK_OF[kind] in looked)
 
 
 def copies_of_others(matches: Iterable[CaseMatch], *, pictures: bool = False) -> int:

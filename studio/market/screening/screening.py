@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 LABEL = "Deterministic rules on this machine; not screened by a model."
 """What the desk says of where the findings come from when no model looked."""
 
-FAILED = "screening"
+FAILED = duplicates.FAILED
 """The name under which a case tells that its screening did not work."""
 
 MOST_ATTEMPTS = 6

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import sqlalchemy as sa
 
 from admin_views.market.labels import check_title
 from studio.accounts.permissions import RoleName
@@ -18,7 +19,7 @@ from studio.market.models import (
 )
 from studio.market.review import decisions, notes, recalls
 from studio.market.review import rules as review_rules
-from studio.market.screening import screening
+from studio.market.screening import assessing, screening
 from studio.market.screening.checks import ALL, MODEL_CHECKS
 from studio.market.screening.checks.base import Finding, about, passage
 from studio.market.screening.checks.submission import Text
@@ -339,6 +340,15 @@ class TestCompare:
         assert page.count('<mark class="alike">') >= 4
         assert "signs in common" in page
         assert re.search(r">text \d+%<", page)
+        desk = browser.get(f"/review/{made.id}").text
+        assert re.search(r">text \d+%<", desk)
+        assert "checks are not active" not in desk
+        session.execute(sa.text("UPDATE screening_results SET mode = 'shadow' WHERE check_name = 'duplicates'"))
+        desk = browser.get(f"/review/{made.id}").text
+        assert not re.search(r">text \d+%<", desk)
+        assert "Not shown, because their checks are not active: same card, text." in desk
+        assessing.assess(session, case=made)
+        assert "copies" not in {factor["name"] for factor in made.risk_factors}
 
 
 class TestModels:

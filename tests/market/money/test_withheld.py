@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from studio.accounts.permissions import RoleName
 from studio.authoring import characters
 from studio.authoring.models import Character
+from studio.kit.errors import NotFoundError
 from studio.market.catalogue import cases, listings, withheld
 from studio.market.catalogue.errors import TakenDownSinceError
 from studio.market.catalogue.withheld import Withheld
@@ -23,7 +24,12 @@ from studio.market.models import (
     ReviewFlag,
 )
 from studio.market.money import downloads, purchases
-from studio.market.money.errors import CheckoutOverError, OnHoldError, TakenDownError, TakenDownWithAnotherError
+from studio.market.money.errors import (
+    CheckoutOverError,
+    OnHoldError,
+    TakenDownError,
+    TakenDownWithAnotherError,
+)
 from studio.market.review import appeals, claims, decisions, recalls
 from studio.market.review.errors import DecideInsteadError
 from studio.market.review.rules import AT_ONCE, Reason
@@ -158,6 +164,19 @@ class TestACheckoutInFlight:
         assert tell(session, purchase, EventKind.PAID, now=now) is EventOutcome.APPLIED
         with pytest.raises(OnHoldError):
             link(session, buyer, purchase, now)
+
+    def test_that_was_begun_on_the_market_is_honoured_off_it(self, session, purchase, buyer, creator, offer, now):
+        listings.unlist(session, actor=creator, publication_id=offer.id, now=now)
+        page = purchases.open_checkout(
+            session, actor=buyer, purchase_id=purchase.id, provider="local",
+            open_=lambda _: Checkout("reference", "/pay"), now=now,
+        )  # fmt: skip
+        assert page == "/pay"
+        assert tell(session, purchase, EventKind.PAID, now=now) is EventOutcome.APPLIED
+        assert (purchase.status, offer.status) == (PurchaseStatus.PAID, PublicationStatus.UNLISTED)
+        assert link(session, buyer, purchase, now)
+        with pytest.raises(NotFoundError):
+            begin(session, buyer=make_actor(session, RoleName.CREATOR), offer=offer, now=now)
 
     def test_of_what_was_taken_down_otherwise_is_a_sale(self, session, purchase, take_down, now):
         take_down(is_severe=False)
