@@ -5,7 +5,7 @@ from uuid import UUID
 
 from jobs.registry import JobContext, job
 from studio.market.models import Purchase, PurchaseStatus
-from studio.market.money import downloads, invariants, payments, payouts, policy, purchases, statements
+from studio.market.money import downloads, invariants, ledger, payments, payouts, policy, purchases, statements
 from studio.market.money.errors import OtherProviderError
 from studio.providers.errors import ProviderError
 from studio.providers.payments import EventKind, LocalPayments
@@ -146,7 +146,12 @@ def close_month(run: JobContext) -> dict[str, Any]:
 
 @job("money.check_money", queue="bulk", timeout=1800)
 def check_money(run: JobContext) -> dict[str, Any] | None:
-    """Check all money anew; what is found alarms staff. What waited for a day is put before them."""
+    """Bring balances forward and check all money anew; what is found alarms staff. What waited for a day is put before them."""
+    for _ in range(_MOST_BATCHES):
+        with run.transaction() as session:
+            if not ledger.bring_forward(session, now=run.now()):
+                break
+        run.progress("Bringing balances forward", 10)
     for _ in range(_MOST_BATCHES):
         with run.transaction() as session:
             if not payments.question_waiting(session, now=run.now()):

@@ -69,6 +69,7 @@ ACCOUNT_LABELS = {
 PROVIDER_NAMES = {"local": _l("the local test provider"), "stripe": "Stripe"}
 CHECK_LABELS = {
     "unbalanced_posting": _l("A posting does not balance"),
+    "balance_differs_from_entries": _l("The balance of an account is not what its entries come to"),
     "pending_differs_from_sales": _l("Pending earnings are not what the sales come to"),
     "transit_differs_from_payouts": _l("Money in transit is not what open payouts come to"),
     "provider_overdrawn": _l("More money has left the payment provider than it held"),

@@ -67,7 +67,7 @@ class MoneyView(StudioView):
         """Revenue, fees, payouts, exceptions and the trial balance."""
         actor, now = current_actor(), utc_now()
         provider = self.resources.payments
-        trial = cover.trial_by_provider(self.session, provider=provider.name)
+        trial = ledger.trial_balance(self.session, provider=provider.name)
         currencies = sorted({line.currency for line in trial})
         currency = request.args.get("currency", "")
         if currency not in currencies:

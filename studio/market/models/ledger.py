@@ -129,3 +129,30 @@ class LedgerEntry(Base):
     ordinal: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True)
     account_id: Mapped[UUID] = refers_to("ledger_accounts.id", ondelete="RESTRICT", index=False)
     amount_minor: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class LedgerBalance(Base):
+    """What one account had up to `LedgerBroughtForward.until`, by the payment provider whose sales and payouts it came from.
+
+    PostgreSQL alone writes it: `bring_ledger_forward` adds what became old enough, `check_entries` what comes too late.
+    `ledger_standing` adds what was posted since.
+    """
+
+    __tablename__ = "ledger_balances"
+    __table_args__ = (sa.CheckConstraint("debit_minor >= 0 AND credit_minor >= 0", name="sums_are_not_negative"),)
+
+    account_id: Mapped[UUID] = refers_to("ledger_accounts.id", ondelete="RESTRICT", index=False, primary_key=True)
+    # Empty for what belongs to no sale and no payout.
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    debit_minor: Mapped[int] = mapped_column(sa.BigInteger)
+    credit_minor: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class LedgerBroughtForward(Base):
+    """The one row that says up to when (exclusively) postings are in `LedgerBalance`."""
+
+    __tablename__ = "ledger_brought_forward"
+    __table_args__ = (sa.CheckConstraint("is_the_only_one", name="there_is_one"),)
+
+    is_the_only_one: Mapped[bool] = mapped_column(primary_key=True, default=True)
+    until: Mapped[datetime]

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from studio.accounts.models import User
 from studio.accounts.permissions import Actor, Permission
-from studio.market.models import OPEN_PAYOUTS, AccountKind, LedgerAccount, LedgerEntry, Payout
-from studio.market.money import cover
+from studio.market.models import OPEN_PAYOUTS, AccountKind, LedgerAccount, Payout
+from studio.market.money import cover, ledger
 from studio.market.money.policy import Policy
 
 _MOST_ELSEWHERE = 20
@@ -68,15 +68,13 @@ def list_due(
 def list_elsewhere(session: Session, *, actor: Actor, provider: str) -> list[Elsewhere]:
     """What is available to creators of sales through other providers than this one, by provider and currency."""
     actor.must(Permission.MONEY_READ_ANY)
-    elsewhere = cover.postings_elsewhere(provider)
-    amount = sa.func.sum(LedgerEntry.amount_minor)
+    held = ledger.standing()
     each = (
-        sa.select(elsewhere.c.provider, LedgerAccount.currency, amount.label("amount"))
-        .join(LedgerEntry, LedgerEntry.transaction_id == elsewhere.c.transaction_id)
-        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
-        .where(LedgerAccount.kind == AccountKind.CREATOR_AVAILABLE)
-        .group_by(elsewhere.c.provider, LedgerAccount.id)
-        .having(amount > 0)
+        sa.select(held.c.provider, LedgerAccount.currency, ledger.gained(held).label("amount"))
+        .join(LedgerAccount, LedgerAccount.id == held.c.account_id)
+        .where(LedgerAccount.kind == AccountKind.CREATOR_AVAILABLE, sa.not_(ledger.is_with(held, provider)))
+        .group_by(held.c.provider, LedgerAccount.id)
+        .having(ledger.gained(held) > 0)
         .subquery()
     )
     rows = session.execute(
@@ -89,14 +87,8 @@ def list_elsewhere(session: Session, *, actor: Actor, provider: str) -> list[Els
 
 
 def _due(session: Session, *, provider: str, policy: Policy, limit: int) -> list[Due]:
-    elsewhere = cover.postings_elsewhere(provider)
-    apart = (
-        sa.select(LedgerEntry.account_id, sa.func.sum(LedgerEntry.amount_minor).label("amount"))
-        .join(elsewhere, elsewhere.c.transaction_id == LedgerEntry.transaction_id)
-        .group_by(LedgerEntry.account_id)
-        .subquery("apart")
-    )
-    available = sa.func.sum(LedgerEntry.amount_minor) - sa.func.coalesce(apart.c.amount, 0)
+    held = ledger.standing()
+    available = ledger.gained(held)
     minimum = sa.case(
         {currency: policy.minimum(currency) for currency in policy.minimums},
         value=LedgerAccount.currency,
@@ -113,11 +105,10 @@ def _due(session: Session, *, provider: str, policy: Policy, limit: int) -> list
     )
     rows = session.execute(
         sa.select(LedgerAccount.owner_id, User.name, LedgerAccount.currency, available)
-        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
+        .join(held, held.c.account_id == LedgerAccount.id)
         .join(User, User.id == LedgerAccount.owner_id)
-        .outerjoin(apart, apart.c.account_id == LedgerAccount.id)
-        .where(LedgerAccount.kind == AccountKind.CREATOR_AVAILABLE, sa.not_(is_open))
-        .group_by(LedgerAccount.id, User.name, apart.c.amount)
+        .where(LedgerAccount.kind == AccountKind.CREATOR_AVAILABLE, ledger.is_with(held, provider), sa.not_(is_open))
+        .group_by(LedgerAccount.id, User.name)
         .having(available >= minimum)
         .order_by(available.desc(), LedgerAccount.id)
         .limit(limit)

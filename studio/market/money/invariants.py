@@ -41,6 +41,21 @@ CHECKS: Mapping[str, str] = {
         GROUP BY t.id
         HAVING count(e.ordinal) <> t.entry_count OR sum(e.amount_minor) <> 0 OR bool_or(a.currency <> t.currency)
     """,
+    # What is read as an account's balance, brought forward and posted since, is what all its entries come to.
+    "balance_differs_from_entries": """
+        WITH entered AS (
+            SELECT e.account_id, coalesce(p.provider, o.provider, '') AS provider,
+                -coalesce(sum(e.amount_minor) FILTER (WHERE e.amount_minor < 0), 0) AS debit_minor,
+                coalesce(sum(e.amount_minor) FILTER (WHERE e.amount_minor > 0), 0) AS credit_minor
+            FROM ledger_entries e JOIN ledger_transactions t ON t.id = e.transaction_id
+            LEFT JOIN transactions p ON p.id = t.purchase_id LEFT JOIN payouts o ON o.id = t.payout_id GROUP BY 1, 2
+        )
+        SELECT concat_ws(' ', a.kind, a.currency, coalesce(e.provider, s.provider), a.owner_id)
+        FROM entered e
+        FULL JOIN ledger_standing() s ON s.account_id = e.account_id AND s.provider = e.provider
+        JOIN ledger_accounts a ON a.id = coalesce(e.account_id, s.account_id)
+        WHERE (e.debit_minor, e.credit_minor) IS DISTINCT FROM (s.debit_minor, s.credit_minor)
+    """,
     # What creators' holds keep back is what their paid and unreleased purchases come to.
     "pending_differs_from_sales": """
         WITH held AS (

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from uuid_utils.compat import uuid7
 
 from studio.market.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction
 from studio.market.money.bookkeeping import Account, Posting
 from studio.market.money.errors import OtherPostingError
 
+_SETTLED_AFTER = timedelta(minutes=15)
+"""What is this old and was not posted yet is hardly posted any more; what is, PostgreSQL adds to its balance one by one."""
+_MOST_FORWARD = 20_000
 
 def post(session: Session, posting: Posting | None) -> UUID | None:
     """The posting stands in the ledger, once: its id, or that of the equal one that stood there under its key.
@@ -30,21 +34,62 @@ def post(session: Session, posting: Posting | None) -> UUID | None:
     return made if written else _found(session, posting)
 
 
-def balance(session: Session, account: Account) -> int:
-    """What the account holds, in minor units; a credit is above zero."""
-    held = session.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor), 0)).where(
-            LedgerEntry.account_id == account.id
-        )
+def standing(*account_id: UUID | InstrumentedAttribute[UUID]) -> sa.TableValuedAlias:
+    """What all accounts, or one, gave and gained (`account_id`, `debit_minor`, `credit_minor`), by `provider`.
+
+    PostgreSQL adds what was posted lately to what it has brought forward, in one snapshot: however long the ledger, it is
+    quick. The provider is that of the sale or the payout; what belongs to neither has none, and is everybody's.
+    """
+    columns = (
+        sa.column("account_id", sa.Uuid()),
+        sa.column("provider", sa.Text()),
+        sa.column("debit_minor", sa.BigInteger()),
+        sa.column("credit_minor", sa.BigInteger()),
     )
-    return int(held or 0)
+    asked = [sa.cast(one, sa.Uuid()) for one in account_id]
+    return sa.func.ledger_standing(*asked).table_valued(*columns, name="standing", joins_implicitly=bool(asked))
+
+
+def gained(of: sa.TableValuedAlias) -> sa.ColumnElement[int]:
+    """What rows of `standing` come to, a credit above zero; nothing is zero."""
+    return sa.func.coalesce(sa.func.sum(of.c.credit_minor - of.c.debit_minor), 0)
+
+
+def is_with(of: sa.TableValuedAlias, provider: str) -> sa.ColumnElement[bool]:
+    """Whether a row of `standing` counts as the provider's."""
+    return of.c.provider.in_([provider, ""])
+
+
+def balance(session: Session, account: Account, *, provider: str | None = None) -> int:
+    """What the account holds, in minor units; a credit is above zero. Of what is with one provider, where it is named."""
+    held = standing(account.id)
+    query = sa.select(gained(held))
+    return int(session.scalar(query if provider is None else query.where(is_with(held, provider))) or 0)
+
+
+def bring_forward(session: Session, *, now: datetime) -> bool:
+    """What was posted up to a quarter of an hour ago is in the balances, or a batch of it: whether there is more.
+
+    Balances are right before and after; those that are brought forward are quicker to read. Whoever posts meanwhile waits.
+    """
+    target = earlier(session, now) - _SETTLED_AFTER
+    reached = session.scalars(
+        sa.select(sa.func.bring_ledger_forward(target, _MOST_FORWARD, type_=sa.TIMESTAMP(timezone=True)))
+    ).one()
+    return bool(reached < target)
+
+
+def earlier(session: Session, now: datetime) -> datetime:
+    """The present by the caller's clock or PostgreSQL's, whichever is behind."""
+    by_postgres = sa.func.clock_timestamp(type_=sa.TIMESTAMP(timezone=True))
+    return min(now, session.scalars(sa.select(by_postgres)).one())
 
 
 def balances_of(session: Session, *, creator_id: UUID) -> Mapping[str, "Held"]:
     """What one creator holds, by currency."""
+    held_by = standing(LedgerAccount.id)
     rows = session.execute(
-        sa.select(LedgerAccount.currency, LedgerAccount.kind, sa.func.sum(LedgerEntry.amount_minor))
-        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
+        sa.select(LedgerAccount.currency, LedgerAccount.kind, gained(held_by))
         .where(LedgerAccount.owner_id == creator_id)
         .group_by(LedgerAccount.currency, LedgerAccount.kind)
         .order_by(LedgerAccount.currency)
@@ -98,20 +143,27 @@ def entries_of(session: Session, transaction_ids: Sequence[UUID]) -> Mapping[UUI
     return entries
 
 
-def trial_balance(session: Session) -> list[TrialLine]:
-    """Debits and credits of each kind of account by currency; in each currency the two sums are equal."""
+def trial_balance(session: Session, *, provider: str | None = None) -> list[TrialLine]:
+    """Debits and credits of each kind of account by currency; in each currency the two sums are equal.
+
+    Where the present `provider` is named, what is with each other one has a line of its own, after the present one's.
+    """
+    held = standing()
+    whose = sa.literal("") if provider is None else sa.case((is_with(held, provider), ""), else_=held.c.provider)
+    name = whose.label("name")
     rows = session.execute(
         sa.select(
-            LedgerAccount.currency,
             LedgerAccount.kind,
-            -sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor).filter(LedgerEntry.amount_minor < 0), 0),
-            sa.func.coalesce(sa.func.sum(LedgerEntry.amount_minor).filter(LedgerEntry.amount_minor > 0), 0),
+            LedgerAccount.currency,
+            sa.func.sum(held.c.debit_minor),
+            sa.func.sum(held.c.credit_minor),
+            name,
         )
-        .join(LedgerEntry, LedgerEntry.account_id == LedgerAccount.id)
-        .group_by(LedgerAccount.currency, LedgerAccount.kind)
-        .order_by(LedgerAccount.currency, LedgerAccount.kind)
+        .join(held, held.c.account_id == LedgerAccount.id)
+        .group_by(LedgerAccount.currency, LedgerAccount.kind, name)
+        .order_by(LedgerAccount.currency, LedgerAccount.kind, name)
     )
-    return [TrialLine(kind, currency, int(debit), int(credit)) for currency, kind, debit, credit in rows]
+    return [TrialLine(kind, currency, int(debit), int(credit), of) for kind, currency, debit, credit, of in rows]
 
 
 _POST = """

@@ -105,7 +105,7 @@ def make_batch(
             continue
         # A refund may have come since the list was read: what is paid is what is there.
         account = Account(AccountKind.CREATOR_AVAILABLE, due.currency, due.creator_id)
-        amount = min(due.available_minor, cover.balance(session, account, provider=provider))
+        amount = min(due.available_minor, ledger.balance(session, account, provider=provider))
         if amount >= policy.minimum(due.currency):
             parts = replace(due, available_minor=amount)
             payout = _make(session, actor=actor, due=parts, batch_key=batch_key, provider=provider, now=now)

@@ -34,7 +34,7 @@ from studio.market.models import (
     LedgerTransaction,
     PostingKind,
 )
-from studio.market.money import queries
+from studio.market.money import ledger, queries
 from studio.market.money.errors import PeriodNotOverError, StatementBrokenError
 
 EARNING = (
@@ -104,7 +104,7 @@ def seal(session: Session, *, period: Period, now: datetime) -> None:
     Raises PeriodNotOverError. That it is over, PostgreSQL's clock has to say too: a month that a wrong clock sealed would
     take no posting any more, and nothing opens it again.
     """
-    if _earlier(session, now) < period.ends_at + SETTLES_AFTER:
+    if ledger.earlier(session, now) < period.ends_at + SETTLES_AFTER:
         raise PeriodNotOverError
     session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('ledger.periods'))"))
     session.execute(
@@ -162,13 +162,7 @@ def next_to_close(session: Session, *, now: datetime) -> Period | None:
     if first is None:
         return None
     period = Period.of(last_end if last_end is not None else first.astimezone(UTC).date())
-    return period if _earlier(session, now) >= period.ends_at + SETTLES_AFTER else None
-
-
-def _earlier(session: Session, now: datetime) -> datetime:
-    """The present by the caller's clock or PostgreSQL's, whichever is behind."""
-    by_postgres = sa.func.clock_timestamp(type_=sa.TIMESTAMP(timezone=True))
-    return min(now, session.scalars(sa.select(by_postgres)).one())
+    return period if ledger.earlier(session, now) >= period.ends_at + SETTLES_AFTER else None
 
 
 def stream_lines(

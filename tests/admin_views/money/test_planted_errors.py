@@ -7,7 +7,7 @@ import pytest
 from admin_views.money.labels import CHECK_LABELS
 from studio.accounts.permissions import RoleName
 from studio.market.models import MoneyCheck
-from studio.market.money import invariants, payouts, purchases, statements
+from studio.market.money import invariants, ledger, payouts, purchases, statements
 from studio.market.money.statements import Period
 from studio.market.review.rules import AT_ONCE
 from studio.providers.payments import EventKind
@@ -24,6 +24,7 @@ REFUND = "A refund is not in the ledger with the amounts of its sale"
 RELEASE = "What left its hold is not in the ledger with what its creator earned"
 DISPUTE = "A dispute is not in the ledger as the purchase stands"
 STATEMENT = "A closed statement is not what the ledger says"
+BALANCE = "The balance of an account is not what its entries come to"
 PAYOUT = "A payout is not in the ledger as it stands"
 # Entries of one posting, past every rule.
 TWO_ENTRIES = (
@@ -56,6 +57,7 @@ def trade(session, creator, staff):
     )
     payouts.begin(session, payout_id=payout.id, provider="local", now=later)
     payouts.settle(session, payout_id=payout.id, reference="r", now=later)
+    ledger.bring_forward(session, now=AFTER)
 
 
 def close_it(session):
@@ -65,6 +67,7 @@ def close_it(session):
 
 
 BEFORE_CLOSING = [
+    ("UPDATE ledger_balances SET credit_minor = credit_minor + 1", BALANCE),
     (f"UPDATE transactions SET status = 'lost', disputed_at = now() WHERE {OF_A_RELEASED_SALE}", DISPUTE),
     ("UPDATE transactions SET status = 'paid' WHERE status = 'disputed'", DISPUTE),
     ("UPDATE transactions SET status = 'paid' WHERE status = 'lost'", DISPUTE),

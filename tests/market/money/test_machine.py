@@ -83,7 +83,8 @@ class MoneyMachine(RuleBasedStateMachine):
         with psycopg.connect(
             self.superuser_url, autocommit=True, options="-c session_replication_role=replica"
         ) as connection:
-            connection.execute("TRUNCATE transactions, payouts, ledger_transactions, closed_periods CASCADE")
+            connection.execute("TRUNCATE transactions, payouts, ledger_transactions, closed_periods, ledger_balances CASCADE")
+            connection.execute("UPDATE ledger_brought_forward SET until = '-infinity'")
 
     def do(self, *doings):
         """Each of `doings` in a thread and a transaction of its own; a refusal is fine."""
@@ -198,6 +199,15 @@ class MoneyMachine(RuleBasedStateMachine):
     def wait(self, days):
         self.now += timedelta(days=days)
         self.do(*[lambda session: purchases.expire(session, now=self.now)])
+
+    @rule(early=st.booleans())
+    def bring_forward(self, early):
+        """Two at once, while something is posted; perhaps by a clock that is ahead, so that what follows comes late."""
+        then = self.now + timedelta(hours=1) * early
+        self.do(
+            *[lambda session: ledger.bring_forward(session, now=then)] * 2,
+            lambda session: purchases.release_due(session, now=self.now),
+        )
 
     @rule()
     def release(self):

@@ -299,7 +299,7 @@ class TestOtherProvider:
         sell("stripe")
         [payout] = pay("stripe")
         assert (payout.amount_minor, available(session, creator)) == (6800, 3400)
-        trial = cover.trial_by_provider(session, provider="stripe")
+        trial = ledger.trial_balance(session, provider="stripe")
         held = {one.provider: one.balance_minor for one in trial if one.kind is AccountKind.PROVIDER}
         assert held == {"": -8000, "local": -4000}
         assert sum(one.balance_minor for one in trial) == 0
