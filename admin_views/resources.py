@@ -83,6 +83,12 @@ class Resources:
 
         return payments.from_settings(self.settings)
 
+    def payments_through(self, name: str) -> PaymentProvider | None:
+        """What took a payment: the present provider or a former one; None where the settings of that are gone."""
+        from studio.providers import payments
+
+        return self.payments if name == self.settings.payments_provider else payments.named(self.settings, name)
+
     @cached_property
     def speech(self) -> Mapping[str, SpeechProvider]:
         """What speaks, by kind; screens only ask it what it is, jobs have it speak."""

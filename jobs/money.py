@@ -23,12 +23,13 @@ def refund_purchase(run: JobContext, *, purchase_id: UUID) -> dict[str, Any] | N
         reference = purchase.payment_reference
         is_due = purchases.is_refund_due(purchase)
         amount_minor = purchase.price_minor
-        if is_due and amount_minor and purchase.provider != run.resources.payments.name:
+        provider = run.resources.payments_through(purchase.provider)
+        if is_due and amount_minor and provider is None:
             raise OtherProviderError(purchase.provider)
     if not is_due:
         return {"refunded": False}
-    if reference is not None and amount_minor:
-        run.resources.payments.refund(payment_reference=reference, purchase_id=purchase_id, amount_minor=amount_minor)
+    if provider is not None and reference is not None and amount_minor:
+        provider.refund(payment_reference=reference, purchase_id=purchase_id, amount_minor=amount_minor)
     with run.transaction(last=True) as session:
         purchase = purchases.locked(session, purchase_id)
         if purchases.is_refund_due(purchase):

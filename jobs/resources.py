@@ -88,6 +88,10 @@ class Resources:
         """What takes money from buyers and pays creators."""
         return payments.from_settings(self.settings)
 
+    def payments_through(self, name: str) -> "PaymentProvider | None":
+        """What took a payment: the present provider or a former one; None where the settings of that are gone."""
+        return self.payments if name == self.settings.payments_provider else payments.named(self.settings, name)
+
     @cached_property
     def speech(self) -> "Mapping[str, SpeechProvider]":
         """What speaks, by kind."""

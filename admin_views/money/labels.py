@@ -56,6 +56,7 @@ EVENT_LABELS = {
     "disputed": _l("Dispute"),
     "dispute_won": _l("Dispute won"),
     "dispute_lost": _l("Dispute lost"),
+    "unheard": _l("Unread messages"),
 }
 """What payment providers tell of."""
 ACCOUNT_LABELS = {

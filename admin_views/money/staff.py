@@ -316,7 +316,7 @@ class SalesView(StudioModelView):
             "postings": posted,
             "entries": ledger.entries_of(session, [one.id for one in posted]),
             "provider_label": self._provider_label(row),
-            "is_test": self.resources.payments.is_local and row.provider == self.resources.payments.name,
+            "is_test": self._is_test(row),
             **market_labels.labels(),
             **money_labels.labels(),
         }
@@ -331,6 +331,10 @@ class SalesView(StudioModelView):
             "is_being_refunded": job is not None and job.state in OPEN,
             "refund_error": job.error_message if job is not None else None,
         }
+
+    def _is_test(self, row: Purchase) -> bool:
+        provider = self.resources.payments_through(row.provider)
+        return provider is not None and provider.is_local
 
     def _provider_label(self, row: Purchase) -> str:
         provider = self.resources.payments
@@ -401,10 +405,11 @@ class SalesView(StudioModelView):
     @expose("/<uuid:row_id>/test-event", methods=("POST",))
     def test_event(self, row_id: UUID) -> ResponseReturnValue:
         """Have the local test provider tell of a dispute, or of its end."""
-        row, provider = self.get_one(row_id), self.resources.payments
+        row = self.get_one(row_id)
+        provider = self.resources.payments_through(row.provider)
         kind = request.form.get("kind", "")
         allowed = {EventKind.DISPUTED, EventKind.DISPUTE_WON, EventKind.DISPUTE_LOST}
-        if not isinstance(provider, LocalPayments) or row.provider != provider.name or kind not in allowed:
+        if not isinstance(provider, LocalPayments) or kind not in allowed:
             raise NotFoundError
         now = utc_now()
         times = row.dispute_count + (1 if kind == EventKind.DISPUTED else 0)

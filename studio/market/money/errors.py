@@ -61,10 +61,19 @@ class OtherProviderError(ConflictError):
 
     def __init__(self, provider: str) -> None:
         super().__init__(
-            "This was paid through another payment provider (%(provider)s) than the studio uses now. Nothing was given back: "
-            "set STUDIO_PAYMENTS_PROVIDER to it and ask again.",
+            "This was paid through another payment provider (%(provider)s) than the studio uses now, and its settings are gone. "
+            "Nothing was given back: set its key and its webhook secret again, then ask again.",
             provider=provider,
         )
+
+
+class UnheardProviderError(ConflictError):
+    """Nobody can check what a former provider tells without its settings; it tells it again later."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The studio cannot check what this payment provider tells just now. Tell it again later.")
 
 
 class OwnRefundError(ForbiddenError):

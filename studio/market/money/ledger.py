@@ -19,6 +19,7 @@ _SETTLED_AFTER = timedelta(minutes=15)
 """What is this old and was not posted yet is hardly posted any more; what is, PostgreSQL adds to its balance one by one."""
 _MOST_FORWARD = 20_000
 
+
 def post(session: Session, posting: Posting | None) -> UUID | None:
     """The posting stands in the ledger, once: its id, or that of the equal one that stood there under its key.
 

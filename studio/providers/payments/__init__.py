@@ -31,6 +31,7 @@ __all__ = [
     "Transfer",
     "UnsignedEventError",
     "from_settings",
+    "named",
 ]
 
 
@@ -57,3 +58,14 @@ KINDS: Mapping[str, Callable[[Settings], PaymentProvider]] = {"local": _local, "
 def from_settings(settings: Settings) -> PaymentProvider:
     """The provider that the settings name. Raises ProviderNotConfiguredError where a setting is missing."""
     return KINDS[settings.payments_provider](settings)
+
+
+def named(settings: Settings, name: str) -> PaymentProvider | None:
+    """The provider that sold something here, perhaps before the present one; None where its settings are not there (any more)."""
+    make = KINDS.get(name)
+    if make is None:
+        return None
+    try:
+        return make(settings)
+    except ProviderNotConfiguredError:
+        return None

@@ -113,8 +113,10 @@ class StripePayments:
 
     def event(self, body: bytes, signature: str, *, now: datetime) -> Event | None:  # noqa: ARG002 - The SDK reads the clock.
         """The event, verified by the SDK: signature and age."""
+        client = self._client  # An absent library is told as such.
         import stripe
 
+        assert client is not None  # noqa: S101 - For the reader: it was made just above.
         try:
             stripe.WebhookSignature.verify_header(body, signature, self._webhook_secret, 300)
             told = json.loads(body)

@@ -83,7 +83,9 @@ class MoneyMachine(RuleBasedStateMachine):
         with psycopg.connect(
             self.superuser_url, autocommit=True, options="-c session_replication_role=replica"
         ) as connection:
-            connection.execute("TRUNCATE transactions, payouts, ledger_transactions, closed_periods, ledger_balances CASCADE")
+            connection.execute(
+                "TRUNCATE transactions, payouts, ledger_transactions, closed_periods, ledger_balances CASCADE"
+            )
             connection.execute("UPDATE ledger_brought_forward SET until = '-infinity'")
 
     def do(self, *doings):
