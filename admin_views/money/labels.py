@@ -129,6 +129,11 @@ def amount_mark(minor: int, currency: str) -> Markup:
     return Markup(f'<span class="money{kind}">{escape(amount(minor, currency))}</span>')  # noqa: S704 - Escaped.
 
 
+def with_name(text: str, name: str) -> Markup:
+    """What a cell says, on a phone with whose it is below it."""
+    return Markup('{}<span class="narrow-only text-secondary">{}</span>').format(text, name) if name else escape(text)
+
+
 def purchase_badge(status: object) -> Markup:
     """A purchase's status."""
     return ui.badge(_COLOURS[str(status)], PURCHASE_LABELS[str(status)])

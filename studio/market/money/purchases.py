@@ -15,36 +15,26 @@ from sqlalchemy.orm import Session
 from studio import work
 from studio.accounts import audit
 from studio.accounts.permissions import SYSTEM, Actor, Permission
-from studio.authoring.models import Character, CharacterStatus
-from studio.kit.errors import NotFoundError
 from studio.kit.text import excerpt
-from studio.market.catalogue import listings, publishing, queries, transitions, withheld
-from studio.market.catalogue.transitions import Step
+from studio.market.catalogue import listings, withheld
 from studio.market.catalogue.withheld import Withheld
 from studio.market.models import (
     CLOSED,
     GIVEN_UP,
-    HELD,
     TAKEN_DOWN,
     CharacterPublication,
     LicenseType,
-    Notice,
-    PublicationStatus,
     Purchase,
     PurchaseStatus,
-    UndoneReason,
 )
-from studio.market.money import bookkeeping, ledger
+from studio.market.money import bookkeeping, for_sale, ledger
 from studio.market.money import queries as money_queries
 from studio.market.money.bookkeeping import Terms
 from studio.market.money.errors import (
     AlreadyBoughtError,
     CheckoutOverError,
-    NotForSaleError,
     NotRefundableError,
-    OwnPurchaseError,
     OwnRefundError,
-    ReservedError,
 )
 from studio.market.money.policy import CHECKOUT_LASTS, Policy
 from studio.market.money.queries import REFUND_JOB
@@ -79,7 +69,7 @@ def begin(
     )
     if again is not None:
         return again
-    publication = _for_sale(session, actor=actor, publication_id=publication_id)
+    publication = for_sale.lock_offer(session, actor=actor, publication_id=publication_id)
     open_or_held = _sweep_aside(session, publication, buyer_id=actor.user_id, now=now)
     own = next((one for one in open_or_held if one.buyer_id == actor.user_id), None)
     if own is not None and own.status is PurchaseStatus.PENDING and own.provider != provider:
@@ -91,7 +81,7 @@ def begin(
         if own.status is PurchaseStatus.PENDING:
             return own
         raise AlreadyBoughtError
-    _refuse_if_taken(publication, open_or_held)
+    for_sale.refuse_if_taken(publication, open_or_held)
     fee_minor = bookkeeping.fee_of(publication.price_minor, fee_bps=policy.fee_bps)
     purchase = Purchase(
         buyer_id=actor.user_id,
@@ -194,7 +184,7 @@ def complete(session: Session, purchase: Purchase, *, policy: Policy, now: datet
     session.flush()
     ledger.post(session, bookkeeping.sale(terms_of(purchase), at=now))
     if purchase.license_type is LicenseType.EXCLUSIVE:
-        _take_off_the_market(session, purchase, now=now)
+        for_sale.take_off_the_market(session, purchase, now=now)
     audit.record(
         session,
         actor=SYSTEM,
@@ -213,7 +203,7 @@ def can_be_completed(session: Session, purchase: Purchase) -> bool:
     """
     if purchase.reason == GIVEN_UP or _is_taken_down(session, purchase):
         return False
-    others = session.scalars(_open_or_held(purchase.character_id).where(Purchase.id != purchase.id)).all()
+    others = session.scalars(for_sale.open_or_held(purchase.character_id).where(Purchase.id != purchase.id)).all()
     return not any(
         one.buyer_id == purchase.buyer_id or LicenseType.EXCLUSIVE in {one.license_type, purchase.license_type}
         for one in others
@@ -362,45 +352,12 @@ def terms_of(purchase: Purchase) -> Terms:
     )
 
 
-def _for_sale(session: Session, *, actor: Actor, publication_id: UUID) -> CharacterPublication:
-    try:
-        seen = queries.get_listing(session, actor=actor, publication_id=publication_id)
-    except NotFoundError:
-        if _was_sold_exclusively(session, publication_id):
-            # Who had its page open a moment ago is told; it was on the market for everybody to see.
-            raise NotForSaleError from None
-        raise
-    listings.lock_character(session, seen.character_id)
-    publication = queries.get_listing(session, actor=actor, publication_id=publication_id, lock=True)
-    if publication.publisher_id == actor.user_id:
-        raise OwnPurchaseError
-    status = session.scalar(sa.select(Character.status).where(Character.id == publication.character_id))
-    if publication.status is not PublicationStatus.APPROVED or status is CharacterStatus.ARCHIVED:
-        raise NotForSaleError
-    return publication
-
-
-def _was_sold_exclusively(session: Session, publication_id: UUID) -> bool:
-    query = sa.select(sa.literal(1)).where(
-        Purchase.publication_id == publication_id,
-        Purchase.license_type == LicenseType.EXCLUSIVE,
-        Purchase.status.in_(HELD),
-    )
-    return session.scalar(query.limit(1)) is not None
-
-
-def _open_or_held(character_id: UUID) -> sa.Select[Purchase]:
-    return sa.select(Purchase).where(
-        Purchase.character_id == character_id, Purchase.status.in_([PurchaseStatus.PENDING, *HELD])
-    )
-
-
 def _sweep_aside(
     session: Session, publication: CharacterPublication, *, buyer_id: UUID | None, now: datetime
 ) -> list[Purchase]:
     """Whoever matters to this sale: the buyer's own purchases, and all where it is exclusive; what is overdue is closed."""
     query = (
-        _open_or_held(publication.character_id)
+        for_sale.open_or_held(publication.character_id)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
@@ -414,61 +371,6 @@ def _sweep_aside(
             _close(one, PurchaseStatus.CANCELLED, reason="not paid in time", now=now)
     session.flush()
     return [one for one in found if one.status is not PurchaseStatus.CANCELLED]
-
-
-def _refuse_if_taken(publication: CharacterPublication, others: list[Purchase]) -> None:
-    exclusive = [one for one in others if one.license_type is LicenseType.EXCLUSIVE]
-    if any(one.status is not PurchaseStatus.PENDING for one in exclusive):
-        raise NotForSaleError
-    if exclusive:
-        raise ReservedError
-    if publication.license_type is LicenseType.EXCLUSIVE and others:
-        # Somebody else has it, or is paying for it, under an earlier licence.
-        raise NotForSaleError
-
-
-def _take_off_the_market(session: Session, purchase: Purchase, *, now: datetime) -> None:
-    found = session.scalars(
-        sa.select(CharacterPublication)
-        .where(
-            CharacterPublication.character_id == purchase.character_id,
-            CharacterPublication.status.in_(
-                [
-                    PublicationStatus.APPROVED,
-                    PublicationStatus.PENDING,
-                    PublicationStatus.SCHEDULED,
-                    PublicationStatus.QUARANTINED,
-                ]
-            ),
-        )
-        .order_by(CharacterPublication.id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).all()
-    for listing in found:
-        if listing.status is PublicationStatus.APPROVED:
-            before = transitions.apply(listing, Step.UNLIST, now=now).value
-            session.flush()
-            publishing.show_character(session, character_id=purchase.character_id, live=None)
-        elif listing.status is PublicationStatus.QUARANTINED:
-            # A moderator still has to look. It comes out off the market; what waited before is withdrawn then.
-            if listing.quarantined_from is PublicationStatus.APPROVED:
-                listing.quarantined_from = PublicationStatus.UNLISTED
-            continue
-        else:
-            # What waits to follow it could never go live.
-            before = listings.take_back(session, listing, why=UndoneReason.SOLD, by_id=None, now=now)
-        listings.tell(listing, Notice.SOLD, now=now)
-        audit.record(
-            session,
-            actor=SYSTEM,
-            action="listing.sell_exclusively",
-            resource=listings.RESOURCE,
-            resource_id=listing.id,
-            before={"status": before},
-            after={"status": listing.status.value},
-        )
-    session.flush()
 
 
 def _why_withheld(session: Session, purchase: Purchase) -> Withheld | None:
