@@ -28,7 +28,7 @@ from studio.authoring import fields
 from studio.authoring.models import CharacterVersion, ListedCharacter
 from studio.cards import macros
 from studio.kit.clock import utc_now
-from studio.kit.errors import StudioError
+from studio.kit.errors import NotFoundError, StudioError
 from studio.kit.paging import Key
 from studio.market.catalogue import queries
 from studio.market.models import (
