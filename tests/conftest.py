@@ -19,6 +19,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
+from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
@@ -220,6 +221,18 @@ def redis_client(redis_url: str) -> Iterator[redis.Redis]:
         client.flushdb()
         yield client
         client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def compiled_templates(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> FileSystemBytecodeCache:
+    """Templates compiled once for all applications of a test run, whichever worker needs one first."""
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(pytestconfig, "workerinput"):
+        folder = folder.parent
+    (folder / "templates").mkdir(exist_ok=True)
+    return FileSystemBytecodeCache(str(folder / "templates"))
 
 
 @pytest.fixture

@@ -14,12 +14,6 @@ from studio.app import Studio, create_app
 from studio.settings import Settings
 
 
-@pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Templates compiled once for all applications of a test run."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-
-
 @pytest.fixture
 def app(settings: Settings, session: Session, compiled_templates: FileSystemBytecodeCache) -> Iterator[Studio]:
     """The whole application; each request's transaction is a savepoint on the connection of `session`.
@@ -42,13 +36,15 @@ def app(settings: Settings, session: Session, compiled_templates: FileSystemByte
 
 
 @pytest.fixture
-def make_app(session):
+def make_app(session, compiled_templates):
     """The application with other settings, on the test's connection."""
     made = []
 
     def make(settings):
-        made.append(create_app(settings, connection=session.connection()))
-        return made[-1]
+        app = create_app(settings, connection=session.connection())
+        app.jinja_env.bytecode_cache = compiled_templates
+        made.append(app)
+        return app
 
     yield make
     for app in made:

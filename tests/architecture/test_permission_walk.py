@@ -56,8 +56,9 @@ PEOPLE: dict[str, tuple[RoleName, ...] | None] = {
 
 
 @pytest.fixture
-def app(settings, session, redis_client) -> Iterator[Studio]:
+def app(settings, session, redis_client, compiled_templates) -> Iterator[Studio]:
     app = create_app(settings, connection=session.connection())
+    app.jinja_env.bytecode_cache = compiled_templates
     yield app
     with app.app_context():
         app.db.session.remove()
@@ -119,18 +120,28 @@ def can_see(world: World, model: type[Any], row_id: Any, actor: Actor) -> bool:
     return world.session.scalar(query) is not None
 
 
-def request(app: Studio, world: World, person: User | None, method: str, address: str) -> Any:
-    """The answer to one request in a browser of its own; what it changed is undone."""
+def kept_by_browser(app: Studio, person: User | None) -> tuple[str, str]:
+    """The cookie of a browser in which `person` has just signed in, and the token that its forms carry."""
+    client = app.test_client()
+    if person is not None:
+        signed_in(client, person)
+        with client.session_transaction() as cookie:
+            # The password was given a moment ago: pages that ask for it again are walked as well.
+            cookie["fs_paa"] = time.time()
+    token = token_of(client)
+    kept = client.get_cookie(app.session_interface.get_cookie_name(app))
+    assert kept is not None
+    return kept.value, token
+
+
+def request(app: Studio, world: World, kept: tuple[str, str], method: str, address: str) -> Any:
+    """The answer to one request in a browser of its own, which has `kept` that; what it changed is undone."""
     undo = world.session.connection().begin_nested()
     try:
         client: FlaskClient = app.test_client()
-        if person is not None:
-            signed_in(client, person)
-            with client.session_transaction() as cookie:
-                # The password was given a moment ago: pages that ask for it again are walked as well.
-                cookie["fs_paa"] = time.time()
-        data = None if method == "GET" else {"csrf_token": token_of(client)}
-        answer = client.open(address, method=method, data=data)
+        cookie, token = kept
+        client.set_cookie(app.session_interface.get_cookie_name(app), cookie)
+        answer = client.open(address, method=method, data=None if method == "GET" else {"csrf_token": token})
         # Streamed answers are read before what they read from is undone.
         answer.get_data()
         return answer
@@ -197,12 +208,13 @@ class TestEveryPerson:
         is_in = person is not None and person.active
         actor = person.actor if is_in else NOBODY
         stranger = accounts.make_actor(world.session, RoleName.CREATOR)
+        kept = kept_by_browser(app, person)
         wrong = []
         for rule, method in routes(app):
             permission = route_permission(app, rule.endpoint)
             for told, values, is_seen, is_own in self._variants(app, world, rule, actor, stranger):
                 address = app.url_map.bind("localhost").build(rule.endpoint, values)
-                answer = request(app, world, person, method, address)
+                answer = request(app, world, kept, method, address)
                 complaint = self._complaint(
                     answer,
                     method=method,
