@@ -31,9 +31,13 @@ def run_test_prompts(run: JobContext, *, run_id: UUID) -> dict[str, int] | None:
         run.progress("Asking the model", 100 * done / max(total, 1))
         run.afford(_expected_cost(run, question))
         answered = _ask(run, question)
-        if answered.count is not None and answered.count.cost_micro:
+        if answered.count is not None:
             # Paid is paid, whatever becomes of the next line.
-            run.spend(answered.count.cost_micro, kind="language")
+            count = answered.count
+            cost = prices_from(run.settings).budget_micro(
+                count.model, tokens_in=count.tokens_in, tokens_out=count.tokens_out
+            )
+            run.spend(cost, kind="language")
         with run.transaction() as session:
             runs.keep(session, question=question, answered=answered, now=run.now())
     run.progress("Finishing the run", 100)
@@ -43,13 +47,12 @@ def run_test_prompts(run: JobContext, *, run_id: UUID) -> dict[str, int] | None:
 
 
 def _expected_cost(run: JobContext, question: Question) -> int:
-    """What the answer costs at most, in millionths; nothing where nobody said what the model costs."""
-    cost = prices_from(run.settings).cost_micro(
+    """What the answer costs at most, in millionths; of a model without a price, what it counts as."""
+    return prices_from(run.settings).budget_micro(
         question.model or run.resources.language.model,
         tokens_in=question.prompt_tokens,
         tokens_out=question.max_output,
     )
-    return cost or 0
 
 
 def _ask(run: JobContext, question: Question) -> Answered:

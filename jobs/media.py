@@ -15,7 +15,7 @@ from studio.media import files, generations, library, screening, uploads, varian
 from studio.media.errors import GenerationFailedError
 from studio.media.screening import RefusedPromptError
 from studio.providers.errors import ProviderError, ProviderRestsError
-from studio.providers.images import Made, Picture, PictureRequest, cost_estimate, refusals
+from studio.providers.images import Made, Picture, PictureRequest, price_of, refusals
 from studio.providers.storage import PARTS
 from studio.work import budgets, paid
 from studio.work.paid import Held
@@ -67,6 +67,7 @@ def generate_pictures(run: JobContext, *, generation_id: UUID) -> dict[str, int]
             storage=run.resources.storage,
             screened_by=screening.screened_by(run.resources.moderation),
             refused_pictures=refused,
+            is_cost_assumed=bool(held.facts.get("is_assumed")),
             now=run.now(),
         )
         attachments.fill_picture(
@@ -127,7 +128,8 @@ def _drawn(run: JobContext, generation_id: UUID, request: PictureRequest, rating
     _look_at_prompt(run, generation_id, request, rating)
     provider = run.resources.images
     # Whoever has it done again pays again: the budget is asked just before.
-    run.afford(cost_estimate(run.settings, provider=provider, count=request.count) or 0)
+    price = price_of(run.settings, provider=provider)
+    run.afford(price.micro(request.count))
     try:
         made = _made(run, request)
     except ProviderRestsError:
@@ -136,11 +138,12 @@ def _drawn(run: JobContext, generation_id: UUID, request: PictureRequest, rating
     except ProviderError as error:
         _give_up(run, generation_id, error)
     cost = made.cost_micro
+    is_assumed = cost is None and price.is_assumed
     if cost is None:
-        cost = cost_estimate(run.settings, provider=provider, count=len(made.pictures))
-    facts = generations.facts_of(made, cost_micro=cost)
+        cost = price.micro(len(made.pictures))
+    facts = generations.facts_of(made, cost_micro=cost, is_assumed=is_assumed)
     parts = [picture.data for picture in made.pictures]
-    run.hold_paid(generation_id, facts=facts, parts=parts, cost_micro=cost or 0, kind="images")
+    run.hold_paid(generation_id, facts=facts, parts=parts, cost_micro=cost, kind="images")
     return Held(facts, parts, run.now())
 
 

@@ -121,6 +121,13 @@ class Settings(BaseSettings):
         default={},
         description='Prices per million tokens, as JSON: {"gpt-4.1-mini": {"input": 0.4, "output": 1.6}}.',
     )
+    language_unpriced: Decimal = Field(
+        default=Decimal(5),
+        ge=0,
+        le=100_000,
+        description="What a million tokens of a model without a price count in the budgets of jobs, unless the server is "
+        "on one's own network; 0 counts nothing.",
+    )
     language_windows: dict[str, Annotated[int, Field(ge=0, le=10_000_000)]] = Field(
         default_factory=dict,
         description='Windows of models in tokens, as JSON: {"qwen3:8b": 40960}; the editor offers them, 0 takes one out.',
@@ -204,6 +211,13 @@ class Settings(BaseSettings):
     images_prices: Mapping[str, Decimal] = Field(
         default={}, description='Price of one picture by model, as JSON: {"gpt-image-1": 0.042}.'
     )
+    images_unpriced: Decimal = Field(
+        default=Decimal("0.05"),
+        ge=0,
+        le=1_000,
+        description="What one picture of a model without a price counts in budgets, unless the server is on one's own "
+        "network; 0 counts nothing.",
+    )
     speech_elevenlabs_key: SecretStr | None = Field(default=None, description="Key of ElevenLabs.")
     speech_elevenlabs_url: str | None = Field(default=None, description="Base address of ElevenLabs, if not its own.")
     speech_azure_key: SecretStr | None = Field(default=None, description="Key of an Azure Speech resource.")
@@ -235,6 +249,13 @@ class Settings(BaseSettings):
         default={},
         description='Prices per million characters, as JSON: {"elevenlabs": 180, "openai/tts-1": 15}; per million '
         'tokens {"openai/gpt-realtime-2.1-mini": {"input": 0.6, "output": 2.4, "audio_output": 20}}.',
+    )
+    speech_unpriced: Decimal = Field(
+        default=Decimal(100),
+        ge=0,
+        le=100_000,
+        description="What a million characters of speech without a price count in budgets, unless the server is on one's "
+        "own network; 0 counts nothing.",
     )
 
     payments_provider: Literal["local", "stripe"] = Field(

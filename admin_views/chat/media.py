@@ -12,8 +12,10 @@ from admin_views.base import Permission, StudioView, expose
 from admin_views.formats import hue
 from admin_views.forms import sentence
 from admin_views.listing import as_uuid
-from admin_views.media import pictures
+from admin_views.media import picture_states
 from admin_views.media.files import portrait_url
+from admin_views.media.labels import price_told
+from admin_views.media.picture_forms import sizes_of
 from admin_views.resources import Resources, request_session, resources
 from admin_views.session import current_actor
 from admin_views.voices import labels as voice_labels
@@ -29,7 +31,7 @@ from studio.media.generations import Wanted
 from studio.media.models import MediaFile, MediaPurpose
 from studio.media.prompting import NEGATIVE
 from studio.operations import jobs
-from studio.providers.images import cost_estimate
+from studio.providers.images import price_of
 from studio.voices import speaking
 from studio.voices.errors import NoVoiceError
 from studio.work.models import FINAL, JobRun
@@ -60,19 +62,19 @@ def drawing_of(one: Attachment) -> dict[str, Any]:
     if row is None:
         return {}
     state = generations.state_of(row, job)
-    is_open = state in pictures.OPEN
+    is_open = state in picture_states.OPEN
     return {
         "is_open": is_open,
         "is_stopping": job is not None and job.cancel_requested_at is not None and job.state not in FINAL,
         "step": _step(job) if job is not None and is_open else "",
         "percent": job.percent if job is not None else 0,
-        "why": pictures.why_of(row, job, state),
-        "can_again": pictures.can_again(row, job, state),
+        "why": picture_states.why_of(row, job, state),
+        "can_again": picture_states.can_again(row, job, state),
     }
 
 
 def _step(job: JobRun) -> str:
-    return pictures.step_of(request_session(), job, budget_micro=resources().settings.budget_micro)
+    return picture_states.step_of(request_session(), job, budget_micro=resources().settings.budget_micro)
 
 
 class ChatMediaView(StudioView):
@@ -167,7 +169,7 @@ class ChatMediaView(StudioView):
     def _draw(self, actor: Actor, message_id: UUID) -> None:
         character, _prompt = attachments.draft_picture(self.session, actor=actor, message_id=message_id)
         provider, settings = self.resources.images, self.resources.settings
-        offered = [value for value, _label in pictures.sizes_of(provider)]
+        offered = [value for value, _label in sizes_of(provider)]
         size = request.form.get("size", "")
         width, _cross, height = (size if size in offered else offered[0]).partition("x")
         attachments.draw(
@@ -183,7 +185,7 @@ class ChatMediaView(StudioView):
                 hue=hue(character.name),
             ),
             provider=provider,
-            estimate_micro=cost_estimate(settings, provider=provider, count=1),
+            estimate_micro=price_of(settings, provider=provider).micro(),
             currency=settings.language_currency,
             quota=settings.media_quota * 1_000_000,
             now=utc_now(),
@@ -197,10 +199,12 @@ class ChatMediaView(StudioView):
             chat=queries.get_session(self.session, actor=current_actor(), session_id=message.session_id),
             prompt=prompt,
             problem=problem,
-            sizes=pictures.sizes_of(resources.images),
+            sizes=sizes_of(resources.images),
             size=request.form.get("size", ""),
             is_local=resources.images.is_local,
-            price=pictures.wait_label(resources, cost_estimate(resources.settings, provider=resources.images, count=1)),
+            price=price_told(
+                price_of(resources.settings, provider=resources.images), resources.settings.language_currency
+            ),
         )
         if not problem:
             return answer

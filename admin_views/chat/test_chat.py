@@ -19,6 +19,7 @@ from admin_views.forms import whole_number
 from admin_views.media.files import portrait_url
 from admin_views.resources import Resources
 from admin_views.session import current_actor
+from admin_views.work.labels import micro_label
 from studio.authoring import queries as authoring
 from studio.authoring.models import Character
 from studio.chat import answering, attachments, conversation, definitions, queries, rules, runs, sessions, test_prompts
@@ -338,8 +339,22 @@ class TestChatView(StudioView):
             "side_name": lambda run, side: _side_name(getattr(run, f"{side}_version_id"), numbers),
             "most_prompts": rules.MOST_PROMPTS,
             "provider": self.resources.language,
+            "price_told": self._price_told(),
             "told": "",
         }
+
+    def _price_told(self) -> str:
+        """What a run counts of a budget where nobody said what the model costs; empty where that is known."""
+        settings, provider = self.resources.settings, self.resources.language
+        if not provider.is_configured or not prices_from(settings).is_assumed(provider.model):
+            return ""
+        price = micro_label(int(settings.language_unpriced * 1_000), settings.language_currency)
+        return str(
+            _(
+                "What the model costs is not known here: a thousand tokens count as %(price)s, so that your budget holds.",
+                price=price,
+            )
+        )
 
     def _page(self, character: Character, chat: ChatSession | None) -> str:
         session = self.session

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 from admin_views import formats
 from admin_views.work.labels import micro_label, told_to
 from studio.media.models import GenerationState, ImageGeneration, MediaFile, MediaPurpose
+from studio.providers.images import Basis, Price
 from studio.work.models import JobRun
 
 KINDS: dict[MediaPurpose, Any] = {
@@ -123,13 +124,32 @@ def paid_of(generation: ImageGeneration, job: JobRun | None = None) -> int | Non
 
 
 def cost_of(generation: ImageGeneration, job: JobRun | None = None) -> str:
-    """What a request cost: nothing for placeholders, a sum, or that nobody knows."""
+    """What a request cost: nothing for placeholders and on a server of one's own, a sum (and that it is assumed), or that nobody knows."""
     if generation.details.get("is_local"):
         return str(_("nothing, drawn on this machine"))
     paid = paid_of(generation, job)
     if paid is None:
         return str(_("unknown")) if generation.state is GenerationState.COMPLETED else "–"
-    return micro_label(paid, generation.currency)
+    if not paid:
+        return str(_("nothing"))
+    cost = micro_label(paid, generation.currency)
+    return str(_("%(cost)s (assumed)", cost=cost)) if generation.details.get("is_cost_assumed") else cost
+
+
+def price_told(price: Price, currency: str) -> str:
+    """What a picture costs, and how that is known, in a sentence, before it is asked for."""
+    counted = micro_label(price.micro(), currency)
+    if price.basis is Basis.LOCAL:
+        return str(_("Costs nothing."))
+    if price.basis is Basis.OWN:
+        return str(_("Costs nothing: the picture server is the studio's own."))
+    if price.basis is Basis.LISTED:
+        return str(_("About %(price)s for each picture.", price=counted))
+    if not price.micro():
+        return str(_("What a picture costs is not known here; staff have it count as nothing."))
+    return str(
+        _("What a picture costs is not known here: each counts as %(price)s, so that your budget holds.", price=counted)
+    )
 
 
 def ignored_of(names: Sequence[str]) -> list[str]:

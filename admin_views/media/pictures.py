@@ -8,81 +8,40 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask import flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import Session
-from wtforms import HiddenField, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired
 
 from admin_views import listing, ui
 from admin_views.base import Permission, StudioModelView, expose
-from admin_views.formats import hue
-from admin_views.forms import StudioForm, whole_number
+from admin_views.forms import whole_number
 from admin_views.listing import Column, Filter
 from admin_views.media.files import portrait_url
-from admin_views.media.labels import STATES, cost_of, ignored_of, maker_of, mark_of, paid_of, why_failed
+from admin_views.media.labels import STATES, cost_of, ignored_of, maker_of, mark_of, paid_of, price_told
+from admin_views.media.picture_forms import DIGITS, PictureForm, sizes_of
+from admin_views.media.picture_states import OPEN, can_again, is_staff, step_of, took, why_of
 from admin_views.resources import Resources
 from admin_views.session import current_actor
-from admin_views.work.jobs import waits_because
-from admin_views.work.labels import micro_label, step_label, told_to
+from admin_views.work.labels import micro_label
 from studio.accounts.permissions import Actor
 from studio.authoring import portraits
 from studio.authoring.models import Character
 from studio.authoring.queries import draft_visible_to
 from studio.kit.clock import utc_now
-from studio.kit.errors import InvalidError, NotFoundError
+from studio.kit.errors import NotFoundError
 from studio.kit.text import excerpt
 from studio.media import generations, queries
-from studio.media.generations import Wanted
 from studio.media.models import GeneratedPicture, GenerationState, ImageGeneration
 from studio.media.prompting import NEGATIVE
 from studio.media.screening import screened_by
 from studio.operations import jobs
-from studio.providers.images import ImageProvider, cost_estimate
-from studio.work import budgets, queues
-from studio.work.models import FINAL, JobRun, JobState
+from studio.providers.images import price_of
+from studio.work import budgets
+from studio.work.models import FINAL, JobRun
 
 _P = Permission
 _MAKE = _P.MEDIA_GENERATE
-_SIZES = ((1024, 1024), (1024, 1536), (1536, 1024), (832, 1216), (768, 1152), (512, 768), (768, 512), (512, 512))
-_DIGITS = 19
-OPEN = frozenset({GenerationState.PENDING, GenerationState.RUNNING})
-_VAIN = frozenset({GenerationState.FAILED, GenerationState.CANCELLED})
-
-
-class PictureForm(StudioForm):
-    """What the picture should show; numbers stay as they were typed, so that what is wrong is said and shown again."""
-
-    character = HiddenField()
-    prompt = TextAreaField(_l("What the picture should show"), validators=[InputRequired()])
-    negative_prompt = TextAreaField(_l("What to leave out"))
-    size = SelectField(_l("Size"))
-    count = SelectField(_l("How many"))
-    steps = StringField(_l("Steps"), description=_l("More take longer; 20 to 30 are usual."))
-    guidance = StringField(_l("Guidance"), description=_l("How closely the prompt is followed; about 7 is usual."))
-    seed = StringField(_l("Seed"), description=_l("The same seed gives the same picture again. Empty: by chance."))
-
-    def wanted(self, name: str) -> Wanted:
-        """What was asked for; raises InvalidError for what is no number."""
-        width, _cross, height = (self.size.data or "").partition("x")
-        wrong: dict[str, str] = {}
-        steps, guidance, seed = _whole(self.steps, wrong), _decimal(self.guidance, wrong), _whole(self.seed, wrong)
-        if wrong:
-            raise InvalidError("Something about this request needs another look.", fields=wrong)
-        return Wanted(
-            prompt=self.prompt.data or "",
-            negative_prompt=self.negative_prompt.data or "",
-            width=int(width),
-            height=int(height),
-            steps=steps,
-            guidance=guidance,
-            seed=seed,
-            count=int(self.count.data or 1),
-            name=name,
-            hue=hue(name or self.prompt.data or ""),
-        )
 
 
 @dataclass(frozen=True)
@@ -116,20 +75,7 @@ def _brief_maker_cell(row: ImageGeneration) -> str:
 
 
 def _maker_cell(row: ImageGeneration) -> str:
-    return maker_of(row.provider, str(row.details.get("label") or row.model or row.provider), is_staff=_is_staff())
-
-
-def _is_staff() -> bool:
-    return current_actor().may(_P.HEALTH_READ)
-
-
-def _took(row: ImageGeneration) -> str:
-    if row.finished_at is None or row.started_at is None:
-        return ""
-    seconds = max((row.finished_at - row.started_at).total_seconds(), 0)
-    return str(
-        ngettext("%(count)s second", "%(count)s seconds", round(seconds, 1), count=format_decimal(round(seconds, 1)))
-    )
+    return maker_of(row.provider, str(row.details.get("label") or row.model or row.provider), is_staff=is_staff())
 
 
 def _prompt_cell(row: ImageGeneration) -> Markup:
@@ -171,7 +117,7 @@ class PicturesView(StudioModelView):
         ),
         Column("model", _l("Made by"), cell=_brief_maker_cell, wide_only=True),
         Column("seed", _l("Seed"), cell=_seed_cell, numeric=True, wide_only=True),
-        Column("took", _l("Took"), cell=lambda row: _took(row) or "–", numeric=True, wide_only=True),
+        Column("took", _l("Took"), cell=lambda row: took(row) or "–", numeric=True, wide_only=True),
         Column("cost", _l("Cost"), cell=_cost_cell, numeric=True, wide_only=True),
         Column("created_at", _l("Asked for"), cell=lambda row: ui.moment(row.created_at), sort="created"),
     )
@@ -236,7 +182,7 @@ class PicturesView(StudioModelView):
             form.count.data = request.args.get("count", str(earlier.picture_count))
             form.steps.data = "" if earlier.steps is None else str(earlier.steps)
             form.guidance.data = "" if earlier.guidance_scale is None else f"{earlier.guidance_scale:g}"
-            form.seed.data = request.args.get("seed", "")[:_DIGITS]
+            form.seed.data = request.args.get("seed", "")[:DIGITS]
             return
         form.negative_prompt.data = NEGATIVE
         character_id = request.args.get("character", type=UUID)
@@ -249,12 +195,13 @@ class PicturesView(StudioModelView):
     def _count_label(self, number: int) -> str:
         """The number with what it costs, and that the budget has no room for it: said before anything is asked for."""
         settings = self.resources.settings
-        price = cost_estimate(settings, provider=self.resources.images, count=1)
-        if not price or self.resources.images.is_local:
+        price = price_of(settings, provider=self.resources.images)
+        whole = price.micro(number)
+        if not whole:
             return str(number)
-        each, total = (micro_label(micro, settings.language_currency) for micro in (price, number * price))
+        each, total = (micro_label(micro, settings.language_currency) for micro in (price.micro(), whole))
         stands = self._standing()
-        if stands is None or stands.has_room(number * price):
+        if stands is None or stands.has_room(whole):
             return str(_("%(count)d × %(price)s = %(total)s", count=number, price=each, total=total))
         return str(
             _("%(count)d × %(price)s = %(total)s – it will wait for budget", count=number, price=each, total=total)
@@ -277,24 +224,23 @@ class PicturesView(StudioModelView):
     def form_context(self, row: Any | None) -> dict[str, Any]:  # noqa: ARG002 - There is no form over a row.
         """Who makes the pictures, what it does not use, and what one costs."""
         provider, settings = self.resources.images, self.resources.settings
-        estimate = cost_estimate(settings, provider=provider, count=1)
+        price = price_of(settings, provider=provider)
         asked_for = request.form.get("character") or request.args.get("character")
         again = request.args.get("again", type=UUID)
         if again is not None and not asked_for:
             earlier = queries.get_generation(self.request_session, actor=current_actor(), generation_id=again)
             asked_for = str(earlier.character_id or "")
-        stands = self._standing() if estimate and not provider.is_local else None
+        stands = self._standing() if price.micro() else None
         has_limit = stands is not None and stands.left_micro is not None
         return {
             "left": micro_label(stands.left_micro or 0, settings.language_currency) if stands and has_limit else "",
-            "is_too_dear": stands is not None and stands.never_has_room(estimate or 0),
-            "is_over": stands is not None and not stands.has_room(estimate or 0),
+            "is_too_dear": stands is not None and stands.never_has_room(price.micro()),
+            "is_over": stands is not None and not stands.has_room(price.micro()),
             "provider": provider,
             "maker": _maker(self.resources),
             "ignored": provider.ignores,
             "screened_by": screened_by(self.resources.moderation),
-            "price": micro_label(estimate, settings.language_currency) if estimate else "",
-            "is_price_known": estimate is not None,
+            "price_told": price_told(price, settings.language_currency),
             "character": self._character(listing.as_uuid(asked_for)),
         }
 
@@ -312,7 +258,7 @@ class PicturesView(StudioModelView):
             wanted=wanted,
             character_id=character_id,
             provider=provider,
-            estimate_micro=cost_estimate(settings, provider=provider, count=wanted.count),
+            estimate_micro=price_of(settings, provider=provider).micro(wanted.count),
             currency=settings.language_currency,
             quota=settings.media_quota * 1_000_000,
             now=utc_now(),
@@ -354,7 +300,7 @@ class PicturesView(StudioModelView):
             "can_again": can_again(row, job, state),
             "ignored": ignored_of(row.details.get("ignored") or ()),
             "is_local": bool(row.details.get("is_local")),
-            "took": _took(row) if not is_open else "",
+            "took": took(row) if not is_open else "",
         }
 
     @expose("/<uuid:row_id>/live")
@@ -408,57 +354,13 @@ class PicturesView(StudioModelView):
         )
 
 
-def can_again(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> bool:
-    """Whether the same may be asked for once more."""
-    return state in _VAIN and job is not None and not row.details.get("is_refused")
-
-
-def sizes_of(provider: ImageProvider) -> list[tuple[str, str]]:
-    """The sizes that are offered, as a select field takes them."""
-    return [(f"{width}x{height}", f"{width} × {height}") for width, height in provider.sizes or _SIZES]
-
-
-def wait_label(resources: Resources, price_micro: int | None) -> str:
-    """What one picture costs, in a sentence, before it is asked for."""
-    if resources.images.is_local:
-        return str(_("Costs nothing."))
-    if not price_micro:
-        return str(_("What it costs is not known here, so that no budget holds it."))
-    return str(
-        _("About %(price)s for each picture.", price=micro_label(price_micro, resources.settings.language_currency))
-    )
-
-
 def views(resources: Resources) -> list[Any]:
     """The views of this module."""
     return [PicturesView(resources, ImageGeneration, name=_l("Pictures"), endpoint="pictures")]
 
 
-def why_of(row: ImageGeneration, job: JobRun | None, state: GenerationState) -> str:
-    """Why no picture came, in the reader's words; empty where one did, or may come."""
-    if state is not GenerationState.FAILED:
-        return ""
-    # A job that ended without its handler (a lost worker, too long) says why itself.
-    told = why_failed(row, is_staff=_is_staff())
-    return told or (
-        told_to(job.error_message, {}, is_staff=_is_staff()) if job is not None and job.error_message else ""
-    )
-
-
-def step_of(session: Session, job: JobRun, *, budget_micro: int) -> str:
-    """What is being done just now, or what it waits for."""
-    if job.state is not JobState.QUEUED:
-        return step_label(job.step)
-    is_paused = any(one.queue == job.queue for one in queues.list_pauses(session))
-    is_too_dear = budgets.is_too_dear(session, job, default_micro=budget_micro, now=utc_now())
-    waits = waits_because(job, now=utc_now(), is_queue_paused=is_paused, is_too_dear=is_too_dear)
-    # Here is no error beside it that would say why.
-    is_later = job.error_message and job.held_for is None and job.run_after > utc_now()
-    return f"{waits} {told_to(job.error_message or '', {}, is_staff=_is_staff())}" if is_later else waits
-
-
 def _maker(resources: Resources) -> str:
-    return maker_of(resources.images.name, resources.images.label, is_staff=_is_staff())
+    return maker_of(resources.images.name, resources.images.label, is_staff=is_staff())
 
 
 def _shown(one: GeneratedPicture, row: ImageGeneration) -> Shown:
@@ -470,27 +372,3 @@ def _shown(one: GeneratedPicture, row: ImageGeneration) -> Shown:
         # One of a set is asked for by its own seed, alone.
         again_url=url_for("pictures.create_view", again=row.id, seed=seed, count=1 if seed is not None else None),
     )
-
-
-def _whole(field: Any, wrong: dict[str, str]) -> int | None:
-    text = (field.data or "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit() and len(text) > _DIGITS:
-        wrong[field.name] = "This number is too large."
-        return None
-    if not text.isascii() or not text.isdigit():
-        wrong[field.name] = "A whole number that is not negative."
-        return None
-    return int(text)
-
-
-def _decimal(field: Any, wrong: dict[str, str]) -> float | None:
-    text = (field.data or "").strip().replace(",", ".")
-    if not text:
-        return None
-    try:
-        return float(text[:_DIGITS])
-    except ValueError:
-        wrong[field.name] = "Write a number."
-        return None

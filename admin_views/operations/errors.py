@@ -22,6 +22,7 @@ from admin_views.resources import Resources
 from admin_views.session import current_actor
 from admin_views.voices.labels import provider_label as spoken_by
 from admin_views.work.queues import PROCESS_LABELS
+from admin_views.work.unpriced import unpriced_sentences
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.paging import Key
@@ -240,6 +241,7 @@ class HealthView(StudioView):
             where=_where(storage.label),
             pictures=maker_of(images.name, images.label, is_staff=True),
             speech=[spoken_by(one) for one in self.resources.speech.values() if one.is_configured],
+            unpriced=unpriced_sentences(self.resources),
             resting=any(circuits.is_resting(one) for one in circuits.list_all(self.session)),
         )
 

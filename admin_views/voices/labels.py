@@ -13,9 +13,10 @@ from admin_views import ui
 from admin_views.chat.labels import cost_label, failure_sentence, milliseconds
 from admin_views.resources import request_session, resources
 from admin_views.session import current_actor
+from admin_views.work.labels import micro_label
 from studio.kit.clock import utc_now
 from studio.media.models import GenerationState
-from studio.providers.speech import KINDS, SpeechProvider, abilities
+from studio.providers.speech import KINDS, SpeechProvider, abilities, prices_from
 from studio.providers.speech.abilities import NUMBERS, Abilities, Closing
 from studio.secret_key import secret_key
 from studio.settings import Settings
@@ -224,6 +225,35 @@ def converses(provider: str, model: str) -> bool:
     return provider in KINDS and abilities.of(provider, model=model).converses
 
 
+def price_told(provider: str, model: str) -> str:
+    """What a voice counts of a budget where nobody said what it costs; empty where that is known."""
+    settings, known = resources().settings, resources().speech
+    prices = prices_from(settings)
+    if provider not in known or not known[provider].is_configured:
+        return ""
+    if not prices.is_assumed(provider, model, is_local=known[provider].is_local):
+        return ""
+    if not settings.speech_unpriced:
+        return str(_("What it costs is not known here; staff have it count as nothing."))
+    return str(
+        _(
+            "What it costs is not known here: a thousand characters count as %(price)s, so that your budget holds.",
+            price=micro_label(int(settings.speech_unpriced * 1_000), settings.language_currency),
+        )
+    )
+
+
+def cost_told(speech: SpeechSynthesis) -> str:
+    """What a speech cost, and that this is assumed where the settings have no price."""
+    cost, provider = cost_label(speech.cost_micro, speech.currency), resources().speech.get(speech.provider)
+    if not speech.cost_micro or provider is None:
+        return cost
+    prices = prices_from(resources().settings)
+    if prices.is_assumed(speech.provider, speech.model, is_local=provider.is_local):
+        return str(_("%(cost)s (assumed)", cost=cost))
+    return cost
+
+
 def is_open(speech: SpeechSynthesis) -> bool:
     """Whether the speech is still being made."""
     return speech.state in OPEN
@@ -267,9 +297,10 @@ def helpers() -> dict[str, Any]:
         "hold_sentence": hold_sentence,
         "missing_sentence": missing_sentence,
         "closing_sentence": closing_sentence,
+        "voice_price_told": price_told,
         "successor_of": successor_of,
         "converses": converses,
-        "cost_label": cost_label,
+        "cost_told": cost_told,
         "failure_sentence": failure_sentence,
         "milliseconds": milliseconds,
     }

@@ -15,13 +15,12 @@ from sqlalchemy.orm import Session
 from admin_views import ui
 from admin_views.access import is_fragment
 from admin_views.base import Permission, StudioModelView, expose
-from admin_views.chat.labels import cost_label
 from admin_views.listing import Column, Filter, as_uuid
 from admin_views.media.files import file_response
 from admin_views.resources import Resources, request_session, resources
 from admin_views.session import current_actor
 from admin_views.voices import labels as voice_labels
-from admin_views.voices.labels import STATES, duration, provider_name, state_badge
+from admin_views.voices.labels import STATES, cost_told, duration, provider_name, state_badge
 from admin_views.voices.voices import terms_of
 from studio.accounts.permissions import Actor
 from studio.authoring.models import Character
@@ -64,7 +63,7 @@ def _voice(row: SpeechSynthesis) -> str:
 def _cost(row: SpeechSynthesis) -> str:
     if row.characters is None:
         return "–"
-    return str(_("nothing")) if row.cost_micro == 0 else cost_label(row.cost_micro, row.currency)
+    return str(_("nothing")) if row.cost_micro == 0 else cost_told(row)
 
 
 class SpeechView(StudioModelView):

@@ -19,6 +19,7 @@ from admin_views.listing import Column, Filter
 from admin_views.resources import Resources, resources
 from admin_views.session import current_actor
 from admin_views.work.labels import micro_label
+from admin_views.work.unpriced import unpriced_sentences
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.clock import utc_now
 from studio.kit.errors import InvalidError
@@ -125,7 +126,12 @@ class BudgetsView(StudioModelView):
         """What everybody else may spend."""
         studio = self.resources.settings.budget_micro
         refused = g.get("refused_budget") or dict.fromkeys(("email", "limit", "email_error", "limit_error"), "")
-        return {**super().list_context(rows), **refused, "studio_limit": _money(studio) if studio else ""}
+        return {
+            **super().list_context(rows),
+            **refused,
+            "studio_limit": _money(studio) if studio else "",
+            "unpriced": unpriced_sentences(self.resources),
+        }
 
     def details_context(self, row: PersonBudget) -> dict[str, Any]:
         """How the person stands, and what was spent before."""

@@ -89,6 +89,7 @@ class BulkJobsView(StudioView):
             job=bulk_jobs.find_under_way(self.session, actor=actor, name=name),
             standing=bulk_jobs.standing(self.session, actor=actor, settings=settings, now=now),
             money=lambda micro: micro_label(micro, settings.language_currency),
+            assumed=micro_label(int(settings.speech_unpriced * 1_000), settings.language_currency),
             provider=self.resources.embeddings if name == "embeddings" else None,
             state_mark=state_mark,
             step_label=step_label,

@@ -162,13 +162,14 @@ def begin(session: Session, *, generation_id: UUID, now: datetime) -> tuple[Pict
     return request, str(generation.details.get("rating") or "unrated")
 
 
-def facts_of(made: Made, *, cost_micro: int | None) -> dict[str, Any]:
-    """What is held of an answer beside the pictures, and what it cost (None where nobody knows)."""
+def facts_of(made: Made, *, cost_micro: int | None, is_assumed: bool = False) -> dict[str, Any]:
+    """What is held of an answer beside the pictures, and what it cost; `is_assumed` where nobody said what the model costs."""
     return {
         "seeds": [picture.seed for picture in made.pictures],
         "revised_prompt": made.revised_prompt,
         "request_id": made.request_id,
         "cost_micro": cost_micro,
+        "is_assumed": is_assumed,
     }
 
 
@@ -189,6 +190,7 @@ def finish(
     now: datetime,
     screened_by: str = "",
     refused_pictures: int = 0,
+    is_cost_assumed: bool = False,
 ) -> Sequence[MediaFile]:
     """The pictures are in the library of who asked, with the history of how they were made; returns their files.
 
@@ -226,6 +228,7 @@ def finish(
         "request_id": made.request_id,
         "screened_by": screened_by,
         "refused_pictures": refused_pictures,
+        "is_cost_assumed": is_cost_assumed,
     }
     session.flush()
     return kept

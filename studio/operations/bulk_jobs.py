@@ -47,7 +47,7 @@ class Means:
 class Count:
     """How many there are in all and to do, and what that is expected to cost (millionths).
 
-    `left_out` can not be done here, `unpriced` cost nobody knows what. With `is_guess` a part of all was looked at.
+    `left_out` can not be done here, `unpriced` have no price, and count as assumed. With `is_guess` a part of all was looked at.
     `over_today` is by how many signs of speech it is more than the actor may have made today, and `voiceless` counts characters with greetings that no voice speaks.
     """
 

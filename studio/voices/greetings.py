@@ -56,7 +56,7 @@ class Forecast:
     """What speaking all greetings would be.
 
     `total` counts those of characters with a voice, `count` what is left to do, `left_out` what no voice here can
-    speak, `unpriced` those whose price nobody knows; `characters` are the signs that cost. With `is_guess` a part of
+    speak, `unpriced` those of whose price nobody said anything, and which count as assumed; `characters` are the signs that cost. With `is_guess` a part of
     them was looked at.
     """
 
@@ -172,14 +172,15 @@ def forecast(
     found = _plan(session, ids, is_usable)
     left = to_do(session, lines=found.lines)
     own = own_keys(session, actor=actor, keys=[line.cache_key for line in left])
-    estimates = [speaking.estimate_of(line.draft, line.wanted, terms) for line in left if line.cache_key not in own]
+    costly = [line for line in left if line.cache_key not in own]
+    estimates = [speaking.estimate_of(line.draft, line.wanted, terms) for line in costly]
     scale = total / len(ids) if is_guess and ids else 1.0
     return Forecast(
         total=total,
         count=round(len(left) * scale),
         cost_micro=round(sum(one.cost_micro or 0 for one in estimates) * scale),
         characters=round(sum(one.characters for one in estimates if one.cost_micro != 0) * scale),
-        unpriced=round(sum(one.cost_micro is None for one in estimates) * scale),
+        unpriced=round(sum(terms.is_assumed(line.draft) for line in costly) * scale),
         left_out=round(found.left_out * scale),
         is_guess=is_guess,
     )

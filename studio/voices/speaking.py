@@ -46,6 +46,10 @@ class Terms:
     local: frozenset[str] = frozenset({"local"})
     quota_bytes: int = 0
 
+    def is_assumed(self, draft: VoiceDraft) -> bool:
+        """Whether nobody said what the voice costs, and it does cost something."""
+        return self.prices.is_assumed(draft.provider, draft.model, is_local=draft.provider in self.local)
+
 
 def terms_from(settings: Settings, providers: Mapping[str, SpeechProvider]) -> Terms:
     """The terms by the settings, and by which of the providers cost nothing."""

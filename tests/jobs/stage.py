@@ -1,12 +1,13 @@
 """Jobs that exist only in tests, and processes that know them; their effects are rows of a table of their own."""
 
+import logging
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -16,8 +17,11 @@ from jobs import registry
 from jobs.registry import JobContext, job
 from studio.kit.errors import InvalidError
 from studio.providers.errors import ProviderBusyError
-from studio.settings import ROOT, Settings
+from studio.settings import Settings
 from studio.work.rules import QUEUES
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.jobs.imported"])
 
 EFFECTS = sa.table("effects", sa.column("number"), sa.column("attempt"), sa.column("pid"))
 
@@ -152,11 +156,37 @@ def settings_for(database_url: str, redis_url: str, data: Path, **options) -> Se
     )
 
 
+class Running:
+    """A process of this module, as `process` gives it."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._process = process
+        self.pid: int = process.pid or 0
+
+    def send_signal(self, number: int) -> None:
+        """The signal reaches the process, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def poll(self) -> int | None:
+        """How it ended, or None."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """How it ended; raises TimeoutError where it does not."""
+        self._process.join(timeout)
+        code = self.poll()
+        if code is None:
+            raise TimeoutError
+        return code
+
+
 @contextmanager
-def process(kind: str, settings: Settings, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+def process(kind: str, settings: Settings, *words: str) -> Iterator[Running]:
     """A worker or scheduler in a process of its own that also knows these jobs; ended at the end.
 
-    `words` are the queues that a worker listens to, all of them where none is named.
+    `words` are the queues that a worker listens to, all of them where none is named. It is a fork of one that has imported
+    everything already (which takes longer than most of these tests), and has opened nothing.
     """
     environment = {
         "PATH": os.environ.get("PATH", ""),
@@ -167,35 +197,33 @@ def process(kind: str, settings: Settings, *words: str) -> Iterator["subprocess.
         "STUDIO_JOB_SWEEP": str(settings.job_sweep),
     }
     settings.data.mkdir(parents=True, exist_ok=True)
-    with (settings.data / f"{kind}.log").open("ab") as log:
-        running = subprocess.Popen(
-            [sys.executable, "-c", "from tests.jobs import stage; stage.main()", kind, *words],
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
+    begun = _FORKS.Process(target=_serve, args=(kind, words, environment, str(settings.data / f"{kind}.log")))
+    begun.start()
+    running = Running(begun)
+    try:
+        yield running
+    finally:
+        running.send_signal(signal.SIGTERM)
         try:
-            yield running
-        finally:
-            if running.poll() is None:
-                running.send_signal(signal.SIGTERM)
-                try:
-                    running.wait(timeout=15)
-                except subprocess.TimeoutExpired:
-                    running.kill()
-                    running.wait()
+            running.wait(timeout=15)
+        except TimeoutError:
+            running.send_signal(signal.SIGKILL)
+            running.wait()
+        begun.close()
 
 
-def main() -> None:
+def _serve(kind: str, words: Sequence[str], environment: Mapping[str, str], log: str) -> None:
     """What the process runs."""
-    import logging
-
     from jobs import schedule, worker
 
+    with Path(log).open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    settings, queues = Settings(_env_file=None), sys.argv[2:]
-    if sys.argv[1] == "scheduler":
+    settings = Settings(_env_file=None)
+    if kind == "scheduler":
         schedule.run(settings)
     else:
-        worker.run(settings, queues=queues or QUEUES)
+        worker.run(settings, queues=words or QUEUES)

@@ -23,7 +23,7 @@ from tests.jobs import stage
 
 pytestmark = pytest.mark.slow
 
-COUNT = 400
+COUNT = 120
 
 
 def test_goes_on_where_the_killed_worker_stood(house):

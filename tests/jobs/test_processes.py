@@ -57,7 +57,7 @@ class TestWorker:
 
     def test_that_is_told_to_end_finishes_a_short_job(self, house):
         with stage.process("worker", house.settings) as worker:
-            job = house.ask("tests.slow_effect", number=1, seconds=2)
+            job = house.ask("tests.slow_effect", number=1, seconds=1)
             house.wait_for(is_running(house, job))
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(timeout=15) == 0
@@ -97,13 +97,13 @@ class TestQueues:
 class TestRedis:
     def test_may_forget_everything(self, house, redis_client):
         with stage.process("scheduler", house.settings), stage.process("worker", house.settings):
-            for number in range(200):
+            for number in range(60):
                 house.ask("tests.effect", number=number)
-                if number % 50 == 49:
+                if number % 15 == 14:
                     redis_client.flushdb()
             redis_client.flushdb()
-            house.wait_for(lambda: house.states() == {"succeeded": 200})
-        assert sorted(house.effects()) == [(n, 1) for n in range(200)]
+            house.wait_for(lambda: house.states() == {"succeeded": 60})
+        assert sorted(house.effects()) == [(n, 1) for n in range(60)]
 
     def test_may_be_out_of_reach_when_a_job_is_asked_for(self, house):
         from studio import work
@@ -117,7 +117,7 @@ class TestRedis:
 class TestPostgres:
     def test_may_cut_every_connection_in_the_middle(self, house, servers):
         with stage.process("scheduler", house.settings), stage.process("worker", house.settings):
-            slow = house.ask("tests.slow_effect", number=1000, seconds=3)
+            slow = house.ask("tests.slow_effect", number=1000, seconds=2)
             for number in range(20):
                 house.ask("tests.effect", number=number)
             house.wait_for(is_running(house, slow))

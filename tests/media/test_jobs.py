@@ -23,11 +23,11 @@ from studio.kit.errors import ForbiddenError, InvalidError, NotFoundError
 from studio.media import generations, prompting, uploads
 from studio.media.generations import Wanted
 from studio.media.models import GeneratedPicture, GenerationState, ImageGeneration, MediaFile, MediaUpload
-from studio.providers import images
-from studio.providers.images import cost_estimate
+from studio.providers import images, own_server
+from studio.providers.images import price_of
 from studio.providers.storage import key_of
-from studio.work import steering
-from studio.work.models import JobRun, JobState, Spending
+from studio.work import budgets, steering
+from studio.work.models import Hold, JobRun, JobState, Spending
 from tests.factories.accounts import make_actor
 from tests.factories.authoring import make_character
 from tests.factories.media import make_generation, make_portrait, picture
@@ -35,6 +35,7 @@ from tests.factories.work import make_failed_job, make_job, make_running_job
 from tests.fakes.moderation_server import ModerationServer
 from tests.fakes.openai_server import Status as ModelStatus
 from tests.fakes.pictures_server import Bytes, PicturesServer, Status
+from tests.providers.images.asking import look_often
 
 WANTED = Wanted("a keeper of the tower", width=512, height=768, steps=20, guidance=7.0, seed=77, count=2, name="Mei")
 
@@ -51,8 +52,9 @@ def server():
 
 
 @pytest.fixture
-def house(settings, committed_database, redis_client, server):
+def house(settings, committed_database, redis_client, server, monkeypatch):
     """A runtime in this process with a provider of the kind that is asked for."""
+    look_often(monkeypatch)
     made = []
 
     def open_house(kind="webui", **changes):
@@ -84,7 +86,7 @@ def ask(engine, runtime, wanted=WANTED):
             wanted=wanted,
             character_id=character.id,
             provider=shared.images,
-            estimate_micro=cost_estimate(shared.settings, provider=shared.images, count=wanted.count),
+            estimate_micro=price_of(shared.settings, provider=shared.images).micro(wanted.count),
             currency="USD",
             quota=0,
             now=utc_now(),
@@ -156,9 +158,27 @@ class TestGenerate:
         runtime.perform(generation.job_id)
         assert look(engine, generation)[0].state is GenerationState.COMPLETED
 
+    def test_holds_a_budget_though_the_model_has_no_price(self, engine, house, server, monkeypatch):
+        # The server of the tests stands for one that is not the studio's own.
+        monkeypatch.setattr(own_server, "is_own", lambda _url: False)
+        runtime = house(images_prices={})
+        generation = ask(engine, runtime)
+        with session_scope(engine) as session:
+            budgets.set_limit(session, user_id=generation.user_id, limit_micro=99_999, now=utc_now())
+        runtime.perform(generation.job_id)
+        found, _pictures, job = look(engine, generation)
+        assert (found.state, job.held_for, server.requests) == (GenerationState.PENDING, Hold.BUDGET, [])
+        with session_scope(engine) as session:
+            budgets.set_limit(session, user_id=generation.user_id, limit_micro=100_000, now=utc_now())
+            budgets.let_go(session, default_micro=0, now=utc_now())
+        runtime.perform(generation.job_id)
+        found, pictures, job = look(engine, generation)
+        assert (len(pictures), found.cost_micro, job.cost_micro) == (2, 100_000, 100_000)
+        assert found.details["is_cost_assumed"]
+
     @pytest.mark.parametrize("kind", ["webui", "comfyui"])
     def test_tells_its_progress_in_its_row_and_is_stopped_at_the_provider(self, engine, house, server, kind):
-        server.seconds = 20.0
+        server.seconds = 10.0
         runtime = house(kind)
         generation = ask(engine, runtime)
         thread = threading.Thread(target=runtime.perform, args=(generation.job_id,))

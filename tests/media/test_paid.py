@@ -17,7 +17,7 @@ from studio.kit.clock import utc_now
 from studio.kit.db import session_scope
 from studio.media import generations
 from studio.media.models import GeneratedPicture, GenerationState, ImageGeneration
-from studio.providers.images import cost_estimate
+from studio.providers.images import price_of
 from studio.work import budgets, paid, steering
 from studio.work.models import Hold, HouseSpending, JobRun, JobState, PaidAnswer, PersonBudget
 from tests.factories.accounts import make_actor
@@ -74,7 +74,7 @@ def asked(engine, runtime):
             wanted=WANTED,
             character_id=character.id,
             provider=shared.images,
-            estimate_micro=cost_estimate(shared.settings, provider=shared.images, count=2),
+            estimate_micro=price_of(shared.settings, provider=shared.images).micro(2),
             currency="USD",
             quota=0,
             now=utc_now(),

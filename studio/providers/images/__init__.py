@@ -1,10 +1,10 @@
 """Pictures from a prompt: OpenAI and its like, Stable Diffusion WebUI, ComfyUI, or placeholders that say what they are."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from studio.providers.errors import ProviderNotConfiguredError
 from studio.providers.images import comfyui, local, openai_images, webui
+from studio.providers.images.prices import Basis, Price, price_of
 from studio.providers.images.protocol import (
     OPTIONS,
     ImageClient,
@@ -20,13 +20,15 @@ from studio.settings import Settings
 __all__ = [
     "KINDS",
     "OPTIONS",
+    "Basis",
     "ImageProvider",
     "Made",
     "Picture",
     "PictureRequest",
+    "Price",
     "Watch",
-    "cost_estimate",
     "from_settings",
+    "price_of",
 ]
 
 KINDS: Mapping[str, Callable[[Settings], ImageClient]] = {
@@ -36,8 +38,6 @@ KINDS: Mapping[str, Callable[[Settings], ImageClient]] = {
     "comfyui": comfyui.from_settings,
 }
 """Every kind of picture provider, by its name in `STUDIO_IMAGES_PROVIDER`."""
-
-MICRO = 1_000_000
 
 
 class Unusable:
@@ -78,17 +78,3 @@ def from_settings(settings: Settings) -> ImageProvider:
         timeout=settings.images_timeout,
         time_limit=settings.images_time_limit,
     )
-
-
-def cost_estimate(settings: Settings, *, provider: ImageProvider, count: int) -> int | None:
-    """What `count` pictures cost by the settings' prices, in millionths of the currency of all prices (`language_currency`).
-
-    Zero for placeholders; None where nobody said what the model costs. The longest priced name that begins the
-    model's counts ("gpt-image-1" for "gpt-image-1-2025-04-23").
-    """
-    if provider.is_local:
-        return 0
-    names = [name for name in settings.images_prices if provider.model == name or provider.model.startswith(f"{name}-")]
-    if not names:
-        return None
-    return math.ceil(settings.images_prices[max(names, key=len)] * count * MICRO)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from studio.providers import own_server
 from studio.providers.errors import ProviderNotConfiguredError
 from studio.providers.language import none, openai_compatible
 from studio.providers.language.prices import Prices
@@ -60,4 +61,8 @@ def from_settings(settings: Settings) -> LanguageProvider:
 
 def prices_from(settings: Settings) -> Prices:
     """Return what the settings say that models cost."""
-    return Prices(settings.language_prices, settings.language_currency)
+    # On a server of the studio's own an answer takes no money.
+    is_own = own_server.is_own(settings.language_url or "")
+    return Prices(
+        settings.language_prices, settings.language_currency, assumed=None if is_own else settings.language_unpriced
+    )

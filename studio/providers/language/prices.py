@@ -17,6 +17,8 @@ class Prices:
 
     models: Mapping[str, ModelPrice]
     currency: str
+    assumed: Decimal | None = None
+    """What a million tokens of a model without a price count in budgets."""
 
     def cost_micro(self, model: str, *, tokens_in: int, tokens_out: int) -> int | None:
         """The cost in millionths of the currency, rounded up; None where nobody said what the model costs.
@@ -30,6 +32,15 @@ class Prices:
         price = self.models[max(known, key=len)]
         cost: Decimal = Decimal(tokens_in) * price.input + Decimal(tokens_out) * price.output
         return math.ceil(cost)
+
+    def budget_micro(self, model: str, *, tokens_in: int, tokens_out: int) -> int:
+        """What it counts in budgets, in millionths: its cost, or what staff have models without a price count as."""
+        cost = self.cost_micro(model, tokens_in=tokens_in, tokens_out=tokens_out)
+        return math.ceil((self.assumed or 0) * (tokens_in + tokens_out)) if cost is None else cost
+
+    def is_assumed(self, model: str) -> bool:
+        """Whether nobody said what the model costs, and it counts something all the same."""
+        return bool(self.assumed) and self.cost_micro(model, tokens_in=1, tokens_out=1) is None
 
 
 def minor_of(cost_micro: int, *, exponent: int) -> int:

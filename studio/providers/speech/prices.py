@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from studio.kit.text import is_cjk
+from studio.providers import own_server
 from studio.providers.speech import abilities
 from studio.providers.speech.protocol import Usage
 from studio.settings import Settings, SpeechTokenPrice
@@ -24,11 +25,14 @@ _CJK_SECONDS, _OTHER_SECONDS = 0.28, 0.08
 class SpeechPrices:
     """Prices by "<provider>/<model>" or "<provider>", in one currency.
 
-    A number is for a million characters; a model that is billed by tokens has a price for each kind of them.
+    A number is for a million characters; a model that is billed by tokens has a price for each kind of them. What has
+    none costs nothing where its server is the studio's `own`, and else counts as `assumed` for a million characters.
     """
 
     by_name: Mapping[str, Decimal | SpeechTokenPrice]
     currency: str
+    assumed: Decimal | None = None
+    own: frozenset[str] = frozenset()
 
     def cost_micro(
         self, provider: str, model: str, *, characters: int, usage: Usage | None = None, is_local: bool = False
@@ -43,7 +47,13 @@ class SpeechPrices:
         # A price per million is the same number of millionths for each of them.
         if isinstance(price, SpeechTokenPrice):
             return None if usage is None else math.ceil(_cost(price, usage))
+        if price is None:
+            price = Decimal(0) if provider in self.own else self.assumed
         return None if price is None else math.ceil(price * characters)
+
+    def is_assumed(self, provider: str, model: str, *, is_local: bool = False) -> bool:
+        """Whether nobody said what it costs, and it does cost something."""
+        return not is_local and provider not in self.own and self._price(provider, model) is None
 
     def estimate_micro(self, provider: str, model: str, *, text: str, is_local: bool = False) -> int | None:
         """What having `text` spoken is about to cost; as `cost_micro`, with tokens guessed from the text."""
@@ -85,4 +95,7 @@ def _cost(price: SpeechTokenPrice, usage: Usage) -> Decimal:
 
 def prices_from(settings: Settings) -> SpeechPrices:
     """What the settings say that speech costs."""
-    return SpeechPrices(settings.speech_prices, settings.language_currency)
+    own = {"openai"} if own_server.is_own(settings.speech_openai_url or "") else set()
+    return SpeechPrices(
+        settings.speech_prices, settings.language_currency, assumed=settings.speech_unpriced, own=frozenset(own)
+    )

@@ -152,7 +152,7 @@ class TestSpeech:
         assert "Being spoken" in text_of(posted(browser, f"/speech/{speech.id}/again", headers=PART))
 
     @pytest.mark.parametrize(
-        ("cost_micro", "says"), [(20_960, "It cost $0.02096."), (None, "What it cost is not known")]
+        ("cost_micro", "says"), [(20_960, "It cost $0.02096 (assumed)."), (None, "What it cost is not known")]
     )
     def test_says_what_was_paid_in_vain(self, session, browser, person, character, cost_micro, says):
         speech = make_speech(session, owner=person.actor, character=character)

@@ -3,8 +3,8 @@
 import pytest
 
 from studio.providers import images
-from studio.providers.images import comfyui, watching, webui, wrapper
 from tests.fakes.pictures_server import PicturesServer
+from tests.providers.images.asking import look_often
 
 
 @pytest.fixture
@@ -15,12 +15,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch):
-    """What is done a few times in a second or two is done ten times as often: drawings here take less than one."""
-    monkeypatch.setattr(watching, "_LOOK", 0.02)
-    monkeypatch.setattr(webui, "_BETWEEN", 0.05)
-    monkeypatch.setattr(comfyui, "_LOOK", 0.02)
-    monkeypatch.setattr(comfyui, "_LOOK_AT_HISTORY", 0.2)
-    monkeypatch.setattr(wrapper, "FIRST_BACKOFF", 0.05)
+    look_often(monkeypatch)
 
 
 @pytest.fixture

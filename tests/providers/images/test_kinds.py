@@ -16,6 +16,7 @@ from studio.providers.errors import (
     ProviderError,
     ProviderRefusedError,
 )
+from studio.providers.images.prices import price_of
 from studio.providers.images.protocol import OPTIONS
 from tests.fakes.pictures_server import Bytes, HalfBody, HangUp, Raw, Silence, StandsStill, Status
 from tests.providers.images.asking import REMOTE, REQUEST, Stopped, quiet
@@ -171,13 +172,29 @@ class TestEveryKind:
             provider.make(REQUEST, watch=quiet)
 
 
-class TestCost:
+class TestPrice:
     def test_is_by_the_price_list(self, settings, provider_of):
         provider = provider_of("openai", images_model="gpt-image-1-2025")
         priced = settings.model_copy(update={"images_prices": {"gpt-image-1": Decimal("0.042"), "gpt": Decimal(9)}})
-        assert images.cost_estimate(priced, provider=provider, count=3) == 126_000
-        assert images.cost_estimate(settings, provider=provider, count=3) is None
-        assert images.cost_estimate(settings, provider=provider_of("local"), count=3) == 0
+        assert price_of(priced, provider=provider).micro(3) == 126_000
+        assert price_of(priced, provider=provider_of("local")).micro(3) == 0
+
+    @pytest.mark.parametrize(
+        ("kind", "url", "micro"),
+        [
+            ("openai", None, 50_000),
+            ("comfyui", "https://gpu.example.com", 50_000),
+            # Of one's own: a price would keep people from what costs nobody anything.
+            ("comfyui", None, 0),
+            ("webui", "http://comfy:8188", 0),
+            ("openai", "http://192.168.1.20:8000/v1", 0),
+        ],
+    )
+    def test_of_a_model_without_one_is_what_staff_say_unless_the_server_is_the_studios_own(
+        self, settings, provider_of, kind, url, micro
+    ):
+        found = price_of(settings.model_copy(update={"images_url": url}), provider=provider_of(kind))
+        assert (found.micro(), found.is_assumed) == (micro, micro > 0)
 
 
 def test_threads_share_a_provider(provider_of, server):
