@@ -281,9 +281,13 @@ class JobsView(StudioModelView):
 
     @expose("/<uuid:row_id>/live")
     def live(self, row_id: UUID) -> ResponseReturnValue:
-        """The part of a job's page that changes while it runs; the page asks for it every two seconds."""
+        """The part of a job's page that changes while it runs, asked for every two seconds; at its end the page is whole."""
         row = self.get_one(row_id)
-        return self.render("work/_live.html", row=row, **self.details_context(row))
+        context = self.details_context(row)
+        if not context["is_open"]:
+            # What can be done with it is another thing now: its buttons stand in the page's head.
+            return "", 200, {"HX-Refresh": "true"}
+        return self.render("work/_live.html", row=row, **context)
 
     @expose("/<uuid:row_id>/cancel", methods=("POST",))
     def cancel(self, row_id: UUID) -> ResponseReturnValue:

@@ -46,7 +46,7 @@ def folded(text: str) -> str:
 def excerpt(text: str, length: int) -> str:
     """The first `length` characters of `text` on one line, with an ellipsis where something is left out."""
     line = one_line(text)
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+    return line if len(line) <= length else line[: length - 1].rstrip(" …") + "…"
 
 
 def bigrams(parts: Iterable[str]) -> list[str]:

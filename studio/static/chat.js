@@ -266,6 +266,13 @@
     picker.scrollIntoView({ block: "nearest" });
     (one("button", picker) || picker).focus({ preventScroll: true });
   });
+  // So is the form for a picture: its button would lie below the log's edge.
+  document.addEventListener("htmx:afterSettle", () => {
+    const form = one(".draw-form:not([data-seen])");
+    if (!form) return;
+    form.dataset.seen = "";
+    form.scrollIntoView({ block: "nearest" });
+  });
   // A picture that was attached is seen at once, whole, where the log is long.
   document.addEventListener("htmx:afterSettle", (event) => {
     const { verb, path } = event.detail.requestConfig || {};

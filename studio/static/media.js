@@ -347,4 +347,19 @@
       one("[data-copy-told]").textContent = told.link ? button.dataset.copiedWords : told.error || "";
     });
   }
+
+  // Tiles by the arrow keys, as they lie; Tab goes through them all the same.
+  document.addEventListener("keydown", (event) => {
+    const tiles = event.target.closest?.(".tiles");
+    if (!tiles || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const links = [...tiles.children].map((tile) => one("a", tile));
+    const here = links.indexOf(event.target);
+    if (here < 0) return;
+    const top = links[0].getBoundingClientRect().top;
+    const across = links.filter((link) => Math.abs(link.getBoundingClientRect().top - top) < 2).length;
+    const to = { ArrowLeft: here - 1, ArrowRight: here + 1, ArrowUp: here - across, ArrowDown: here + across, Home: 0, End: links.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    links[to]?.focus();
+  });
 })();

@@ -92,6 +92,8 @@ class TestJob:
         assert "The picture cannot be read." in page
         assert "7K2M9QXW" in page
         assert "hx-trigger" not in page.split('id="job-live"')[1].split("</section>")[0]
+        # Its page is whole again at the end: what can be done now stands in its head.
+        assert browser_of(owner).get(f"/jobs/{failed.id}/live").headers["HX-Refresh"] == "true"
 
 
 class TestCancel:

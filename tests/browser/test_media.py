@@ -55,6 +55,14 @@ def test_thirty_files_come_in_at_once_and_the_broken_one_says_why(visit, stage, 
     assert stage.count("media_files", owner_id=creator.id, purpose="portrait") == 29
     assert writer.axe(axe) == []
     shot(page, "media-2-library")
+    # The tiles follow the arrow keys, beside Tab.
+    tiles = page.locator(".tile a")
+    tiles.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(tiles.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("End")
+    expect(tiles.last).to_be_focused()
 
     # A folder brings the files in it, also those of folders within, and nothing hidden.
     page.evaluate(FOLDER)
