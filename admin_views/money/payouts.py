@@ -15,6 +15,7 @@ from admin_views.base import Permission, StudioModelView, expose
 from admin_views.forms import sentence
 from admin_views.listing import Column, Filter
 from admin_views.money import labels as money_labels
+from admin_views.money import leaving
 from admin_views.resources import Resources
 from admin_views.session import current_actor
 from studio.accounts.models import User
@@ -80,6 +81,7 @@ class PayoutsView(StudioModelView):
             quick=True,
         ),
     )
+    list_template = "money/payouts.html"
     details_template = "money/payout.html"
     empty_title = _l("No payouts yet")
     empty_text = _l("Once what is available reaches the minimum, it is paid out with the next batch.")
@@ -98,9 +100,9 @@ class PayoutsView(StudioModelView):
         return f"{money_labels.amount(row.amount_minor, row.currency)} · {format_date(row.created_at)}"
 
     def list_context(self, rows: Any) -> dict[str, Any]:
-        """Who is paid on this page, read once."""
+        """Who is paid on this page, read once, and what can still be called off."""
         self._name([row.creator_id for row in rows])
-        return {}
+        return {"leaving": leaving.waiting(self.request_session, actor=current_actor(), now=utc_now())}
 
     def details_context(self, row: Payout) -> dict[str, Any]:
         """The payout, and for how long it can still be called off."""

@@ -64,13 +64,13 @@ class SalesView(StudioModelView):
         Column(
             "price_minor",
             _l("Price"),
-            cell=lambda row: money_labels.amount_mark(row.price_minor, row.currency),
+            cell=lambda row: ui.money(row.price_minor, row.currency),
             numeric=True,
         ),
         Column(
             "fee_minor",
             _l("Fee"),
-            cell=lambda row: money_labels.amount_mark(row.fee_minor, row.currency),
+            cell=lambda row: money_labels.amount_mark(row.fee_minor, row.currency) if row.price_minor else "–",
             numeric=True,
             wide_only=True,
         ),
@@ -138,8 +138,9 @@ class SalesView(StudioModelView):
             **self._refund_of(row),
             "can_correct": bool(row.paid_at and row.price_minor and row.creator_id != current_actor().user_id),
             "refusal": g.get("refusal"),
+            "asked": g.get("asked"),
             "typed": request.form,
-            "key": uuid4().hex,
+            "key": request.form.get("key", "")[:_MOST_KEY] or uuid4().hex,
             "most_reason": corrections.REASON_LENGTH,
             "postings": posted,
             "entries": ledger.entries_of(session, [one.id for one in posted]),
@@ -210,16 +211,20 @@ class SalesView(StudioModelView):
             # A price may be nothing, a correction not; which way it goes is chosen, and no sign says it.
             if typed.startswith(("-", "\u2212")) or not typed.strip("0.,"):
                 raise InvalidError("The amount has to be above zero; which way it goes is chosen above it.")
-            amount = parse_price(typed, row.currency, locale=str(get_locale()))
-            corrections.make(
-                self.request_session,
-                actor=current_actor(),
-                purchase_id=row_id,
-                key=request.form.get("key", "")[:_MOST_KEY] or uuid4().hex,
-                amount_minor=_WAYS[way] * amount.minor,
-                reason=request.form.get("reason", ""),
-                now=utc_now(),
-            )
+            amount = parse_price(typed, row.currency, locale=str(get_locale()), field="amount")
+            given: Any = {
+                "actor": current_actor(),
+                "purchase_id": row_id,
+                "key": request.form.get("key", "")[:_MOST_KEY] or uuid4().hex,
+                "amount_minor": _WAYS[way] * amount.minor,
+                "reason": request.form.get("reason", ""),
+            }
+            if request.form.get("agreed") != f"{way} {amount.minor}":
+                # Read back as it would be posted, and asked for once more: also where it was changed after that.
+                corrections.check(self.request_session, **given)
+                g.asked = {"agreed": f"{way} {amount.minor}", "amount": amount.minor, "way": way}
+                return self.details_view(row_id), 200
+            corrections.make(self.request_session, **given, now=utc_now())
         except StudioError as error:
             if isinstance(error, NotFoundError):
                 raise

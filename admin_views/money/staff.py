@@ -1,8 +1,8 @@
 """Money for staff: revenue, fees, payouts, what needs a person, and the trial balance."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from flask_babel import ngettext
 from admin_views.base import Permission, StudioView, expose
 from admin_views.forms import sentence
 from admin_views.money import labels as money_labels
+from admin_views.money import leaving
 from admin_views.money.earnings import chart
 from admin_views.resources import Resources
 from admin_views.session import current_actor
@@ -23,7 +24,6 @@ from studio import work
 from studio.accounts.models import User
 from studio.kit.clock import utc_now
 from studio.kit.errors import NotFoundError, StudioError
-from studio.market.models import Payout, PayoutStatus
 from studio.market.money import cover, dues, earnings, ledger, payments, payouts, policy
 from studio.market.money import queries as money_queries
 from studio.market.money.statements import Period
@@ -88,10 +88,7 @@ class MoneyView(StudioView):
             disputes=money_queries.list_disputes(self.session),
             stuck_refunds=money_queries.list_stuck_refunds(self.session, stuck_before=now - _STUCK),
             questions=money_queries.list_questions(self.session),
-            leaving=[
-                (one, money_labels.seconds_left(one.send_at, now=now))
-                for one in payouts.list_leaving(self.session, actor=actor, now=now)
-            ],
+            leaving=leaving.waiting(self.session, actor=actor, now=now),
             elsewhere=dues.list_elsewhere(self.session, actor=actor, provider=provider.name)
             if _is_split(trial)
             else [],
@@ -123,7 +120,8 @@ class MoneyView(StudioView):
             self.session.rollback()
             flash(sentence(error), "warning")
             return redirect(url_for("money.index"), 303)
-        flash(_made(made, now=now), "success")
+        # The page says how long it can be called off, however often it is loaded.
+        flash(ngettext("%(num)d payout made.", "%(num)d payouts made.", len(made)), "success")
         self._name_left_out(rules)
         return redirect(url_for("payouts.index_view"), 303)
 
@@ -200,24 +198,6 @@ class MoneyView(StudioView):
             is_settled=is_settled,
             now=utc_now(),
         )
-
-
-def _made(made: Sequence[Payout], *, now: datetime) -> Any:
-    """What is said of a batch that was just made, with the way back at hand as long as there is one."""
-    told = ngettext("%(num)d payout made.", "%(num)d payouts made.", len(made))
-    moments = [one.send_at for one in made if one.status is PayoutStatus.PENDING and one.send_at is not None]
-    seconds = money_labels.seconds_left(min(moments), now=now) if moments else 0
-    if not seconds:
-        return told
-    sent = ngettext("It is sent in %(num)d second.", "It is sent in %(num)d seconds.", seconds)
-    return {
-        "text": told,
-        "time": sent,
-        "label": _("Call off the batch"),
-        "url": url_for("money.call_off_payouts"),
-        "fields": {"key": made[0].batch_key},
-        "seconds": seconds,
-    }
 
 
 def _is_split(trial: Iterable[ledger.TrialLine]) -> bool:

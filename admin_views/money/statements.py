@@ -34,6 +34,7 @@ from studio.market.money.statements import Line
 _P = Permission
 
 MOST_PDF_LINES = 1_000
+_BEFORE, _AFTER = _l("Carried over from before"), _l("At the end of the month")
 
 
 def _earner(row: CreatorEarnings) -> str:
@@ -113,6 +114,7 @@ class StatementsView(StudioModelView):
         """All lines as CSV, streamed, after they gave the hash that the statement was closed with."""
         row = self.get_one(row_id)
         statements.verify(self.request_session, row)
+        held = statements.carried(self.request_session, row)
 
         def written() -> Iterator[str]:
             # A byte order mark: spreadsheets otherwise misread Chinese.
@@ -127,6 +129,10 @@ class StatementsView(StudioModelView):
                 for minor in (row.gross_minor, row.fee_minor, row.net_minor)
             ]
             yield _csv([_("Total"), neutral(row.character_name), row.content_hash, *total, row.currency])
+            # Beside the lines that the hash is of: the balance is of all characters together.
+            for name, minor in ((_BEFORE, held.before_minor), (_AFTER, held.after_minor)):
+                kept = money_labels.plain_amount(minor, row.currency)
+                yield _csv([str(name), _("all characters together"), "", "", "", kept, row.currency])
 
         return _file(stream_with_context(written()), "text/csv", f"{_stem(row)}.csv")
 
@@ -136,6 +142,7 @@ class StatementsView(StudioModelView):
         row = self.get_one(row_id)
         statements.verify(self.request_session, row)
         lines = list(islice(statements.lines_of(self.request_session, row), MOST_PDF_LINES))
+        held = statements.carried(self.request_session, row)
         note = ""
         if row.line_count > MOST_PDF_LINES:
             note = _(
@@ -153,6 +160,13 @@ class StatementsView(StudioModelView):
                     (_("Sales and corrections"), money_labels.amount(row.gross_minor, row.currency)),
                     (_("Fee of the platform"), money_labels.amount(row.fee_minor, row.currency)),
                     (_("Earned"), money_labels.amount(row.net_minor, row.currency)),
+                    *(
+                        (
+                            str(name),
+                            f"{money_labels.amount(minor, row.currency)} ({_('all characters together')})",
+                        )
+                        for name, minor in ((_BEFORE, held.before_minor), (_AFTER, held.after_minor))
+                    ),
                     (_("Closed"), f"{format_datetime(row.closed_at, 'yyyy-MM-dd HH:mm')} ({zone_name()})"),
                     *([(_("Note"), note)] if note else []),
                 ],

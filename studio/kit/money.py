@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from babel.numbers import NumberFormatError, parse_decimal
 
@@ -14,7 +15,20 @@ EXPONENTS = {"USD": 2, "EUR": 2, "GBP": 2, "CNY": 2, "HKD": 2, "TWD": 2, "JPY": 
 MOST_MINOR = 10_000_000_00
 """No single price is higher: a slip of the keyboard is likelier than a card for ten million."""
 
-_NUMBER = "Write the price as a number, like 1500 or 4.99."
+_NUMBER, _RANGE, _DECIMALS = "number", "range", "decimals"
+_SAID = {
+    "price": {
+        _NUMBER: "Write the price as a number, like 1500 or 4.99.",
+        _RANGE: "The price must be zero or more, and below ten million.",
+        _DECIMALS: "The price has more decimals than the currency.",
+    },
+    "amount": {
+        _NUMBER: "Write the amount as a number, like 1500 or 4.99.",
+        _RANGE: "The amount must be zero or more, and below ten million.",
+        _DECIMALS: "The amount has more decimals than the currency.",
+    },
+}
+"""What is said of a number that cannot be, by what it is of."""
 # Digits of other scripts and exponents are numbers to Python, and not what anybody means by a price.
 _TYPED = re.compile(r"[0-9]+(?:[.,'\u2019 \u00a0\u202f][0-9]+)*")
 # A comma with one or two digits after it can group nothing: it is where the decimals begin.
@@ -40,11 +54,14 @@ class Money:
         return Decimal(self.minor).scaleb(-EXPONENTS[self.currency])
 
 
-def parse_price(amount: str, currency: str, *, locale: str = "en") -> Money:
+def parse_price(
+    amount: str, currency: str, *, locale: str = "en", field: Literal["price", "amount"] = "price"
+) -> Money:
     """The price that a person typed ("4.99", "1,500.00", "4,99"), grouped as `locale` groups; nothing typed is nothing.
 
-    Raises InvalidError, naming the field and what would be right, for everything that could mean two amounts.
+    Raises InvalidError, naming the `field` and what would be right, for everything that could mean two amounts.
     """
+    said = _SAID[field]
     currency = currency.strip().upper()
     if currency not in EXPONENTS:
         raise InvalidError(
@@ -52,23 +69,23 @@ def parse_price(amount: str, currency: str, *, locale: str = "en") -> Money:
         )
     typed = amount.strip() or "0"
     if (typed[1:].isdecimal() and typed[0] in "-\u2212") or sum(sign.isdigit() for sign in typed) > _MOST_DIGITS:
-        raise _price_error("The price must be zero or more, and below ten million.")
+        raise _refusal(field, said[_RANGE])
     if not _TYPED.fullmatch(typed):
-        raise _price_error(_NUMBER)
+        raise _refusal(field, said[_NUMBER])
     if _DECIMAL_COMMA.fullmatch(typed):
         value = Decimal(typed.replace(",", "."))
     else:
         try:
             value = parse_decimal(typed, locale=locale, strict=True)
         except NumberFormatError:
-            raise _price_error("This could mean more than one amount. Write 1500 or 1500.00.") from None
+            raise _refusal(field, "This could mean more than one amount. Write 1500 or 1500.00.") from None
     scaled = value.scaleb(EXPONENTS[currency])
     if scaled != scaled.to_integral_value():
-        raise _price_error("The price has more decimals than the currency.")
+        raise _refusal(field, said[_DECIMALS])
     if not 0 <= scaled <= MOST_MINOR:
-        raise _price_error("The price must be zero or more, and below ten million.")
+        raise _refusal(field, said[_RANGE])
     return Money(int(scaled), currency)
 
 
-def _price_error(sentence: str) -> InvalidError:
-    return InvalidError(sentence, fields={"price": sentence})
+def _refusal(field: str, sentence: str) -> InvalidError:
+    return InvalidError(sentence, fields={field: sentence})

@@ -15,7 +15,9 @@ from studio.work import budgets
 from studio.work.models import PersonBudget
 
 MOST_MICRO = 1_000_000 * 1_000_000
-NO_BUDGET = "A budget is a number from 0 to 1,000,000."
+NO_BUDGET = (
+    "Write what a month may cost as a number from 0 to 1,000,000, such as 25 or 7.50; 0 lets nothing begin that costs."
+)
 """What is told of a number that is none, or beyond."""
 
 

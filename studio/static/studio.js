@@ -35,12 +35,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     const button = event.submitter;
-    const asked = button?.dataset.confirm || form.dataset.confirm;
-    // {name} stands for what is typed or chosen in the field of that name, where the form says so.
-    const text = !asked || !("confirmFills" in form.dataset) ? asked : asked.replace(/\{(\w+)\}/g, (whole, name) => {
-      const field = form.elements[name];
-      return field?.selectedOptions?.[0]?.textContent ?? field?.value?.trim() ?? whole;
-    });
+    const text = button?.dataset.confirm || form.dataset.confirm;
     if (text && agreed !== form) {
       event.preventDefault();
       event.stopImmediatePropagation();

@@ -376,7 +376,7 @@ class TestBudgets:
         # What is no budget stands in its field to be mended.
         wrong = post(browser_of(staff), f"/budgets/{owner.id}/limit", limit="much")
         assert wrong.status_code == 422
-        assert "A budget is a number from 0 to 1,000,000." in wrong.text
+        assert "Write what a month may cost as a number from 0" in wrong.text
         assert 'value="much"' in wrong.text
         assert 'id="limit-error"' in wrong.text
         assert actions(session).count("budget.set") == 2

@@ -12,7 +12,7 @@ from studio.accounts import audit
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.errors import ForbiddenError, InvalidError
 from studio.kit.text import one_line, storable
-from studio.market.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction, PostingKind
+from studio.market.models import AccountKind, LedgerAccount, LedgerEntry, LedgerTransaction, PostingKind, Purchase
 from studio.market.money import bookkeeping, ledger, purchases, queries
 
 REASON_LENGTH = 300
@@ -53,27 +53,8 @@ def make(
     OwnCorrectionError for a sale of the actor's own, OtherPostingError where the key stands for another amount, or
     CorrectionInvalidError.
     """
-    actor.must(Permission.MONEY_CORRECT)
     reason = storable(reason).strip()
-    seen = queries.get_purchase(session, actor=actor, purchase_id=purchase_id)
-    purchase = purchases.locked(session, seen.id)
-    if purchase.creator_id == actor.user_id:
-        raise OwnCorrectionError
-    problems = {}
-    if purchase.paid_at is None or not purchase.price_minor:
-        problems["amount"] = "No money moved with this sale, so there is nothing to correct."
-    elif not 0 < abs(amount_minor) <= purchase.price_minor:
-        problems["amount"] = "Write an amount above zero and not above the price of the sale."
-    elif abs(_net(session, purchase_id=purchase.id, but=f"correction:{purchase.id}:{key}") + amount_minor) > (
-        purchase.price_minor
-    ):
-        problems["amount"] = _TOGETHER
-    if not one_line(reason):
-        problems["reason"] = "Say why in a sentence; the creator reads it."
-    elif len(reason) > REASON_LENGTH:
-        problems["reason"] = "Shorten the reason to 300 characters."
-    if problems:
-        raise CorrectionInvalidError(problems)
+    purchase = check(session, actor=actor, purchase_id=purchase_id, key=key, amount_minor=amount_minor, reason=reason)
     posting = bookkeeping.correction(
         key=f"{purchase.id}:{key}",
         creator_id=purchase.creator_id,
@@ -97,6 +78,31 @@ def make(
             reason=reason,
         )
     return made
+
+
+def check(session: Session, *, actor: Actor, purchase_id: UUID, key: str, amount_minor: int, reason: str) -> Purchase:
+    """The sale, locked, where `make` would post this correction; raises what that would raise, but for OtherPostingError."""
+    actor.must(Permission.MONEY_CORRECT)
+    seen = queries.get_purchase(session, actor=actor, purchase_id=purchase_id)
+    purchase = purchases.locked(session, seen.id)
+    if purchase.creator_id == actor.user_id:
+        raise OwnCorrectionError
+    problems = {}
+    if purchase.paid_at is None or not purchase.price_minor:
+        problems["amount"] = "No money moved with this sale, so there is nothing to correct."
+    elif not 0 < abs(amount_minor) <= purchase.price_minor:
+        problems["amount"] = "Write an amount above zero and not above the price of the sale."
+    elif abs(_net(session, purchase_id=purchase.id, but=f"correction:{purchase.id}:{key}") + amount_minor) > (
+        purchase.price_minor
+    ):
+        problems["amount"] = _TOGETHER
+    if not one_line(storable(reason)):
+        problems["reason"] = "Say why in a sentence; the creator reads it."
+    elif len(reason) > REASON_LENGTH:
+        problems["reason"] = "Shorten the reason to 300 characters."
+    if problems:
+        raise CorrectionInvalidError(problems)
+    return purchase
 
 
 def _net(session: Session, *, purchase_id: UUID, but: str) -> int:

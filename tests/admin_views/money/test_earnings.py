@@ -1,7 +1,7 @@
 """What creators see of their money, and their statements, over HTTP."""
 
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pypdfium2
 import pytest
@@ -67,6 +67,13 @@ class TestStatements:
     @pytest.fixture
     def statement(self, session, buyer, creator):
         at = datetime(2026, 10, 5, tzinfo=UTC)
+        # What another character brought in the month before is carried into this one.
+        buy(
+            session,
+            buyer=buyer.actor,
+            offer=make_offer(session, owner=creator.actor, now=at),
+            now=at - timedelta(days=20),
+        )
         offer = make_offer(session, owner=creator.actor, now=at, title="灯塔看守人")
         buy(session, buyer=buyer.actor, offer=offer, now=at)
         period, after = Period.of(at.date()), datetime(2026, 11, 1, 3, tzinfo=UTC)
@@ -84,7 +91,11 @@ class TestStatements:
         lines = text(answer).splitlines()
         assert lines[0].startswith("\ufeff")
         assert lines[1].endswith("5.00,0.75,4.25,USD")
-        assert statement.content_hash in lines[-1]
+        assert statement.content_hash in lines[-3]
+        assert lines[-2:] == [
+            "Carried over from before,all characters together,,,,4.25,USD",
+            "At the end of the month,all characters together,,,,8.50,USD",
+        ]
 
     def test_download_as_pdf_with_chinese_names_that_can_be_read(self, client_of, creator, statement):
         answer = client_of(creator).get(f"/statements/{statement.id}/statement.pdf")
@@ -92,6 +103,7 @@ class TestStatements:
         written = document[0].get_textpage().get_text_range()
         assert "林晚" in written
         assert "$4.25" in written
+        assert "$8.50 (all characters together)" in written
         assert statement.content_hash in written
         # The font is in the file: no reader has to have one.
         assert b"FontFile3" in answer.get_data() or b"FontFile2" in answer.get_data()

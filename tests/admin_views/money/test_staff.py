@@ -126,6 +126,9 @@ class TestStaff:
         page = text(client.get("/payouts/"))
         for words in ("1 payout made.", "It is sent in 10 seconds.", "Call off the batch"):
             assert words in page
+        page = text(client.get("/payouts/"))
+        assert ("1 payout made." in page, "1 payout of $" in page, "Call off the batch" in page) == (False, True, True)
+        assert "Call off the batch" not in text(client_of(creator).get("/payouts/"))
         [payout] = session.scalars(sa.select(Payout))
         assert "Call off the batch" in text(client.get("/money/"))
         own = text(client.get(f"/payouts/{payout.id}"))
@@ -164,17 +167,24 @@ class TestStaff:
             ({"amount": "-1"}, "has to be above zero"),
             ({"amount": "0.00"}, "has to be above zero"),
             ({"amount": "6"}, "not above the price"),
-            ({"amount": "much"}, "as a number"),
+            ({"amount": "much"}, "Write the amount as a number"),
+            ({"amount": "1.999"}, "The amount has more decimals"),
         ):
             answer = post(client, address, **{**typed, **wrong})
             assert (answer.status_code, words in text(answer)) == (422, True), wrong
             assert "The fee was waived." in text(answer)
+        asked = post(client, address, **{**typed, "amount": "0,7"})
+        assert "Post a correction of $0.70: " in text(asked)
+        # What is changed after it was read back is read back anew.
+        asked = post(client, address, **typed, agreed="give 70")
+        assert f"Post a correction of $0.75: {creator.name} gets it, the platform bears it." in text(asked)
+        assert 'value="give 75"' in text(asked)
+        assert session.scalar(sa.select(sa.func.count()).select_from(LedgerTransaction)) == 1
         for _ in range(2):
-            answer = post(client, address, **typed)
+            answer = post(client, address, **typed, agreed="give 75")
         page = text(client.get(answer.location))
         assert "The fee was waived." in page
         assert f"{creator.name} gets it, the platform bears it" in page
-        assert "Post a correction of {amount} USD: {way}." in page
         assert f"Give {buyer.name} $5.00 back?" in page
         answer = post(client, address, **{**typed, "key": "other", "amount": "4.50"})
         assert (answer.status_code, "posted before" in text(answer)) == (422, True)
