@@ -389,6 +389,9 @@ class ReviewMachine(RuleBasedStateMachine):
     def what_is_live_was_approved(self, session, publications, cases, decisions):
         of = {case.id: case.publication_id for case in cases}
         for one in publications:
+            if one.status is S.APPROVED:
+                # What a severe decision keeps from buyers is not on the market either.
+                assert withheld.find_judgement(session, one) is None
             if one.status not in {S.APPROVED, S.UNLISTED}:
                 continue
             seen = {

@@ -1,6 +1,7 @@
 """What is handed out to nobody, whoever bought it: what was taken down for a severe reason, with all that its character had, or is hidden."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from studio.market.models import CharacterPublication, Outcome, PublicationStatus, ReviewCase, ReviewDecision
+
+_IS_SEVERE = sa.and_(
+    ReviewDecision.is_severe, ReviewDecision.outcome != Outcome.APPROVED, ReviewDecision.overturned_at.is_(None)
+)
 
 
 class Withheld(StrEnum):
@@ -45,12 +50,19 @@ def find_judgement(session: Session, publication: CharacterPublication) -> Withh
     return next((_judged(row) for row in rows if row.version_number == publication.version_number), None)
 
 
+def last_refused_at(session: Session, *, character_id: UUID) -> datetime | None:
+    """When the last severe decision that stands against a listing of the character took effect."""
+    return session.scalar(
+        sa.select(sa.func.max(ReviewDecision.effected_at))
+        .join(ReviewCase, ReviewCase.id == ReviewDecision.case_id)
+        .join(CharacterPublication, CharacterPublication.id == ReviewCase.publication_id)
+        .where(CharacterPublication.character_id == character_id, _IS_SEVERE)
+    )
+
+
 def _standing(character_id: UUID) -> sa.Select[Any]:
     """A row for each version that was offered: the newest severe decision against it, and against any; its newest approval."""
-    is_severe = sa.and_(
-        ReviewDecision.is_severe, ReviewDecision.outcome != Outcome.APPROVED, ReviewDecision.overturned_at.is_(None)
-    )
-    is_takedown = sa.and_(is_severe, ReviewDecision.outcome == Outcome.TAKEN_DOWN)
+    is_takedown = sa.and_(_IS_SEVERE, ReviewDecision.outcome == Outcome.TAKEN_DOWN)
     is_proposed = sa.and_(is_takedown, ReviewDecision.effected_at.is_(None), ReviewDecision.undone_at.is_(None))
     taken_down = sa.func.max(ReviewDecision.effected_at).filter(is_takedown)
     of_status = CharacterPublication.status
@@ -58,7 +70,7 @@ def _standing(character_id: UUID) -> sa.Select[Any]:
     return (
         sa.select(
             CharacterPublication.version_number,
-            sa.func.max(ReviewDecision.effected_at).filter(is_severe).label("refused_at"),
+            sa.func.max(ReviewDecision.effected_at).filter(_IS_SEVERE).label("refused_at"),
             # Over the groups: of the whole character.
             sa.func.max(taken_down).over().label("taken_down_at"),
             sa.func.max(ReviewDecision.effected_at)

@@ -4,7 +4,7 @@ A decision is a row that says when its effects leave. A job is asked for with it
 left; either does it once, in one transaction, so a worker that dies in between loses nothing and does nothing twice.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -93,7 +93,7 @@ def take_effect(session: Session, *, decision_id: UUID, now: datetime) -> bool:
     moderator = session.get_one(User, decision.moderator_id).actor
     listings.tell(publication, None, now=now)
     # PostgreSQL lets nothing go live that no decision in effect approved.
-    decision.effected_at = now
+    decision.effected_at = _time_of(decision, publication, session=session, now=now)
     session.flush()
     more = _carry_out(session, publication, decision, actor=moderator, now=now)
     cases.close(case, CaseState.DECIDED, now=now)
@@ -137,6 +137,16 @@ def release_due(session: Session, *, now: datetime) -> int:
         .limit(_BATCH)
     ).all()
     return sum(take_effect(session, decision_id=decision_id, now=now) for decision_id in ids)
+
+
+def _time_of(
+    decision: ReviewDecision, publication: CharacterPublication, *, session: Session, now: datetime
+) -> datetime:
+    """When the decision takes effect: an approval after what was refused in the same sweep, which has one time for all."""
+    if decision.outcome is not Outcome.APPROVED:
+        return now
+    refused_at = withheld.last_refused_at(session, character_id=publication.character_id)
+    return now if refused_at is None else max(now, refused_at + timedelta(microseconds=1))
 
 
 def _carry_out(

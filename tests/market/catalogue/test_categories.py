@@ -1,5 +1,9 @@
 """Categories: made, named, arranged in a tree, closed, emptied and deleted."""
 
+import runpy
+from pathlib import Path
+from unittest.mock import Mock, patch
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
@@ -29,6 +33,8 @@ from studio.market.review.rules import AT_ONCE
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
 from tests.factories.market import make_category, make_claimed_case, make_listing, make_live_listing
+
+MIGRATION = Path(__file__).parents[3] / "migrations/versions/2026_11_26_0503_carried_approvals.py"
 
 
 def names_below(session, actor, parent):
@@ -216,6 +222,30 @@ class TestClose:
         make_listing(session, owner=creator, now=now, category_id=by_name("A").id)
         category_tree.move_listings(session, from_id=by_name("A").id, to_id=by_name("B").id, actor=staff)
         assert session.scalars(sa.select(CarriedApproval)).all() == []
+
+    def test_made_before_approvals_were_carried_loses_none_by_the_migration(
+        self, session, staff, creator, moderator, top, by_name, now
+    ):
+        live, untouched = (
+            make_live_listing(session, owner=creator, moderator=moderator, now=now, category_id=by_name(name).id)
+            for name in ("A", "C")
+        )
+        waiting = make_listing(session, owner=creator, now=now, category_id=by_name("A").id)
+        seen = live.content_hash
+        category_tree.move_listings(session, from_id=by_name("A").id, to_id=by_name("B").id, actor=staff)
+        session.execute(sa.delete(CarriedApproval))
+        upgrade = runpy.run_path(str(MIGRATION))["upgrade"]
+        with patch.dict(upgrade.__globals__, op=Mock(**{"f.side_effect": str})) as written:
+            upgrade()
+            op = written["op"]
+        [fill] = [call.args[0] for call in op.execute.call_args_list if call.args[0].startswith("INSERT")]
+        session.execute(sa.text(fill))
+        [carried] = session.scalars(sa.select(CarriedApproval))
+        assert (carried.publication_id, carried.from_hash, carried.to_hash) == (live.id, seen, live.content_hash)
+        assert {untouched.status, waiting.status} == {PublicationStatus.APPROVED, PublicationStatus.PENDING}
+        listings.unlist(session, actor=creator, publication_id=live.id, now=now)
+        listings.relist(session, actor=creator, publication_id=live.id, now=now)
+        session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
 
     @pytest.mark.parametrize(
         "sentences",
