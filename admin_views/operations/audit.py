@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from admin_views import ui
 from admin_views.base import StudioModelView
+from admin_views.kept_sentences import told_again
 from admin_views.listing import Column, Filter, FilterKind
 from admin_views.operations.audit_labels import action_label, actions_called
 from admin_views.operations.audit_names import kind_label, kinds_called, name_label, value_label
@@ -146,7 +147,11 @@ class AuditView(StudioModelView):
             plain=lambda e: "; ".join(f"{c.name}: {c.before} → {c.after}" for c in changes_of(e)),
         ),
         Column(
-            "reason", _l("Why"), cell=lambda entry: entry.reason or "", plain=lambda e: e.reason or "", wide_only=True
+            "reason",
+            _l("Why"),
+            cell=lambda entry: told_again(entry.reason or ""),
+            plain=lambda e: e.reason or "",
+            wide_only=True,
         ),
     )
     details_template = "accounts/audit_entry.html"

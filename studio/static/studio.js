@@ -150,6 +150,14 @@
   });
   // What a refused save gave back is not saved either, nor is a draft.
   all("form[data-guard]").forEach((form) => (form.hasAttribute("data-dirty") || one("[aria-invalid], .stale", form.parentElement)) && changed.add(form));
+  // A refused form is answered by a page that only sending it makes. It takes the place of the page that it was sent from, so
+  // that neither Back nor reload asks to send it again; who leaves what they typed there is asked first.
+  const arrival = performance.getEntriesByType("navigation")[0];
+  if (arrival?.responseStatus >= 400 && one("form[data-guard]")) {
+    all("form[data-guard]").forEach((form) => changed.add(form));
+    const from = document.referrer.startsWith(`${location.origin}/`) ? document.referrer : location.href;
+    history.replaceState(history.state, "", from);
+  }
 
   // Whoever writes a text of their own into a merge has chosen it.
   document.addEventListener("input", (event) => {

@@ -1,5 +1,7 @@
 """A listing is begun, left, found again in another window, and submitted when it is whole."""
 
+import re
+
 from playwright.sync_api import expect
 
 from studio.accounts.models import User
@@ -12,13 +14,22 @@ def test_a_listing_is_begun_left_found_again_and_submitted(visit, stage, creator
     with stage.session() as session:
         owner = session.get_one(User, creator.id).actor
         make_character(session, owner=owner, name="The keeper", description="Keeps the light. " * 20)
-    page = visit(creator).go("/listings/new")
+    first = visit(creator)
+    first.foresee(422)
+    page = first.go("/listings/new")
     page.get_by_label("Title").fill("The keeper of the lamp 守灯人")
     page.get_by_label("Description").fill(STORY)
+    page.get_by_role("button", name="Submit for review").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_label("Description")).to_have_value(STORY)
     page.get_by_role("button", name="Keep as a draft").click()
     expect(page.get_by_text("Kept as a draft.")).to_be_visible()
     expect(page.get_by_text("Still needed: Character, Category")).to_be_visible()
     shot(page, "draft-1-kept")
+    # Back leads to the form, and the browser does not ask to send again what was refused.
+    page.go_back()
+    expect(page).to_have_url(re.compile("/listings/new$"))
+    expect(page.get_by_role("heading", name="Submit a listing")).to_be_visible()
     page.close()
 
     later = visit(creator)
