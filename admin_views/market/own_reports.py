@@ -46,7 +46,7 @@ class OwnReportsView(StudioModelView):
     menu_order = 21
     columns = (
         Column("title", _l("Listing"), cell=_title),
-        Column("reason", _l("Reason"), cell=lambda row: report_label(g.told[row.id].reason), wide_only=True),
+        Column("reason", _l("Reason"), cell=lambda row: report_label(g.told[row.id].reason)),
         Column("standing", _l("What became of it"), cell=lambda row: str(STANDINGS[g.told[row.id].standing])),
         Column("created_at", _l("Reported"), cell=lambda row: ui.moment(row.created_at), sort="made", wide_only=True),
     )

@@ -11,7 +11,7 @@ from studio.authoring.rules import Greetings, ReplyDraft
 from studio.editing import autosaves
 from studio.kit.clock import utc_now
 from studio.market.models import CharacterPublication
-from studio.market.review import decisions
+from studio.market.review import decisions, recalls
 from studio.market.review.rules import AT_ONCE, Reason
 from studio.providers import storage as storages
 from tests.factories.accounts import make_user
@@ -85,7 +85,7 @@ class TestCreatorsHome:
     def test_says_what_waits_for_whom(self, session, browser, owner, settings):
         now = utc_now()
         moderator = make_user(session, RoleName.MODERATOR).actor
-        make_listing(session, owner=owner.actor, now=now, title="Looked at next")
+        first = make_listing(session, owner=owner.actor, now=now, title="Looked at next")
         case = make_claimed_case(session, owner=owner.actor, moderator=moderator, now=now, title="Came back")
         decisions.reject(
             session,
@@ -106,6 +106,11 @@ class TestCreatorsHome:
         assert "1 imported card waits for your yes" in page
         assert "Screen a listing" in page
         assert f"/characters/{sleeper.id}/keep" in page
+        # Of what is hidden nobody decided yet: there is nothing to mend.
+        recalls.quarantine(session, actor=moderator, publication_id=first.id, reason="A closer look.", now=now)
+        told = browser.get("/").text.split("Looked at next")[1].split("</li>")[0]
+        assert "Hidden until a moderator has looked" in told
+        assert "Mend it" not in told
 
     def test_says_what_is_typed_and_not_saved(self, session, browser, owner):
         character = make_character(session, owner=owner.actor, name="Half written")
