@@ -53,10 +53,10 @@ class TestRequest:
 
     def test_opens_connections_of_its_own_in_a_forked_process(self, monkeypatch, server, client):
         client.request(TEXTS, timeout=10)
-        parents = client._sdk
-        monkeypatch.setattr("studio.providers.embeddings.openai_compatible.os.getpid", lambda: -1)
+        parents = client._sdk.get()
+        monkeypatch.setattr("studio.providers.openai_client.os.getpid", lambda: -1)
         client.request(TEXTS, timeout=10)
-        assert client._sdk is not parents
+        assert client._sdk.get() is not parents
         parents.close()
 
     def test_does_not_repeat_by_itself(self, server, client):

@@ -1,10 +1,7 @@
 """Embeddings from any server that speaks OpenAI's protocol, through the official SDK."""
 
-import os
-import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
@@ -18,10 +15,8 @@ from studio.providers.errors import (
     ProviderError,
     ProviderNotConfiguredError,
 )
+from studio.providers.openai_client import ProcessClient
 from studio.settings import Settings
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
 # The longest way to write a float32 as JSON, with its comma, has some room in this; so has what stands around a vector.
@@ -47,11 +42,8 @@ class OpenAICompatibleEmbeddings:
         self.model = model
         self.dimensions = dimensions
         self._base_url = base_url
-        self._key = key
         self._asks_for_dimensions = True
-        self._lock = threading.Lock()
-        self._sdk: OpenAI | None = None
-        self._sdk_process = 0
+        self._sdk = ProcessClient(base_url=base_url, key=key)
 
     @property
     def label(self) -> str:
@@ -77,10 +69,7 @@ class OpenAICompatibleEmbeddings:
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        with self._lock:
-            if self._sdk is not None and self._sdk_process == os.getpid():
-                self._sdk.close()
-            self._sdk = None
+        self._sdk.close()
 
     def _ask(self, texts: Sequence[str], *, timeout: float, with_dimensions: bool) -> bytes | ProviderError:
         """Return the body of a good answer, or what went wrong.
@@ -96,7 +85,7 @@ class OpenAICompatibleEmbeddings:
         enough = len(texts) * (self.dimensions * _BYTES_PER_NUMBER + _BYTES_PER_ITEM) + _BYTES_AROUND
         body = bytearray()
         try:
-            with self._open_sdk().embeddings.with_streaming_response.create(
+            with self._sdk.get().embeddings.with_streaming_response.create(
                 input=list(texts),
                 model=self.model,
                 dimensions=self.dimensions if with_dimensions else openai.omit,
@@ -112,20 +101,6 @@ class OpenAICompatibleEmbeddings:
         except (openai.OpenAIError, httpx2.RequestError) as error:
             return _meaning(error, inputs=len(texts))
         return bytes(body)
-
-    def _open_sdk(self) -> "OpenAI":
-        """Return this process' SDK client: connections must not be shared with the process that forked this one."""
-        with self._lock:
-            if self._sdk is None or self._sdk_process != os.getpid():
-                from openai import OpenAI
-
-                # Retries are the wrapper's, which knows of budgets and deadlines; the SDK's would multiply them.
-                sdk = OpenAI(base_url=self._base_url, api_key=self._key, max_retries=0)
-                # The SDK takes these from the environment, where they belong to some other program's account.
-                sdk.organization = None
-                sdk.project = None
-                self._sdk, self._sdk_process = sdk, os.getpid()
-            return self._sdk
 
 
 def _meaning(error: Exception, *, inputs: int) -> ProviderError:

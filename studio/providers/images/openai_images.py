@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
-from studio.providers import credentials
+from studio.providers import credentials, openai_client
 from studio.providers.errors import ProviderError, ProviderNotConfiguredError
 from studio.providers.images import fetching, refusals
 from studio.providers.images.protocol import Made, Picture, PictureRequest, Watch
@@ -68,7 +68,7 @@ class OpenAIImages:
         """Return the server's pictures; see the Protocol. The server's words are never part of an error."""
         watch("Waiting for the provider", None)
         stopped = threading.Event()
-        sdk = self._own_sdk()
+        sdk = openai_client.opened(base_url=self._base_url, key=self._key)
 
         def stop() -> None:
             stopped.set()
@@ -156,16 +156,6 @@ class OpenAIImages:
             )
         except ProviderError as error:
             return error
-
-    def _own_sdk(self) -> "OpenAI":
-        from openai import OpenAI
-
-        # Retries are the wrapper's; the SDK's would multiply them, and pay for what was drawn already.
-        sdk = OpenAI(base_url=self._base_url, api_key=self._key, max_retries=0)
-        # The SDK takes these from the environment, where they belong to some other program's account.
-        sdk.organization = None
-        sdk.project = None
-        return sdk
 
 
 def _meaning(error: Exception) -> ProviderError:

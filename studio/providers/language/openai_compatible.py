@@ -1,12 +1,11 @@
 """Answers from any server that speaks OpenAI's chat protocol, streamed, through the official SDK."""
 
 import contextlib
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
@@ -19,10 +18,8 @@ from studio.providers.errors import (
 )
 from studio.providers.language.protocol import Cancel, Delta, Event, Finish, Message, Usage
 from studio.providers.language.refusals import content_refused, error_from_response
+from studio.providers.openai_client import ProcessClient
 from studio.settings import Settings
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
 # No language needs more characters than this for a token; what goes far beyond is no answer to what was asked.
@@ -44,13 +41,10 @@ class OpenAICompatibleLanguage:
     def __init__(self, *, base_url: str, key: str, model: str) -> None:
         self.model = model
         self._base_url = base_url
-        self._key = key
         # OpenAI's own newer models know only the one name, most other servers only the other.
         self._limit_name = "max_completion_tokens" if base_url == OPENAI_URL else "max_tokens"
         self._asks_for_usage = True
-        self._lock = threading.Lock()
-        self._sdk: OpenAI | None = None
-        self._sdk_process = 0
+        self._sdk = ProcessClient(base_url=base_url, key=key)
 
     @property
     def label(self) -> str:
@@ -100,10 +94,7 @@ class OpenAICompatibleLanguage:
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        with self._lock:
-            if self._sdk is not None and self._sdk_process == os.getpid():
-                self._sdk.close()
-            self._sdk = None
+        self._sdk.close()
 
     def _open(self, messages: Sequence[Message], *, model: str, max_output: int, timeout: float) -> Any:
         """Return the open stream, or what went wrong.
@@ -118,7 +109,7 @@ class OpenAICompatibleLanguage:
         limit = self._limit_name
         asks_for_usage = self._asks_for_usage
         try:
-            return self._open_sdk().chat.completions.create(
+            return self._sdk.get().chat.completions.create(
                 model=model,
                 messages=[{"role": message.role, "content": message.content} for message in messages],  # type: ignore[misc]  # The SDK wants one type per role.
                 stream=True,
@@ -148,20 +139,6 @@ class OpenAICompatibleLanguage:
             self._limit_name = "max_tokens" if limit == "max_completion_tokens" else "max_completion_tokens"
             return _RefusedParameter(found)
         return found
-
-    def _open_sdk(self) -> "OpenAI":
-        """Return this process' SDK client: connections must not be shared with the process that forked this one."""
-        with self._lock:
-            if self._sdk is None or self._sdk_process != os.getpid():
-                from openai import OpenAI
-
-                # Retries are the wrapper's, which knows of budgets and deadlines; the SDK's would multiply them.
-                sdk = OpenAI(base_url=self._base_url, api_key=self._key, max_retries=0)
-                # The SDK takes these from the environment, where they belong to some other program's account.
-                sdk.organization = None
-                sdk.project = None
-                self._sdk, self._sdk_process = sdk, os.getpid()
-            return self._sdk
 
 
 class _RefusedParameter:

@@ -3,11 +3,9 @@
 import base64
 import json
 import math
-import os
-import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
@@ -20,10 +18,8 @@ from studio.providers.errors import (
 )
 from studio.providers.moderation.protocol import Weighed
 from studio.providers.moderation.refusals import error_from_response
+from studio.providers.openai_client import ProcessClient
 from studio.settings import Settings
-
-if TYPE_CHECKING:
-    from openai import OpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
 _BYTES_PER_ANSWER = 8_192
@@ -44,10 +40,7 @@ class OpenAIModeration:
     def __init__(self, *, base_url: str, key: str, model: str) -> None:
         self.model = model
         self._base_url = base_url
-        self._key = key
-        self._lock = threading.Lock()
-        self._sdk: OpenAI | None = None
-        self._sdk_process = 0
+        self._sdk = ProcessClient(base_url=base_url, key=key)
 
     @property
     def label(self) -> str:
@@ -70,10 +63,7 @@ class OpenAIModeration:
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        with self._lock:
-            if self._sdk is not None and self._sdk_process == os.getpid():
-                self._sdk.close()
-            self._sdk = None
+        self._sdk.close()
 
     def _request(self, inputs: list[Any], *, count: int, timeout: float) -> list[Weighed]:
         body = self._ask(inputs, count=count, timeout=timeout)
@@ -97,7 +87,7 @@ class OpenAIModeration:
         enough = count * _BYTES_PER_ANSWER + _BYTES_AROUND
         body = bytearray()
         try:
-            with self._open_sdk().moderations.with_streaming_response.create(
+            with self._sdk.get().moderations.with_streaming_response.create(
                 input=inputs, model=self.model, timeout=timeout
             ) as response:
                 for chunk in response.iter_bytes():
@@ -109,20 +99,6 @@ class OpenAIModeration:
         except (openai.OpenAIError, httpx2.RequestError) as error:
             return _meaning(error)
         return bytes(body)
-
-    def _open_sdk(self) -> "OpenAI":
-        """Return this process' SDK client: connections must not be shared with the process that forked this one."""
-        with self._lock:
-            if self._sdk is None or self._sdk_process != os.getpid():
-                from openai import OpenAI
-
-                # Retries are the wrapper's, which knows of deadlines; the SDK's would multiply them.
-                sdk = OpenAI(base_url=self._base_url, api_key=self._key, max_retries=0)
-                # The SDK takes these from the environment, where they belong to some other program's account.
-                sdk.organization = None
-                sdk.project = None
-                self._sdk, self._sdk_process = sdk, os.getpid()
-            return self._sdk
 
 
 def _weighed(body: bytes, *, count: int) -> list[Weighed] | None:

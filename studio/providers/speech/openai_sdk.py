@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from studio.kit.clock import utc_now
-from studio.providers import credentials
+from studio.providers import credentials, openai_client
 from studio.providers.errors import ProviderError
 from studio.providers.speech import abilities, exchange, mapping, refusals
 from studio.providers.speech.protocol import MOST_AUDIO_BYTES, Alive, Spoken, Voice, Wanted
@@ -113,15 +113,10 @@ class OpenAISpeech:
         return Spoken(bytes(audio), characters, refusals.request_id_of(response.headers))
 
     def _open_sdk(self) -> "OpenAI":
-        from openai import DefaultHttpxClient, OpenAI
+        from openai import DefaultHttpxClient
 
-        # Retries are the wrapper's; the SDK's would multiply them.
         http = DefaultHttpxClient(verify=exchange.certificates(), follow_redirects=False)
-        sdk = OpenAI(base_url=self._url, api_key=self._key, max_retries=0, http_client=http)
-        # The SDK takes these from the environment, where they belong to some other program's account.
-        sdk.organization = None
-        sdk.project = None
-        return sdk
+        return openai_client.opened(base_url=self._url, key=self._key, http_client=http)
 
 
 def _body(error: Any) -> str:
