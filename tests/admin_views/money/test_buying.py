@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from studio.accounts.permissions import RoleName
 from studio.authoring.rules import Greetings
 from studio.kit.clock import utc_now
+from studio.market.catalogue import withheld
 from studio.market.models import (
     CharacterCategory,
     CharacterDownload,
@@ -162,6 +163,17 @@ class TestLinks:
         session.flush()
         assert client.get(link).status_code == 410
         assert post(client, f"/purchases/{waiting.id}/download", **fetch).status_code == 410
+
+    def test_to_what_went_with_another_version_are_not_offered(
+        self, session, client_of, post, buyer, offer, monkeypatch
+    ):
+        purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        monkeypatch.setattr(withheld, "of_character", lambda *_, **__: {1: withheld.Withheld.WITH_ANOTHER})
+        client = client_of(buyer)
+        page = text(client.get(f"/purchases/{purchase.id}"))
+        assert "Another version of this character was taken down for a severe reason" in page
+        assert f"/purchases/{purchase.id}/download" not in page
+        assert post(client, f"/purchases/{purchase.id}/download", version="1", form="json").status_code == 410
 
     def test_to_what_is_on_hold_are_not_offered(self, session, client_of, post, buyer, offer):
         purchase = buy(session, buyer=buyer.actor, offer=offer, now=utc_now())

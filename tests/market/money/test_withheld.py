@@ -16,6 +16,7 @@ from studio.market.models import (
     TAKEN_DOWN,
     CaseState,
     CharacterDownload,
+    CharacterPublication,
     EventOutcome,
     FlagKind,
     Notice,
@@ -36,6 +37,7 @@ from studio.market.review.rules import AT_ONCE, Reason
 from studio.providers.payments import Checkout, EventKind
 from studio.work.models import JobRun
 from tests.factories.accounts import make_actor
+from tests.factories.market import make_claimed_case
 from tests.factories.media import make_storage
 from tests.factories.money import begin, buy, make_offer, tell
 
@@ -255,6 +257,27 @@ class TestTheOtherVersionsOfWhatWasTakenDown:
         row = appeals.appeal(session, actor=creator, publication_id=second.id, text="It is innocent.", now=at)
         third = make_actor(session, RoleName.MODERATOR)
         appeals.answer(session, actor=third, appeal_id=row.id, upholds=True, text="It is.", now=at)
+        assert link(session, buyer, bought, at)
+
+    def test_are_looked_at_again_where_they_are_when_a_successor_is_refused_before_it_was_live(
+        self, session, buyer, creator, moderator, bought, offer, now
+    ):
+        at = now + timedelta(hours=1)
+        character = session.get_one(Character, offer.character_id)
+        characters.update(
+            session, actor=creator, character_id=character.id, row_version=character.row_version,
+            changes={"description": "A second edition that nobody shall see."}, now=at,
+        )  # fmt: skip
+        case = make_claimed_case(session, owner=creator, moderator=moderator, now=at, character=character)
+        refused = session.get_one(CharacterPublication, case.publication_id)
+        decisions.reject(
+            session, actor=moderator, case_id=case.id, content_hash=refused.content_hash, reasons=[Reason("spam")],
+            is_severe=True, now=at, hold=AT_ONCE,
+        )  # fmt: skip
+        assert (refused.status, offer.status) == (PublicationStatus.REJECTED, PublicationStatus.APPROVED)
+        [flag] = session.scalars(sa.select(ReviewFlag).where(ReviewFlag.cleared_at.is_(None)))
+        assert (flag.publication_id, flag.kind) == (offer.id, FlagKind.REQUEUED)
+        assert cases.find_open_case(session, publication_id=offer.id)
         assert link(session, buyer, bought, at)
 
     def test_stay_where_the_reason_was_not_severe(self, session, buyer, bought, second, take_down, now):
