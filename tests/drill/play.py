@@ -50,8 +50,8 @@ class Report:
     missing_files: int = 0
     # Files that were left on their way, by processes that were killed in the middle of a write.
     staging: int = 0
-    # Times that the provider was paid, and kills that struck a worker with a job in hand.
-    paid: int = 0
+    # Payments beyond the first for a job, and kills that struck a worker with a job in hand, which only ours can tell.
+    paid_twice: int = 0
     hits: int = 0
     seconds: float = 0.0
     cut_short: bool = False
@@ -70,11 +70,6 @@ class Report:
         return self.effects - self.distinct
 
     @property
-    def paid_twice(self) -> int:
-        """Payments beyond one for each job. Whoever is killed while the provider works cannot know that it was paid."""
-        return self.paid - self.jobs
-
-    @property
     def is_perfect(self) -> bool:
         """Nothing was lost, nothing happened twice, no file is torn or missing; only kills cost a payment or left a file."""
         return (
@@ -91,7 +86,7 @@ class Report:
     def lines(self) -> Iterator[str]:
         """The report for people."""
         yield f"lost {self.lost:,} of {self.jobs:,}; effects twice {self.twice:,}; files torn {self.torn}, missing {self.missing_files}"
-        yield f"kills that struck a job {self.hits} of {self.kills}; paid twice {self.paid_twice:,}; files left on their way {self.staging}"
+        yield f"kills known to have struck a job {self.hits} of {self.kills}; paid twice {self.paid_twice:,}; files left on their way {self.staging}"
         yield f"took {self.seconds:.0f} s{' (cut short: nothing moved any more)' if self.cut_short else ''}; disk: {self.disk}, {self.refused_by_disk} jobs met it full"
         for kind, found in self.recoveries.items():
             ordered = sorted(found)
@@ -248,7 +243,9 @@ class Drill:
         self.report.effects = len(rows)
         self.report.distinct = len({row[0] for row in rows})
         kept, self.report.torn, self.report.staging = _files(self._house.settings.media_folder)
-        self.report.paid = sum(1 for _ in self._house.paid.iterdir())
+        # Whoever is killed while the provider works cannot know that it was paid.
+        payments = [path.name.partition(".")[0] for path in self._house.paid.iterdir()]
+        self.report.paid_twice = len(payments) - len(set(payments))
         self.report.missing_files = len({str(row[1]) for row in rows} - kept)
 
 
