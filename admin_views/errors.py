@@ -22,6 +22,9 @@ from studio.kit.errors import NotFoundError, StudioError
 from studio.operations import error_log
 from studio.operations.models import ErrorSource
 
+_TOLD = ("Allow", "Content-Range")
+"""What a browser is told beside the page: what the address takes, and how long the file is of which it wanted a part."""
+
 
 def init_errors(app: Flask) -> None:
     """Have refusals, wrong addresses and mistakes of ours answered by pages of ours."""
@@ -50,9 +53,10 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or status < 400:  # noqa: PLR2004 - Redirects are answers, not errors.
         return error.get_response()
     response = answer(status, _sentences().get(status, _("The server could not do that.")))
-    allowed = dict(error.get_headers()).get("Allow")
-    if allowed:
-        response.headers["Allow"] = allowed
+    told = dict(error.get_headers())
+    for name in _TOLD:
+        if name in told:
+            response.headers[name] = told[name]
     return response
 
 
@@ -65,6 +69,7 @@ def _sentences() -> Mapping[int, str]:
         405: _("This address cannot be used like that. Go back and use the button again."),
         413: _("That is too large. Files may have up to %(most)d MB.", most=_most_megabytes()),
         415: _("The server does not take this kind of content."),
+        416: _("The file has no such part."),
         429: _("Too many attempts. Wait a little, then try again."),
         503: _("The database does not answer just now. Nothing was lost; try again in a moment."),
     }

@@ -45,6 +45,7 @@ _MOST_UNSAVED = 4
 _MOST_JOBS = 4
 _MOST_VERSIONS = 5
 _STUCK = timedelta(hours=1)
+_A_DAY = timedelta(days=1)
 
 
 class HomeView(StudioView):
@@ -70,6 +71,7 @@ class HomeView(StudioView):
             context["operations"] = self._operations(actor)
         if actor.may(Permission.MONEY_READ_ANY):
             context["money"] = last_check(self.session)
+            context["flows"] = earnings.flows(self.session, actor=actor, since=utc_now() - _A_DAY)
             context["exceptions"] = earnings.count_exceptions(
                 self.session, actor=actor, stuck_before=utc_now() - _STUCK
             )

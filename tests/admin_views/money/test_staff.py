@@ -63,6 +63,14 @@ class TestStaff:
             "Platform revenue Credit $0.75",
         ]
 
+    def test_see_on_their_first_page_what_the_day_brought(self, session, client_of, buyer, creator, offer, staff):
+        assert "Nothing was sold" in client_of(staff).get("/").text
+        buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
+        page = text(client_of(staff).get("/"))
+        for words in ("Revenue in 24 hours", "$0.75", "of $5.00 that was sold"):
+            assert words in page
+        assert "Revenue in 24 hours" not in text(client_of(creator).get("/"))
+
     def test_see_revenue_fees_exceptions_and_the_trial_balance(self, session, client_of, buyer, offer, staff):
         buy(session, buyer=buyer.actor, offer=offer, now=utc_now())
         page = text(client_of(staff).get("/money/"))
