@@ -311,12 +311,16 @@ class PicturesView(StudioModelView):
 
     @expose("/<uuid:row_id>/stop", methods=("POST",))
     def stop(self, row_id: UUID) -> ResponseReturnValue:
-        """Stop the drawing, at the provider too."""
+        """Stop the drawing, at the provider too; what was just drawn is shown."""
         row = self.get_one(row_id)
-        if row.job_id is None:
+        job = self.request_session.get(JobRun, row.job_id) if row.job_id is not None else None
+        if job is None:
             raise NotFoundError
-        jobs.cancel(self.request_session, actor=current_actor(), job_id=row.job_id, now=utc_now())
-        flash(_("The drawing is being stopped."), "success")
+        if job.state in FINAL:
+            flash(_("It had ended already; nothing was stopped."), "info")
+        else:
+            jobs.cancel(self.request_session, actor=current_actor(), job_id=job.id, now=utc_now())
+            flash(_("The drawing is being stopped."), "success")
         return redirect(url_for(".details_view", row_id=row_id), 303)
 
     @expose("/<uuid:row_id>/again", methods=("POST",))

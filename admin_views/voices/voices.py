@@ -349,6 +349,8 @@ class VoicesView(StudioView):
         """Save, and go to the character's voices; what is refused is shown beside its field, and nothing typed is lost."""
         try:
             draft = draft_from(form, voice=self._find_voice(form))
+            if draft.provider in KINDS:
+                lists.must_offer(self.session, provider=self.resources.speech[draft.provider], voice_id=draft.voice_id)
             save(draft, models_of(draft.provider, self.resources.settings))
         except StudioError as error:
             if isinstance(error, NotFoundError):

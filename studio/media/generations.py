@@ -359,11 +359,10 @@ def _refuse_stubborn(session: Session, *, user_id: UUID, now: datetime) -> None:
 
 
 def _refuse(wanted: Wanted, provider: ImageProvider) -> None:
-    wrong: dict[str, str] = {}
+    too_long = [name for name in ("prompt", "negative_prompt") if len(getattr(wanted, name)) > PROMPT_LENGTH]
+    wrong = dict.fromkeys(too_long, "The prompt is longer than 8,000 characters.")
     if not wanted.prompt.strip():
         wrong["prompt"] = "Say what the picture should show."
-    if max(len(wanted.prompt), len(wanted.negative_prompt)) > PROMPT_LENGTH:
-        wrong["prompt"] = "The prompt is longer than 8,000 characters."
     if not all(LEAST_SIDE <= side <= MOST_SIDE for side in (wanted.width, wanted.height)):
         wrong["width"] = "Each side has from 64 to 2,048 pixels."
     if wanted.steps is not None and not 1 <= wanted.steps <= MOST_STEPS:

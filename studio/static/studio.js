@@ -153,8 +153,10 @@
   // A refused form is answered by a page that only sending it makes. It takes the place of the page that it was sent from, so
   // that neither Back nor reload asks to send it again; who leaves what they typed there is asked first.
   const arrival = performance.getEntriesByType("navigation")[0];
-  if (arrival?.responseStatus >= 400 && one("form[data-guard]")) {
-    all("form[data-guard]").forEach((form) => changed.add(form));
+  const isRefused = arrival?.responseStatus >= 400 && one("form[data-guard]");
+  if (isRefused) all("form[data-guard]").forEach((form) => changed.add(form));
+  // What is read back before it is done stands where its form stood as well.
+  if (isRefused || one("form[data-sent]")) {
     const from = document.referrer.startsWith(`${location.origin}/`) ? document.referrer : location.href;
     history.replaceState(history.state, "", from);
   }

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from studio import work
 from studio.accounts.permissions import Actor
-from studio.kit.errors import StudioError
-from studio.providers.speech import Voice
+from studio.kit.errors import InvalidError, StudioError
+from studio.providers.speech import SpeechProvider, Voice
 from studio.voices import queries, rules
 from studio.voices.models import VoiceList
 from studio.work.models import JobRun
@@ -73,6 +73,20 @@ def find_voice(session: Session, *, provider: str, voice_id: str) -> Voice | Non
         )
     )
     return None if found is None else Voice.from_json(found)
+
+
+def must_offer(session: Session, *, provider: SpeechProvider, voice_id: str) -> None:
+    """Raise InvalidError where a provider on this machine, whose kept list is all that it has, does not have the voice.
+
+    What others offer may have changed since their list was asked for, or be somebody's own.
+    """
+    kept = queries.find_list(session, provider=provider.name) if provider.is_local else None
+    is_known = kept is not None and kept.fetched_at is not None
+    if voice_id and is_known and find_voice(session, provider=provider.name, voice_id=voice_id) is None:
+        raise InvalidError(
+            "This voice cannot be saved.",
+            fields={"voice_other": "This machine has no such voice. Choose one of the list."},
+        )
 
 
 def _put(session: Session, *, provider: str, values: dict[str, object]) -> None:

@@ -326,6 +326,9 @@ class TestPictures:
         assert post(stranger, f"/pictures/{generation.id}/stop").status_code == 404
         assert post(browser, f"/pictures/{generation.id}/stop").status_code == 303
         assert "stopped" in browser.get(f"/pictures/{generation.id}").text
+        # What has ended since the page was loaded is shown, and not refused.
+        assert post(browser, f"/pictures/{generation.id}/stop").location == f"/pictures/{generation.id}"
+        assert "It had ended already" in browser.get(f"/pictures/{generation.id}").text
 
     def test_that_failed_are_drawn_once_more_by_one_button(self, session, browser, browser_of, post, now):
         post(browser, "/pictures/new", prompt="a tower", size="1024x1024", count="1")

@@ -318,6 +318,7 @@ class TestAsk:
         [
             ({"prompt": " "}, "prompt"),
             ({"prompt": "x" * 8_001}, "prompt"),
+            ({"negative_prompt": "x" * 8_001}, "negative_prompt"),
             ({"width": 4096}, "width"),
             ({"steps": 0}, "steps"),
             ({"guidance": float("nan")}, "guidance"),

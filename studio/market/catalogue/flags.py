@@ -41,6 +41,11 @@ def clear(session: Session, *, publication_id: UUID, now: datetime, kinds: Itera
     )
 
 
+def is_told() -> sa.ColumnElement[bool]:
+    """Flags of which the desk says more than their name: why somebody raised them, or what alone can have changed."""
+    return sa.or_(ReviewFlag.detail != "", ReviewFlag.kind == FlagKind.CHANGED_AFTER_APPROVAL)
+
+
 def list_open(session: Session, *, publication_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[ReviewFlag]]:
     """The flags that are up, oldest first, of each of these listings; in one statement."""
     wanted = set(publication_ids)

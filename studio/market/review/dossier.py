@@ -14,7 +14,7 @@ from studio.accounts.permissions import Actor
 from studio.authoring.models import Character, CharacterVersion
 from studio.authoring.queries import character_visible_to
 from studio.kit.errors import NotFoundError
-from studio.market.catalogue import queries, records
+from studio.market.catalogue import flags, queries, records
 from studio.market.models import (
     CaseMatch,
     CaseState,
@@ -183,7 +183,7 @@ def _around() -> list[sa.ColumnElement[bool]]:
         sa.exists().where(
             ReviewFlag.publication_id == CharacterPublication.id,
             ReviewFlag.cleared_at.is_(None),
-            ReviewFlag.detail != "",
+            flags.is_told(),
         ),
         sa.exists().where(
             ReviewNote.publication_id == noted.id, noted.character_id == CharacterPublication.character_id

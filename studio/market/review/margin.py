@@ -10,6 +10,7 @@ from studio.accounts import preferences
 from studio.accounts.models import User, UserPreference
 from studio.accounts.permissions import Actor, Permission
 from studio.kit.beside import Beside
+from studio.market.catalogue import flags
 from studio.market.models import (
     CaseState,
     CharacterPublication,
@@ -88,7 +89,7 @@ def read(
     if around.has_flags:
         is_up = sa.and_(ReviewFlag.publication_id == publication.id, ReviewFlag.cleared_at.is_(None))
         oldest = (ReviewFlag.created_at, ReviewFlag.id)
-        open_flags = lists.put(ReviewFlag, is_up, ReviewFlag.detail != "", order=oldest)
+        open_flags = lists.put(ReviewFlag, is_up, flags.is_told(), order=oldest)
     if around.has_reports:
         of_listing = sa.and_(report_visible_to(actor), ListingReport.publication_id == publication.id)
         open_first = (ListingReport.state != ReportState.OPEN, ListingReport.last_at.desc(), ListingReport.id)

@@ -10,9 +10,11 @@ from studio.accounts.permissions import RoleName
 from studio.authoring import characters
 from studio.kit.clock import utc_now
 from studio.kit.money import Money
+from studio.market.catalogue import flags
 from studio.market.models import (
     CaseState,
     CharacterPublication,
+    FlagKind,
     LicenseType,
     ReportReason,
     Severity,
@@ -194,6 +196,11 @@ class TestDesk:
         for label in ("Title of the listing", "Price", "Licence"):
             assert f"<h3>{label}</h3>" in changed, label
         assert "<del>$4.99</del><ins>$15.00</ins>" in changed
+        # It follows a live one; only of what was approved itself is it said that no more than its shelf changed.
+        assert "moved to another category" not in page
+        flags.put(session, publication_id=made.publication_id, kind=FlagKind.CHANGED_AFTER_APPROVAL, now=now)
+        session.flush()
+        assert "moved to another category" in browser.get(f"/review/{made.id}").text
         assert "<h3>Category</h3>" not in changed
 
     def test_shows_what_changed_since_it_was_sent_back_and_what_was_asked_for(

@@ -212,6 +212,9 @@ class TestForm:
         page = text_of(posted(browser, address, **{**FIELDS, "voice_id": "", "language": "??"}), status=422)
         assert "Choose a voice." in page
         assert "Write the language as a tag" in page
+        # All that this machine can speak with is known.
+        page = text_of(posted(browser, address, **{**FIELDS, "voice_other": "nope-voice"}), status=422)
+        assert "This machine has no such voice. Choose one of the list." in page
         answer = posted(browser, address, **FIELDS)
         assert (answer.status_code, answer.location) == (303, f"/voices/{character.id}")
         row = session.scalars(sa.select(VoiceConfiguration)).one()
