@@ -55,6 +55,10 @@ class TestMoney:
         page.get_by_role("button", name="Post the correction").click()
         expect(page.get_by_text("The fee was counted twice.")).to_be_visible()
         shot(page, "money-sale")
+        # Back leads to the sale, and does not ask to post again what was read back.
+        page.go_back()
+        expect(page.get_by_text("Correct what its creator earned")).to_be_visible()
+        page.go_forward()
         page.get_by_role("button", name="Refund").click()
         expect(dialog).to_contain_text("$49.99 back?")
         dialog.get_by_role("button").last.click()
