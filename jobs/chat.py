@@ -6,8 +6,6 @@ from uuid import UUID
 from jobs.registry import JobContext, job
 from studio.chat import answering, rules, runs, sessions
 from studio.chat.runs import Answered, Question
-from studio.operations import error_log
-from studio.operations.models import ErrorSource
 from studio.providers.language import Cancel, Finish, prices_from
 from studio.work.errors import JobInterruptedError
 
@@ -97,19 +95,7 @@ def _ask(run: JobContext, question: Question) -> Answered:
         first_token_ms=first_ms,
         response_time_ms=elapsed(),
         error=error,
-        reference=_reported(run, error) if error is not None and rules.is_to_report(error) else None,
-    )
-
-
-def _reported(run: JobContext, error: Exception) -> str:
-    return error_log.report(
-        run.resources.engine,
-        data=run.settings.data,
-        error=error,
-        source=ErrorSource.JOB,
-        place=run.name,
-        job_id=run.job_id,
-        now=run.now(),
+        reference=run.report(error) if error is not None and rules.is_to_report(error) else None,
     )
 
 

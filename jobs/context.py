@@ -15,6 +15,8 @@ from jobs.resources import Resources
 from studio.kit import db
 from studio.kit.clock import utc_now
 from studio.kit.errors import StudioError
+from studio.operations import error_log
+from studio.operations.models import ErrorSource
 from studio.settings import Settings
 from studio.work import budgets, claiming, paid, progress, queries
 from studio.work.claiming import Sign
@@ -190,6 +192,18 @@ class JobContext:
                     raise
             time.sleep(wait)
             wait = min(2 * wait, _LONGEST_BETWEEN_OFFERS)
+
+    def report(self, error: Exception) -> str:
+        """Have staff read of an error that does not end the job; returns its reference."""
+        return error_log.report(
+            self.resources.engine,
+            data=self.settings.data,
+            error=error,
+            source=ErrorSource.JOB,
+            place=self.name,
+            job_id=self.job_id,
+            now=self.now(),
+        )
 
     def _refuse_done(self) -> None:
         if self.is_done:

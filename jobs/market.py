@@ -15,8 +15,6 @@ from studio.market.screening import duplicates, screening
 from studio.market.screening.checks import ALL, MODEL_CHECKS
 from studio.market.screening.checks.base import Finding
 from studio.market.screening.checks.models import Models
-from studio.operations import error_log
-from studio.operations.models import ErrorSource
 from studio.providers.language import prices_from
 
 _MOST_AT_ONCE = 200
@@ -72,15 +70,7 @@ def _report(run: JobContext, error: Exception) -> str:
     if isinstance(error, JobTimeoutError):
         # No check broke: the time of all of them is over.
         raise error
-    return error_log.report(
-        run.resources.engine,
-        data=run.settings.data,
-        error=error,
-        source=ErrorSource.JOB,
-        place=run.name,
-        job_id=run.job_id,
-        now=run.now(),
-    )
+    return run.report(error)
 
 
 @job("market.tend_desk", max_attempts=3)
